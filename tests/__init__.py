@@ -1,0 +1,1 @@
+"""The specification of ftworker, as tests. `servers.py` starts the real servers; `conftest.py` hands them out."""
