@@ -1,0 +1,1 @@
+"""Fine-tuning runs: `states` (pure) says which moves exist, `pipeline` performs them, one step a call."""

@@ -1,0 +1,139 @@
+"""Connections and transactions to ftworker's PostgreSQL, and the named queries of the `.sql` files.
+
+One connection for each thread of each process, opened when first needed and again after a failure. Errors of the
+driver become DatabaseUnavailable (transient); anything else is a programming error and stays what it is.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
+
+from ftworker.errors import DatabaseUnavailable
+
+Cursor = psycopg2.extensions.cursor
+"""A cursor inside a transaction. Rows are named tuples."""
+
+CONNECT_TIMEOUT_SECONDS = 10
+
+
+class QueryFile(dict[str, str]):
+    """The named queries of one `.sql` file: `-- name: NAME` begins each, one sentence of guarantee follows."""
+
+    def __init__(self, filename: str) -> None:
+        super().__init__()
+        text = files("ftworker.store").joinpath("queries", filename).read_text(encoding="utf-8")
+        for part in text.split("-- name: ")[1:]:
+            name, _, body = part.partition("\n")
+            self[name.strip()] = body.strip()
+
+
+@cache
+def queries(filename: str) -> QueryFile:
+    """The named queries of a file in store/queries, read once."""
+    return QueryFile(filename)
+
+
+def connect(url: str, *, application_name: str = "ftworker") -> psycopg2.extensions.connection:
+    """A new connection in UTC. Raises DatabaseUnavailable without the URL's password in its text."""
+    try:
+        connection = psycopg2.connect(
+            url,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name=application_name,
+            cursor_factory=psycopg2.extras.NamedTupleCursor,
+            keepalives_idle=30,
+        )
+    except psycopg2.OperationalError as error:
+        raise DatabaseUnavailable(
+            f"PostgreSQL does not accept a connection: {_first_line(error)}; check FTWORKER_DATABASE_URL"
+        ) from None
+    except psycopg2.ProgrammingError:
+        raise DatabaseUnavailable(
+            "FTWORKER_DATABASE_URL is not a PostgreSQL URL; expected postgresql://user:password@host:5432/name"
+        ) from None
+    with connection.cursor() as cursor:
+        cursor.execute("SET TIME ZONE 'UTC'")
+    connection.commit()
+    return connection
+
+
+class Store:
+    """ftworker's database. Cheap to make; connects when first used; safe to share between threads and after fork."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._local = threading.local()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """One transaction: committed at the end of the block, rolled back by any exception.
+
+        Raises DatabaseUnavailable when the server is away or drops the connection; nothing of the block was kept
+        (for the commit itself that is unknown, which is why every writer of ftworker may be repeated).
+        """
+        connection = self._connection()
+        try:
+            with connection, connection.cursor() as cursor:
+                yield cursor
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            self._discard(connection)
+            raise DatabaseUnavailable(f"PostgreSQL dropped the transaction: {_first_line(error)}") from None
+        except BaseException:
+            if connection.closed:
+                self._discard(connection)
+            raise
+
+    @contextmanager
+    def stream(self, query: str, parameters: Any, *, fetch_size: int = 2_000) -> Iterator[Iterator[Any]]:
+        """Rows of one query through a server-side cursor on a connection of its own: memory stays flat."""
+        connection = connect(self._url)
+        try:
+            # A fixed snapshot: rows that arrive meanwhile cannot appear in half of an export.
+            connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            with connection, connection.cursor(name="ftworker_stream") as cursor:
+                cursor.itersize = fetch_size
+                cursor.execute(query, parameters)
+                yield iter(cursor)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            raise DatabaseUnavailable(f"PostgreSQL dropped the export: {_first_line(error)}") from None
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Close this thread's connection, if it has one."""
+        held = getattr(self._local, "held", None)
+        if held is not None:
+            self._discard(held[1])
+
+    def _connection(self) -> psycopg2.extensions.connection:
+        held = getattr(self._local, "held", None)
+        # A forked child must not speak on its parent's socket.
+        if held is not None and held[0] == os.getpid() and not held[1].closed:
+            connection: psycopg2.extensions.connection = held[1]
+            return connection
+        connection = connect(self._url)
+        self._local.held = (os.getpid(), connection)
+        return connection
+
+    def _discard(self, connection: psycopg2.extensions.connection) -> None:
+        self._local.held = None
+        try:
+            connection.close()
+        except psycopg2.Error:
+            return
+
+
+def _first_line(error: BaseException) -> str:
+    # Later lines of a PostgreSQL message (DETAIL, CONTEXT) can echo the text of a row.
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,60 @@
+"""Numbered migrations of the schema `ftworker`. Each is one transaction; a second migrator waits for the first."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from ftworker.errors import PermanentError
+from ftworker.store.connection import Cursor, Store
+
+LOCK_KEY = 0x66747772  # "ftwr": the advisory lock that serialises migrators
+
+
+def available_migrations() -> list[tuple[str, str]]:
+    """Name and SQL of every migration, in order."""
+    folder = files("ftworker.store").joinpath("migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(name.removesuffix(".sql"), folder.joinpath(name).read_text(encoding="utf-8")) for name in names]
+
+
+def migrate(url: str) -> list[str]:
+    """Bring the schema up to date and return the names of what was applied. Repeatable, safe to run in parallel."""
+    store = Store(url)
+    applied = []
+    try:
+        with store.transaction() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
+            cursor.execute("CREATE SCHEMA IF NOT EXISTS ftworker")
+            cursor.execute(
+                "CREATE TABLE IF NOT EXISTS ftworker.migrations ("
+                "name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            done = _applied(cursor)
+            unknown = done - {name for name, _ in available_migrations()}
+            if unknown:
+                raise PermanentError(
+                    f"the database has migrations that this version does not know ({', '.join(sorted(unknown))}); "
+                    "it was used by a newer ftworker: upgrade this one"
+                )
+            for name, statements in available_migrations():
+                if name not in done:
+                    cursor.execute(statements)
+                    cursor.execute("INSERT INTO ftworker.migrations (name) VALUES (%s)", (name,))
+                    applied.append(name)
+    finally:
+        store.close()
+    return applied
+
+
+def pending_migrations(store: Store) -> list[str]:
+    """Names of the migrations that the database lacks; all of them when it has never been migrated."""
+    with store.transaction() as cursor:
+        cursor.execute("SELECT to_regclass('ftworker.migrations')")
+        row = cursor.fetchone()
+        done = _applied(cursor) if row and row[0] else set()
+    return [name for name, _ in available_migrations() if name not in done]
+
+
+def _applied(cursor: Cursor) -> set[str]:
+    cursor.execute("SELECT name FROM ftworker.migrations")
+    return {row.name for row in cursor.fetchall()}
