@@ -1,0 +1,146 @@
+"""Events as they arrived: recorded once, taken by `accumulate`, ended with an outcome, erased when old.
+
+A row is written before its message is acknowledged, and its unique key makes a redelivery no new row: that is
+why nothing is lost and nothing counts twice, whatever dies when. Never decodes an event: that is
+`events.contract`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from ftworker.store import parked as parked_messages
+from ftworker.store import totals
+from ftworker.store.connection import Cursor, queries
+from ftworker.store.parked import ParkedMessage
+
+Outcome = Literal["examples", "dropped", "superseded", "unmatched", "deleted", "parked"]
+"""What became of an event. `superseded`: a newer version of its conversation was already known."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to record: its CloudEvents identity, whose conversation it closes, and its JSON as it came."""
+
+    event_source: str
+    event_id: str
+    source_name: str
+    conversation_id: str
+    payload: str
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """What a batch was: `recorded` + `duplicates` = the events given; `parked` counts repeats too."""
+
+    recorded: int
+    duplicates: int
+    parked: int
+
+
+@dataclass(frozen=True)
+class WaitingEvent:
+    """A row taken for work, locked until the transaction ends."""
+
+    id: int
+    event_source: str
+    event_id: str
+    source_name: str
+    conversation_id: str
+    payload: str | None
+    received_at: datetime
+    attempts: int
+
+
+def record_batch(
+    cursor: Cursor, events: Sequence[NewEvent], parked: Sequence[ParkedMessage], transport: str
+) -> BatchCounts:
+    """Record events and park what is no event, with their totals, in the caller's transaction. Repeatable.
+
+    `transport` is where they came from: amqp, stream, task. Three statements at most, whatever the size. Two
+    callers that record the same events in opposite order can deadlock: one then gets DatabaseUnavailable and
+    tries again.
+    """
+    if not events and not parked:
+        return BatchCounts(0, 0, 0)
+    recorded = 0
+    if events:
+        cursor.execute(
+            queries("inbox.sql")["record"],
+            {
+                "event_sources": [event.event_source for event in events],
+                "event_ids": [event.event_id for event in events],
+                "source_names": [event.source_name for event in events],
+                "conversation_ids": [event.conversation_id for event in events],
+                "payloads": [event.payload for event in events],
+            },
+        )
+        row = cursor.fetchone()
+        recorded = row[0] if row else 0
+    parked_messages.hold(cursor, parked, transport)
+    counts = BatchCounts(recorded, len(events) - recorded, len(parked))
+    of_transport = totals.label_text(transport=transport)
+    bound = totals.batch_size_bound(len(events) + len(parked))
+    amounts: dict[tuple[str, str], float] = {
+        ("ingest_events", of_transport): counts.recorded,
+        ("ingest_duplicates", of_transport): counts.duplicates,
+        ("ingest_batches", of_transport): 1,
+        ("ingest_batch_size", totals.label_text(le=bound, transport=transport)): 1,
+    }
+    for reason, number in Counter(message.reason for message in parked).items():
+        amounts["ingest_parked", totals.label_text(reason=reason, transport=transport)] = number
+    totals.add(cursor, amounts)
+    return counts
+
+
+def take_waiting(cursor: Cursor, limit: int) -> list[WaitingEvent]:
+    """At most `limit` waiting rows that are due, the oldest first, none that another worker holds."""
+    cursor.execute(queries("inbox.sql")["take_waiting"], {"limit": limit})
+    return [WaitingEvent(*row) for row in cursor.fetchall()]
+
+
+def finish(cursor: Cursor, outcomes: Mapping[int, Outcome]) -> int:
+    """End rows with their outcomes, in one statement; returns how many were still waiting."""
+    if not outcomes:
+        return 0
+    cursor.execute(
+        queries("inbox.sql")["finish"], {"ids": list(outcomes), "outcomes": list(outcomes.values())}
+    )
+    return cursor.rowcount
+
+
+def postpone(cursor: Cursor, ids: Sequence[int], seconds: float) -> int:
+    """Leave waiting rows alone for `seconds` and count an attempt; returns how many were still waiting."""
+    cursor.execute(queries("inbox.sql")["postpone"], {"ids": list(ids), "seconds": seconds})
+    return cursor.rowcount
+
+
+def park(cursor: Cursor, ids: Sequence[int], reason: str, detail: str) -> int:
+    """Move waiting rows to `parked`, for a person to look at; returns how many.
+
+    `detail` says what is wrong, where, and the next step; never text of a conversation.
+    """
+    cursor.execute(queries("inbox.sql")["park"], {"ids": list(ids), "reason": reason, "detail": detail})
+    return cursor.rowcount
+
+
+def erase_old(cursor: Cursor, days: int, limit: int) -> int:
+    """Erase payloads of at most `limit` rows processed more than `days` ago; returns how many were erased."""
+    cursor.execute(queries("inbox.sql")["erase_old"], {"days": days, "limit": limit})
+    return cursor.rowcount
+
+
+def erase_conversation(cursor: Cursor, source_name: str, conversation_id: str) -> int:
+    """Erase what the inbox and `accumulate`'s parked rows hold of a conversation; what waited ends `deleted`.
+
+    Finish the event that asked for it first, so that its own outcome stands. Returns the number of inbox rows
+    changed. Messages parked before they were understood carry no conversation id; they stay until dropped.
+    """
+    parameters = {"source_name": source_name, "conversation_id": conversation_id}
+    cursor.execute(queries("inbox.sql")["erase_parked_of_conversation"], parameters)
+    cursor.execute(queries("inbox.sql")["erase_conversation"], parameters)
+    return cursor.rowcount

@@ -1,0 +1,74 @@
+-- name: record
+-- Each event once, whatever is redelivered or published again; gives the number of rows that are new.
+WITH recorded AS (
+    INSERT INTO ftworker.inbox (event_source, event_id, source_name, conversation_id, payload)
+    SELECT * FROM unnest(%(event_sources)s::text[], %(event_ids)s::text[], %(source_names)s::text[],
+                         %(conversation_ids)s::text[], %(payloads)s::text[])
+    ON CONFLICT (event_source, event_id) DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) AS recorded FROM recorded;
+
+-- name: take_waiting
+-- Rows to work on, the oldest first. No row that another worker holds; held until the caller's transaction ends.
+SELECT id, event_source, event_id, source_name, conversation_id, payload, received_at, attempts
+FROM ftworker.inbox
+WHERE processed_at IS NULL AND (not_before IS NULL OR not_before <= now())
+ORDER BY id
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED;
+
+-- name: finish
+-- A row that is already processed keeps its first outcome.
+UPDATE ftworker.inbox AS row
+SET processed_at = now(), outcome = done.outcome, not_before = NULL
+FROM unnest(%(ids)s::bigint[], %(outcomes)s::text[]) AS done (id, outcome)
+WHERE row.id = done.id AND row.processed_at IS NULL;
+
+-- name: postpone
+-- Leaves waiting rows alone for a while after a passing failure, and counts it.
+UPDATE ftworker.inbox
+SET attempts = attempts + 1, not_before = now() + %(seconds)s * interval '1 second'
+WHERE id = ANY(%(ids)s::bigint[]) AND processed_at IS NULL;
+
+-- name: park
+-- Copies waiting rows to `parked` with a reason and ends them; both or neither. A row that is processed is not parked.
+WITH waiting AS (
+    UPDATE ftworker.inbox
+    SET processed_at = now(), outcome = 'parked', not_before = NULL
+    WHERE id = ANY(%(ids)s::bigint[]) AND processed_at IS NULL
+    RETURNING id, coalesce(
+        convert_to(payload, 'UTF8'),
+        convert_to(jsonb_build_object('source', event_source, 'id', event_id)::text, 'UTF8')) AS raw
+)
+INSERT INTO ftworker.parked AS held (raw_sha256, raw, raw_bytes, reason, detail, origin, inbox_id)
+SELECT DISTINCT ON (sha256(raw)) sha256(raw), raw, octet_length(raw), %(reason)s, %(detail)s, 'accumulate', id
+FROM waiting
+ON CONFLICT (raw_sha256) DO UPDATE
+SET reason = excluded.reason, detail = excluded.detail, origin = excluded.origin, inbox_id = excluded.inbox_id,
+    times = held.times + 1, last_at = now();
+
+-- name: erase_old
+-- Payloads of rows processed long ago; the rows stay, so that a late redelivery is still known.
+UPDATE ftworker.inbox
+SET payload = NULL
+WHERE id IN (
+    SELECT id FROM ftworker.inbox
+    WHERE processed_at < now() - %(days)s * interval '1 day' AND payload IS NOT NULL
+    ORDER BY processed_at
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED);
+
+-- name: erase_conversation
+-- Every payload about one conversation, processed or not; what still waited is ended, for there is nothing to read.
+UPDATE ftworker.inbox
+SET payload = NULL, processed_at = coalesce(processed_at, now()), outcome = coalesce(outcome, 'deleted'),
+    not_before = NULL
+WHERE source_name = %(source_name)s AND conversation_id = %(conversation_id)s
+    AND (payload IS NOT NULL OR processed_at IS NULL);
+
+-- name: erase_parked_of_conversation
+-- What `accumulate` parked about one conversation.
+DELETE FROM ftworker.parked
+WHERE inbox_id IN (
+    SELECT id FROM ftworker.inbox WHERE source_name = %(source_name)s AND conversation_id = %(conversation_id)s);
