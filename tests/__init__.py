@@ -1,1 +1,1 @@
-"""The specification of ftworker, as tests. `servers.py` starts the real servers; `conftest.py` hands them out."""
+"""The specification of ftworker, as tests. `servers` starts the real servers; `conftest` hands them out."""
