@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from ftworker.demo.conversations import packaged_conversations
+import tomllib
+from importlib.resources import files
+
+from ftworker.demo.conversations import SOURCE_NAME, packaged_conversations
 from ftworker.demo.store import create_chat_store, write_conversations
+from ftworker.settings import Settings, settings_from
 from ftworker.store import Store
 
 CONVERSATIONS = packaged_conversations()
+
+
+def demo_settings() -> Settings:
+    text = files("ftworker.demo").joinpath("demo.toml").read_text(encoding="utf-8")
+    return settings_from(tomllib.loads(text), "demo.toml")
 
 
 def rows(store: Store, query: str) -> list[tuple[object, ...]]:
@@ -83,3 +92,39 @@ def test_the_store_gives_context_and_time_back_as_the_rag_wrote_them(empty_datab
     assert context == answer["context"]
     assert same_moment is True
     store.close()
+
+
+def test_the_packaged_configuration_names_tables_and_columns_that_the_chat_store_has(
+    empty_database_url: str,
+) -> None:
+    source = demo_settings().sources[SOURCE_NAME]
+    store = Store(empty_database_url)
+    fill(store)
+    found = set(
+        rows(
+            store,
+            "SELECT table_name::text, column_name::text FROM information_schema.columns"
+            f" WHERE table_schema = '{source.schema_name}'",
+        )
+    )
+    named = source.messages
+    conversation = {
+        named.conversation_id, named.user, named.tenant, named.course, named.closed_at, named.consent,
+    }  # fmt: skip
+    message = {
+        named.message_id, named.message_conversation_id, named.role, named.content, named.created_at,
+        named.context, named.rating, named.error,
+    }  # fmt: skip
+    assert {(named.conversations_table, column) for column in conversation} <= found
+    assert {(named.messages_table, column) for column in message} <= found
+    store.close()
+
+
+def test_the_packaged_configuration_trains_only_with_consent_and_needs_no_key() -> None:
+    settings = demo_settings()
+    (pipeline,) = settings.pipelines.values()
+    provider = settings.provider(pipeline.provider)
+    assert provider.kind == "local"
+    assert provider.trainer == "none"
+    assert pipeline.curation.require_consent
+    assert pipeline.source == SOURCE_NAME
