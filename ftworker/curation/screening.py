@@ -1,0 +1,52 @@
+"""What a text must not hold to stand in a training file, and what an interface left in it that nobody said.
+
+Pure and quick: every expensive look is behind a cheap one, because nearly every text passes.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ftworker.curation.reasons import DropReason
+
+# Tab, line feed, vertical tab, form feed (page breaks of PDFs) and carriage return are text; the rest of C0, and DEL,
+# are not. PostgreSQL's jsonb and text refuse NUL besides.
+_CONTROLS = bytes([*range(0x00, 0x09), *range(0x0E, 0x20), 0x7F])
+# C1 in UTF-8, but for NEL (U+0085): Windows-1252 bytes that were read as Latin-1.
+_C1 = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
+
+_SPECIAL_TOKEN = re.compile(r"<\|[^\s|<>]{1,64}\|>")
+# Turn markers of Gemma, Llama 2 and Mistral: a local trainer's tokenizer takes them for the end of a turn.
+_TURN_MARKER = re.compile(r"<(?:start|end)_of_turn>|\[/?INST\]|<<SYS>>")
+
+_THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
+_CITATION_MARKER = re.compile(r"[ \t]?(?:##\d{1,4}\$\$|\[ID:[ ]?\d{1,4}\])")
+
+
+def flaw(text: str) -> DropReason | None:
+    """The first reason why this text cannot stand in a file at all; None when it can."""
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        return DropReason.LONE_SURROGATE
+    if len(raw.translate(None, _CONTROLS)) != len(raw) or (b"\xc2" in raw and _C1.search(raw)):
+        return DropReason.CONTROL_CHARACTERS
+    if has_special_token(text):
+        return DropReason.SPECIAL_TOKENS
+    return None
+
+
+def has_special_token(text: str) -> bool:
+    """Whether a control token of some model's chat format stands in the text."""
+    if "<|" in text and _SPECIAL_TOKEN.search(text):
+        return True
+    return ("_of_turn>" in text or "INST]" in text or "<<SYS>>" in text) and bool(_TURN_MARKER.search(text))
+
+
+def spoken(answer: str) -> str:
+    """The answer as a person reads it: without thinking blocks and an interface's citation markers, trimmed."""
+    if "<think>" in answer:
+        answer = _THINKING.sub("", answer)
+    if "$$" in answer or "[ID:" in answer:
+        answer = _CITATION_MARKER.sub("", answer)
+    return answer.strip()
