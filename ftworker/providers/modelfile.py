@@ -33,7 +33,7 @@ DECIMAL_PARAMETERS: Final = frozenset(
 SWITCH_PARAMETERS: Final = frozenset({"use_mmap"})
 TEXT_PARAMETERS: Final = frozenset({"stop"})
 PARAMETERS: Final = INTEGER_PARAMETERS | DECIMAL_PARAMETERS | SWITCH_PARAMETERS | TEXT_PARAMETERS
-"""What `PARAMETER` may name (Ollama's api.Options). No other: `PARAMETER system x` is `SYSTEM x` to Ollama."""
+"""What `PARAMETER` may name (Ollama's api.Options); to Ollama `PARAMETER system x` is `SYSTEM x`: refused."""
 
 ROLES: Final = frozenset({"system", "user", "assistant"})
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.doubles.ollama_api import OllamaDouble
 from tests.doubles.openai_api import OpenAIDouble
 
 
@@ -21,3 +22,10 @@ def openai_api() -> Iterator[OpenAIDouble]:
     with OpenAIDouble() as double:
         yield double
     assert double.violations == []
+
+
+@pytest.fixture
+def ollama_api() -> Iterator[OllamaDouble]:
+    """A running double of Ollama 0.34.1 that has the model `llama3.2:3b` and can fetch none."""
+    with OllamaDouble() as double:
+        yield double

@@ -1,0 +1,474 @@
+"""Our client of Ollama's HTTP API: what ftworker needs of it, with typed errors. Logs nothing.
+
+Every call stands alone (no connection is kept), so a client is safe to use after a fork and from threads. It
+never repeats a call by itself: all of them may be repeated, and the run's pipeline does so. `local` decides
+what to ask.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, BinaryIO, Final
+from urllib.parse import quote, urlsplit
+
+import requests
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError
+
+from ftworker.errors import PermanentError
+from ftworker.providers.contract import ProviderRejected, ProviderUnavailable
+from ftworker.providers.modelfile import Modelfile
+
+DEFAULT_PORT: Final = 11434
+OLDEST_VERSION: Final = (0, 5, 5)
+"""Before it, `/api/create` took a Modelfile's text instead of JSON fields."""
+_BLOCK_BYTES: Final = 1 << 20
+_PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
+_MODEL_NAME: Final = re.compile(
+    rf"((?:[A-Za-z0-9_][A-Za-z0-9_.:-]*/)?[A-Za-z0-9_][A-Za-z0-9_-]{{0,79}}/)?{_PART}(:{_PART})?\Z"
+)
+
+
+class OllamaUnreachable(ProviderUnavailable):
+    """Nobody answers at the address, or somebody who is not Ollama. Nothing was done."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="unreachable")
+
+
+class ModelNotFound(ProviderRejected):
+    """Ollama, or the registry that it pulls from, has no model of that name."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="not_found")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line of a long answer. The counts are bytes, for the lines that have them."""
+
+    status: str
+    completed: int | None = None
+    total: int | None = None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def ignore_progress(progress: Progress) -> None:
+    """For callers who do not want to know."""
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """One row of `/api/tags`. Two names with one digest are the same model."""
+
+    name: str
+    digest: str
+    size_bytes: int
+    modified_at: datetime | None
+    is_remote: bool
+    """True for a model that runs at ollama.com: conversations would leave the machine."""
+
+
+@dataclass(frozen=True)
+class ShownModel:
+    """What `/api/show` says a model is made of."""
+
+    system: str
+    template: str
+    license: str
+    messages: tuple[tuple[str, str], ...]
+    """(role, content) of each stored example."""
+    parent_model: str
+    family: str
+    quantization: str
+    is_remote: bool
+
+
+@dataclass(frozen=True)
+class ChatAnswer:
+    content: str
+    prompt_tokens: int | None
+    answer_tokens: int | None
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """A model to create. `files` and `adapters` map relative names to digests of blobs that are there."""
+
+    model: str
+    from_: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    template: str | None = None
+    system: str | None = None
+    license: Sequence[str] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    messages: Sequence[tuple[str, str]] = ()
+
+    @classmethod
+    def of_modelfile(cls, model: str, modelfile: Modelfile) -> CreateRequest:
+        """The same model that `ollama create MODEL -f Modelfile` makes from an installed base."""
+        return cls(
+            model=model,
+            from_=modelfile.from_,
+            template=modelfile.template,
+            system=modelfile.system,
+            license=modelfile.license,
+            parameters={
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in sorted(modelfile.parameters.items())
+            },
+            messages=tuple((message.role, message.content) for message in modelfile.messages),
+        )
+
+    def body(self) -> dict[str, Any]:
+        fields = {
+            "from": self.from_,
+            "files": dict(self.files),
+            "adapters": dict(self.adapters),
+            "template": self.template,
+            "system": self.system,
+            "license": list(self.license),
+            "parameters": dict(self.parameters),
+            "messages": [{"role": role, "content": content} for role, content in self.messages],
+        }
+        return {"model": self.model, "stream": True, **{key: value for key, value in fields.items() if value}}
+
+
+def parse_host(value: str) -> str:
+    """Base URL for a value of OLLAMA_HOST, in every form that Ollama takes, as a client uses it.
+
+    `host`, `host:port`, `:port`, `http://...`, `https://host/path`, `[::1]:port`. Without a port: 11434, or
+    the scheme's own when a scheme is written. An address to listen on everywhere (0.0.0.0, ::) becomes this
+    machine. Raises ValueError.
+    """
+    text = value.strip().strip("\"'").rstrip("/")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "http", text
+    if scheme not in ("http", "https"):
+        raise ValueError(f"OLLAMA_HOST: scheme {scheme[:20]!r} is none of http and https")
+    port: int | None = {"http": 80, "https": 443}[scheme] if separator else DEFAULT_PORT
+    if rest.count(":") > 1 and "[" not in rest:
+        rest = f"[{rest}]"  # a bare IPv6 address, which Ollama takes too
+    parts = urlsplit(f"{scheme}://{rest}")
+    port = parts.port or port  # urlsplit raises ValueError for a port that is no number
+    host = parts.hostname or "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
+            raise ValueError(f"OLLAMA_HOST: {host[:60]!r} is no host name") from None
+    else:
+        if address.is_unspecified:
+            address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+        host = f"[{address}]" if address.version == 6 else str(address)
+    login, at, _ = parts.netloc.rpartition("@")
+    return f"{scheme}://{login}{at}{host}:{port}{parts.path.rstrip('/')}"
+
+
+def is_model_name(name: str) -> bool:
+    """Whether Ollama takes it as a model's name: [[host/]namespace/]model[:tag]."""
+    return bool(_MODEL_NAME.match(name))
+
+
+def full_name(name: str) -> str:
+    """The name as `/api/tags` lists it: with its tag, without the default registry. Ollama ignores case."""
+    for default in ("registry.ollama.ai/library/", "library/"):
+        name = name.removeprefix(default)
+    tagged = name.rfind(":") > name.rfind("/")
+    return (name if tagged else f"{name}:latest").lower()
+
+
+def runs_elsewhere(name: str) -> bool:
+    """Whether the name asks for a model at ollama.com (`:cloud`, `-cloud`): conversations would leave."""
+    _, _, tag = name.rpartition(":")
+    return ":" in name and (tag.lower() == "cloud" or tag.lower().endswith("-cloud"))
+
+
+class OllamaClient:
+    """Ollama at one address.
+
+    Every method raises OllamaUnreachable when nobody is there, ProviderUnavailable when the call failed and
+    may be repeated, ProviderRejected when Ollama refuses it.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        request_timeout_seconds: float,
+        create_timeout_seconds: float,
+        connect_timeout_seconds: float = 5.0,
+    ) -> None:
+        self.base_url = parse_host(host)
+        self.shown_url = re.sub(r"//[^@/]*@", "//", self.base_url)
+        """The address for people: without a login."""
+        self._connect_seconds = connect_timeout_seconds
+        self._request_seconds = request_timeout_seconds
+        self._create_seconds = create_timeout_seconds
+
+    def version(self) -> str:
+        """For example `0.34.1`. A development build says `0.0.0`."""
+        version = self._json("GET", "/api/version").get("version")
+        if not isinstance(version, str):
+            raise OllamaUnreachable(f"{self.shown_url} answers, but not as Ollama does; look at OLLAMA_HOST")
+        return version
+
+    def installed(self) -> tuple[InstalledModel, ...]:
+        """All models that are there, newest first, as Ollama lists them."""
+        rows = self._json("GET", "/api/tags").get("models") or ()
+        return tuple(
+            InstalledModel(
+                name=str(row.get("name") or row.get("model")),
+                digest=str(row.get("digest", "")),
+                size_bytes=int(row.get("size") or 0),
+                modified_at=_time(row.get("modified_at")),
+                is_remote=bool(row.get("remote_host")),
+            )
+            for row in rows
+        )
+
+    def show(self, model: str) -> ShownModel:
+        """What a model is made of. Raises ModelNotFound."""
+        answer = self._json("POST", "/api/show", body={"model": model})
+        details = answer.get("details") or {}
+        return ShownModel(
+            system=str(answer.get("system") or ""),
+            template=str(answer.get("template") or ""),
+            license=str(answer.get("license") or ""),
+            messages=tuple(
+                (str(message.get("role")), str(message.get("content")))
+                for message in answer.get("messages") or ()
+            ),
+            parent_model=str(details.get("parent_model") or ""),
+            family=str(details.get("family") or ""),
+            quantization=str(details.get("quantization_level") or ""),
+            is_remote=bool(answer.get("remote_host")),
+        )
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the content is there already. `digest`: `sha256:` and 64 hexadecimal digits."""
+        try:
+            with self._answer("HEAD", f"/api/blobs/{quote(digest, safe=':')}"):
+                return True
+        except ModelNotFound:
+            return False
+
+    def push_blob(
+        self, content: BinaryIO, *, digest: str, size_bytes: int, on_progress: OnProgress = ignore_progress
+    ) -> bool:
+        """Send a file's content, unless it is there; say whether it was sent. Memory stays flat.
+
+        Ollama forgets blobs that no model uses when it restarts: push just before `create`.
+        """
+        # The official client always sends; a merged model of some gigabytes is worth one HEAD.
+        if self.has_blob(digest):
+            return False
+        with self._answer(
+            "POST", f"/api/blobs/{quote(digest, safe=':')}", data=_Blocks(content, size_bytes, on_progress)
+        ):
+            return True
+
+    def create(self, request: CreateRequest, *, on_progress: OnProgress = ignore_progress) -> None:
+        """Build a model, replacing one of that name. Ends well only when Ollama says `success`.
+
+        `from_` must be installed: Ollama would fetch an unknown one from its registry without asking.
+        """
+        self._follow("/api/create", request.body(), f"create {request.model}", on_progress)
+
+    def pull(self, model: str, *, on_progress: OnProgress = ignore_progress) -> None:
+        """Let Ollama fetch a model from its registry. A repeated call goes on where the last one stopped."""
+        self._follow("/api/pull", {"model": model, "stream": True}, f"pull {model}", on_progress)
+
+    def copy(self, source: str, destination: str) -> None:
+        """Give a model another name, taking the name from whichever model has it. Raises ModelNotFound."""
+        with self._answer("POST", "/api/copy", body={"source": source, "destination": destination}):
+            pass
+
+    def delete(self, model: str) -> None:
+        """Remove a name. Raises ModelNotFound."""
+        with self._answer("DELETE", "/api/delete", body={"model": model}):
+            pass
+
+    def chat(
+        self, model: str, messages: Sequence[tuple[str, str]], *, options: Mapping[str, Any] | None = None
+    ) -> ChatAnswer:
+        """One answer, whole. Loads the model first when it must, which may take minutes for a large one."""
+        body = {
+            "model": model,
+            "messages": [{"role": role, "content": content} for role, content in messages],
+            "stream": False,
+            "options": dict(options or {}),
+        }
+        answer = self._json("POST", "/api/chat", body=body, read_seconds=self._create_seconds)
+        message = answer.get("message")
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+            raise ProviderUnavailable(f"Ollama's answer of {model} has no message", code="malformed_answer")
+        return ChatAnswer(message["content"], answer.get("prompt_eval_count"), answer.get("eval_count"))
+
+    def _json(
+        self, method: str, path: str, *, body: dict[str, Any] | None = None, read_seconds: float | None = None
+    ) -> dict[str, Any]:
+        with self._answer(method, path, body=body, read_seconds=read_seconds) as response:
+            try:
+                answer = response.json()
+            except requests.exceptions.JSONDecodeError as error:
+                raise OllamaUnreachable(
+                    f"{self.shown_url}{path} answers without JSON, so it is not Ollama; look at OLLAMA_HOST"
+                ) from error
+        if not isinstance(answer, dict):
+            raise OllamaUnreachable(
+                f"{self.shown_url}{path} answers, but not as Ollama does; look at OLLAMA_HOST"
+            )
+        return answer
+
+    def _follow(self, path: str, body: dict[str, Any], what: str, on_progress: OnProgress) -> None:
+        deadline = time.monotonic() + self._create_seconds
+        with self._answer("POST", path, body=body, read_seconds=self._create_seconds) as response:
+            for line in response.iter_lines():
+                if not line:
+                    continue
+                said = _line(line, what)
+                # An error after the first line comes inside a 200.
+                if said.get("error"):
+                    raise _failed_late(what, str(said["error"]))
+                status = str(said.get("status", ""))
+                on_progress(Progress(status, said.get("completed"), said.get("total")))
+                if status == "success":
+                    return
+                if time.monotonic() > deadline:
+                    raise ProviderUnavailable(
+                        f"{what}: not done after {self._create_seconds:g} s; raise create_timeout_seconds",
+                        code="timeout",
+                    )
+        raise ProviderUnavailable(f"{what}: Ollama's answer ended without `success`", code="no_success")
+
+    @contextmanager
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: dict[str, Any] | None = None,
+        data: _Blocks | None = None,
+        read_seconds: float | None = None,
+    ) -> Iterator[requests.Response]:
+        timeout = (self._connect_seconds, read_seconds or self._request_seconds)
+        with requests.Session() as session:
+            # A proxy from the environment would read the conversations on their way to the next room.
+            session.trust_env = False
+            try:
+                response = session.request(
+                    method,
+                    self.base_url + path,
+                    json=body,
+                    data=data,
+                    stream=True,
+                    timeout=timeout,
+                    allow_redirects=False,  # requests would turn a redirected POST into a GET
+                )
+                with response:
+                    if response.status_code >= 300:
+                        raise self._refusal(response, path)
+                    yield response
+            except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+                raise self._broken(error, path) from error
+            except (
+                requests.exceptions.ChunkedEncodingError,
+                requests.exceptions.ContentDecodingError,
+            ) as error:
+                raise self._broken(error, path) from error
+
+    def _broken(self, error: Exception, path: str) -> ProviderUnavailable:
+        cause = error.args[0] if error.args else None
+        never_connected = isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+        if never_connected or isinstance(error, requests.exceptions.ConnectTimeout):
+            return OllamaUnreachable(
+                f"nobody answers at {self.shown_url}; start Ollama (`ollama serve`) or set OLLAMA_HOST"
+            )
+        # While an answer streams, requests wraps a silence into its ConnectionError.
+        if isinstance(error, requests.exceptions.Timeout) or isinstance(cause, ReadTimeoutError):
+            return ProviderUnavailable(f"Ollama was silent for too long at {path}", code="timeout")
+        return ProviderUnavailable(f"the connection to Ollama broke off at {path}", code="connection_lost")
+
+    def _refusal(self, response: requests.Response, path: str) -> ProviderRejected | ProviderUnavailable:
+        try:
+            answer = response.json()
+            said = str(answer["error"])
+        except (requests.exceptions.RequestException, KeyError, TypeError):
+            said = "no reason given"
+        message = f"Ollama answers {path} with {response.status_code}: {_shortened(said)}"
+        match response.status_code:
+            case 404:
+                return ModelNotFound(message)
+            case 408 | 429:
+                return ProviderUnavailable(message, code=f"http_{response.status_code}")
+            case status if status >= 500:
+                return ProviderUnavailable(message, code=f"http_{status}")
+            case status:
+                return ProviderRejected(message, code=f"http_{status}")
+
+
+class _Blocks:
+    """A body of known length that is read in blocks while it is sent."""
+
+    def __init__(self, content: BinaryIO, size_bytes: int, on_progress: OnProgress) -> None:
+        self._content = content
+        self._size_bytes = size_bytes
+        self._on_progress = on_progress
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        sent = 0
+        while block := self._content.read(_BLOCK_BYTES):
+            yield block
+            sent += len(block)
+            self._on_progress(Progress("uploading", sent, self._size_bytes))
+        if sent != self._size_bytes:
+            # Ollama would wait for the rest until its own timeout.
+            raise PermanentError(
+                f"the file to upload has {sent} bytes instead of {self._size_bytes}; build it again"
+            )
+
+
+def _line(line: bytes, what: str) -> dict[str, Any]:
+    try:
+        said = json.loads(line)
+    except ValueError as error:
+        raise ProviderUnavailable(
+            f"{what}: a line of Ollama's answer is no JSON", code="malformed_answer"
+        ) from error
+    if not isinstance(said, dict):
+        raise ProviderUnavailable(f"{what}: a line of Ollama's answer is no object", code="malformed_answer")
+    return said
+
+
+def _failed_late(what: str, said: str) -> ProviderRejected | ProviderUnavailable:
+    # These errors carry no status; before the first line they would have been 500s, so they are transient
+    # like those. One text has a permanent meaning: the registry's manifest is not there, so the name is
+    # wrong.
+    if "file does not exist" in said:
+        return ModelNotFound(f"{what}: {_shortened(said)}; is the name right?")
+    return ProviderUnavailable(f"{what}: Ollama says {_shortened(said)}", code="failed")
+
+
+def _shortened(said: str) -> str:
+    return " ".join(said.split())[:300]
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
