@@ -1,0 +1,302 @@
+"""Write a dataset: train, validation, manifest.json and README.md, under an address made from its content.
+
+Streams: memory does not grow with the rows. Everything is written under a temporary name first; a dataset is
+published whole or not at all, and two exporters of the same rows publish the same bytes at the same place.
+Never reads the database: the caller hands the rows in, ordered by content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Self
+
+from ftworker import __version__
+from ftworker.clock import Clock, utc_now
+from ftworker.datasets.card import dataset_card
+from ftworker.datasets.formats import RowFormat, row_format
+from ftworker.datasets.manifest import (
+    MANIFEST_NAME,
+    MANIFEST_VERSION,
+    Content,
+    FileEntry,
+    Manifest,
+    Provenance,
+    SplitEntry,
+    SystemPromptEntry,
+    content_sha256,
+    manifest_bytes,
+)
+from ftworker.datasets.split import Split
+from ftworker.datasets.storage import full_url, open_storage, publish_folder, storage_errors, sync_file
+from ftworker.errors import PermanentError
+
+MINIMUM_TRAIN_ROWS = 10
+"""OpenAI trains on no fewer. A validation file that would push training below gives way."""
+
+_BUFFER_BYTES = 1 << 20
+_PROGRESS_ROWS = 1_000
+_MODELS_LISTED = 20
+_ABANDONED_AFTER = timedelta(hours=24)
+_TEMPORARY_NAME = re.compile(r"\.exporting-(\d{8}T\d{6}Z)-[0-9a-f]{32}")
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+class ExampleRow(NamedTuple):
+    """One example as the export's query selects it, columns in this order; any tuple of the same shape will do."""
+
+    content: str
+    split_group: str
+    token_count: int
+    rating: int
+    model: str | None
+
+
+@dataclass(frozen=True)
+class ExportSpec:
+    """What is frozen into a dataset when it is cut, besides its rows."""
+
+    pipeline: str
+    sequence: int
+    format: str
+    """`openai-chat`, `instruction-json` or `instruction-jsonl`."""
+    system_prompt: str
+    system_prompt_version: str
+    curation: Mapping[str, Any]
+    """The pipeline's curation settings as JSON values."""
+    split: Split
+    strategy: str = "all"
+    cut_at: datetime | None = None
+    conversations: int | None = None
+    """How many conversations the rows come from, where the caller has counted them."""
+    drops: Mapping[str, int] = field(default_factory=dict)
+    """Turns left out since the last cut, by reason code."""
+    language: str = "es"
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """A published dataset. `url` is its folder; the manifest's entries name the files in it."""
+
+    url: str
+    sha256: str
+    manifest: Manifest
+
+    def file_url(self, entry: FileEntry) -> str:
+        """The fsspec URL of one of its files."""
+        return f"{self.url}/{entry.name}"
+
+
+def export_dataset(
+    spec: ExportSpec,
+    rows: Iterable[tuple[str, str, int, int, str | None]],
+    storage_url: str,
+    *,
+    progress: Callable[[int], None] = lambda done: None,
+    clock: Clock = utc_now,
+) -> ExportResult:
+    """Write the rows and publish them at `<storage>/datasets/<pipeline>/<sequence>-<sha256[:12]>/`. Repeatable.
+
+    `rows` are ExampleRow-shaped, ordered by content hash so that the same set gives the same bytes. `progress` is
+    called with the examples done so far, every thousand and at the end. Raises PermanentError when there is no row,
+    StorageRejected, StorageUnavailable; nothing is published then.
+    """
+    form = row_format(spec.format, spec.system_prompt)
+    filesystem, root = open_storage(storage_url)
+    folder = f"{root}/datasets/{spec.pipeline}"
+    now = clock()
+    temporary = f"{folder}/.exporting-{now.astimezone(UTC).strftime(_STAMP)}-{uuid.uuid4().hex}"
+    with storage_errors(storage_url):
+        filesystem.makedirs(temporary, exist_ok=True)
+        _remove_abandoned(filesystem, folder, now)
+        try:
+            manifest = _write(spec, form, rows, filesystem, temporary, progress=progress)
+            target = f"{folder}/{spec.sequence}-{manifest.sha256[:12]}"
+            names = (*(entry.name for entry in manifest.files()), "README.md", MANIFEST_NAME)
+            publish_folder(filesystem, temporary, target, names)
+        except BaseException:
+            if filesystem.exists(temporary):
+                filesystem.rm(temporary, recursive=True)
+            raise
+    return ExportResult(full_url(filesystem, target), manifest.sha256, manifest)
+
+
+def _write(
+    spec: ExportSpec,
+    form: RowFormat,
+    rows: Iterable[tuple[str, str, int, int, str | None]],
+    filesystem: Any,
+    temporary: str,
+    *,
+    progress: Callable[[int], None],
+) -> Manifest:
+    train = _DataFile(filesystem, temporary, "train", form)
+    validation = _DataFile(filesystem, temporary, "validation", form)
+    validates = spec.split.validates
+    share = spec.split.validation_share
+    examples = up = down = 0
+    models: Counter[str] = Counter()
+    with train, validation:
+        for content, group, tokens, rating, model in rows:
+            (validation if share and validates(group) else train).add(content, tokens)
+            examples += 1
+            if rating:
+                up, down = (up + 1, down) if rating > 0 else (up, down + 1)
+            models[model or "unknown"] += 1
+            if not examples % _PROGRESS_ROWS:
+                progress(examples)
+        if not examples:
+            raise PermanentError(
+                f"dataset {spec.sequence} of pipeline {spec.pipeline} has no examples left; "
+                "they were erased since it was cut: cancel the run"
+            )
+        progress(examples)
+        given_up = _give_up_validation(train, validation, share)
+        train.finish()
+        if validation.rows:
+            validation.finish()
+    content_part = Content(
+        manifest_version=MANIFEST_VERSION,
+        format=form.name,
+        system_prompt=SystemPromptEntry(
+            spec.system_prompt_version, hashlib.sha256(spec.system_prompt.encode()).hexdigest()
+        ),
+        curation=dict(spec.curation),
+        split=SplitEntry(share, spec.split.salt, given_up),
+        train=train.entry(),
+        validation=validation.entry() if validation.rows else None,
+    )
+    manifest = Manifest(
+        sha256=content_sha256(content_part),
+        content=content_part,
+        provenance=Provenance(
+            pipeline=spec.pipeline,
+            sequence=spec.sequence,
+            strategy=spec.strategy,
+            cut_at=spec.cut_at.astimezone(UTC).isoformat() if spec.cut_at else None,
+            examples=examples,
+            conversations=spec.conversations,
+            rated_up=up,
+            rated_down=down,
+            models=dict(sorted(models.most_common(_MODELS_LISTED))),
+            drops=dict(spec.drops),
+            ftworker_version=__version__,
+        ),
+    )
+    _write_small(filesystem, f"{temporary}/README.md", dataset_card(manifest, spec.language).encode())
+    _write_small(filesystem, f"{temporary}/{MANIFEST_NAME}", manifest_bytes(manifest))
+    return manifest
+
+
+def _give_up_validation(train: _DataFile, validation: _DataFile, share: float) -> str | None:
+    """Why there is no validation file although a share was asked for; its rows train then. None: there is one."""
+    if not validation.rows:
+        return "no user fell on the validation side" if share else None
+    if train.rows >= MINIMUM_TRAIN_ROWS:
+        return None
+    reason = (
+        f"only {train.rows} rows would have been left to train on, and providers need {MINIMUM_TRAIN_ROWS}"
+    )
+    train.absorb(validation)
+    return reason
+
+
+class _DataFile:
+    """A data file being written: buffers rows, and hashes what it writes. Opened when the first row comes."""
+
+    def __init__(self, filesystem: Any, folder: str, stem: str, form: RowFormat) -> None:
+        self.name = f"{stem}.{form.extension}"
+        self.rows = 0
+        self._form = form
+        self._filesystem = filesystem
+        self._path = f"{folder}/{self.name}"
+        self._file: Any = None
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._tokens = 0
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, content: str, tokens: int) -> None:
+        """Append the rows of one example."""
+        rows = self._form.rows(content)
+        self.rows += len(rows)
+        self._tokens += tokens + len(rows) * self._form.tokens_per_row
+        self._pending += rows
+        self._pending_bytes += sum(map(len, rows))
+        if self._pending_bytes >= _BUFFER_BYTES:
+            self._flush()
+
+    def absorb(self, other: _DataFile) -> None:
+        """Append all rows of the other file, which is empty afterwards and removed."""
+        self._flush()
+        other._flush()
+        other._file.close()
+        with self._filesystem.open(other._path, "rb") as source:
+            source.seek(len(self._form.head))
+            if self._file is not None:
+                self._write(self._form.separator)
+            while block := source.read(_BUFFER_BYTES):
+                self._write(block)
+        self._filesystem.rm(other._path)
+        self.rows += other.rows
+        self._tokens += other._tokens
+        other.rows = 0
+
+    def finish(self) -> None:
+        """Write the rest and close; the file is durable where the file system can say so."""
+        self._flush()
+        self._write(self._form.tail)
+        sync_file(self._file)
+        self._file.close()
+
+    def entry(self) -> FileEntry:
+        """What the manifest says of the finished file."""
+        return FileEntry(self.name, self._digest.hexdigest(), self._size, self.rows, self._tokens)
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        rows = self._form.separator.join(self._pending)
+        self._write(rows if self._file is None else self._form.separator + rows)
+        self._pending = []
+        self._pending_bytes = 0
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = self._filesystem.open(self._path, "wb")
+            data = self._form.head + data
+        self._digest.update(data)
+        self._size += len(data)
+        self._file.write(data)
+
+
+def _write_small(filesystem: Any, path: str, data: bytes) -> None:
+    with filesystem.open(path, "wb") as file:
+        file.write(data)
+        sync_file(file)
+
+
+def _remove_abandoned(filesystem: Any, folder: str, now: datetime) -> None:
+    """Clear away what exporters that were killed left behind, long after any of them can still be at work."""
+    for path in filesystem.ls(folder, detail=False):
+        match = _TEMPORARY_NAME.fullmatch(path.rstrip("/").rpartition("/")[2])
+        if match is None:
+            continue
+        begun = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
+        if now - begun > _ABANDONED_AFTER:
+            with suppress(FileNotFoundError):  # another exporter is clearing away too
+                filesystem.rm(path, recursive=True)

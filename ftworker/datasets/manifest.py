@@ -1,0 +1,128 @@
+"""manifest.json: what a dataset is, file by file, and what decided it. Its `content` part names the dataset.
+
+`sha256` is over the canonical JSON of `content` alone, so the same rows under the same settings are the same dataset
+whoever cut it, when, and with which release. `provenance` tells the rest and changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from ftworker.conversations import canonical_json
+from ftworker.datasets.storage import open_storage, storage_errors
+from ftworker.errors import NotFound, PermanentError
+from ftworker.settings import mask_url
+
+MANIFEST_NAME = "manifest.json"
+MANIFEST_VERSION = 1
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """One file of a dataset. `sha256` is over its bytes; `tokens` is estimated, with the system prompt."""
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int
+    tokens: int
+
+
+class SystemPromptEntry(msgspec.Struct, frozen=True):
+    """The prompt in every row. Serving must use the same bytes."""
+
+    version: str
+    sha256: str
+
+
+class SplitEntry(msgspec.Struct, frozen=True):
+    """How users were divided. `given_up`: why there is no validation file although a share was asked for."""
+
+    validation_share: float
+    salt: str
+    given_up: str | None = None
+
+
+class Content(msgspec.Struct, frozen=True):
+    """All that decides the bytes, and the bytes' own hashes. Nothing here depends on ids, times or releases."""
+
+    manifest_version: int
+    format: str
+    system_prompt: SystemPromptEntry
+    curation: dict[str, Any]
+    split: SplitEntry
+    train: FileEntry
+    validation: FileEntry | None
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """Where the dataset came from. Not part of its hash."""
+
+    pipeline: str
+    sequence: int
+    strategy: str
+    cut_at: str | None
+    examples: int
+    conversations: int | None
+    rated_up: int
+    rated_down: int
+    models: dict[str, int]
+    """Examples by the model that gave the taught answer, the 20 most frequent; `unknown` where the store has none."""
+    drops: dict[str, int]
+    """Turns and conversations left out, by reason code (docs/DATASETS.md)."""
+    ftworker_version: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The whole file."""
+
+    sha256: str
+    content: Content
+    provenance: Provenance
+
+    def files(self) -> tuple[FileEntry, ...]:
+        """The data files, train first."""
+        content = self.content
+        return (content.train, content.validation) if content.validation else (content.train,)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, for the database."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def content_sha256(content: Content) -> str:
+    """The name of the dataset, hexadecimal."""
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """manifest.json as written: canonical, indented for people."""
+    return msgspec.json.format(canonical_json(manifest), indent=2) + b"\n"
+
+
+def read_manifest(url: str) -> Manifest:
+    """Read the manifest of a dataset's folder (or of its manifest.json) and check that it is unaltered.
+
+    Raises NotFound when no dataset is published there, PermanentError when the manifest does not match its own hash,
+    StorageRejected and StorageUnavailable.
+    """
+    filesystem, path = open_storage(url)
+    if not path.endswith(f"/{MANIFEST_NAME}"):
+        path = f"{path}/{MANIFEST_NAME}"
+    with storage_errors(url):
+        try:
+            raw = filesystem.cat_file(path)
+        except FileNotFoundError:
+            raise NotFound(f"{mask_url(url)}: no {MANIFEST_NAME} there, so no finished dataset") from None
+    try:
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PermanentError(f"{mask_url(url)}: {MANIFEST_NAME} is not one of ftworker's: {error}") from error
+    if content_sha256(manifest.content) != manifest.sha256:
+        raise PermanentError(
+            f"{mask_url(url)}: {MANIFEST_NAME} was altered: its content does not give sha256 {manifest.sha256[:12]}..."
+        )
+    return manifest

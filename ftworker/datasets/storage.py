@@ -1,0 +1,103 @@
+"""Where datasets lie: any fsspec URL. Opens the file system, and turns its errors into permanent and transient ones.
+
+Publishing is one rename where the file system has folders, and `manifest.json` last where it has only objects: in both
+a dataset is there when its manifest is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from ftworker.errors import PermanentError, TransientError
+from ftworker.settings import mask_url
+
+
+class StorageUnavailable(TransientError):
+    """The storage did not do the work and can be asked again; what was begun is under a temporary name."""
+
+
+class StorageRejected(PermanentError):
+    """The storage cannot be used as configured: unknown scheme, no right, no such bucket, disk full."""
+
+
+@contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Give errors of the file system a type and a next step."""
+    where = mask_url(url)
+    try:
+        yield
+    except (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError) as error:
+        raise StorageRejected(f"{where}: {_reason(error)}; check storage_url and its rights") from error
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageRejected(f"{where}: {_reason(error)}; free some room, then retry the run") from error
+        raise StorageUnavailable(f"{where}: {_reason(error)}") from error
+
+
+def open_storage(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it. Raises StorageRejected when fsspec cannot speak to it."""
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise StorageRejected(
+            f"storage_url = {mask_url(url)}: {error}; expected an fsspec URL such as file:///srv/ftworker or "
+            's3://bucket/prefix (pip install "ftworker[s3]")'
+        ) from error
+    return filesystem, path.rstrip("/")
+
+
+def full_url(filesystem: Any, path: str) -> str:
+    """The URL that leads back to a path of this file system."""
+    return str(filesystem.unstrip_protocol(path))
+
+
+def publish_folder(filesystem: Any, temporary: str, target: str, names: tuple[str, ...]) -> None:
+    """Bring a finished folder to its place. Another exporter of the same bytes may do so at the same time.
+
+    `names` are its files, the one that says "complete" last. The temporary folder is gone afterwards.
+    """
+    if isinstance(filesystem, LocalFileSystem):
+        try:
+            Path(temporary).rename(target)
+        except OSError:
+            # Folders are not replaced by a rename: someone was here before, with the same bytes.
+            if not Path(target, names[-1]).exists():
+                raise
+            filesystem.rm(temporary, recursive=True)
+        _sync_folder(Path(target).parent)
+        return
+    for name in names:
+        filesystem.copy(f"{temporary}/{name}", f"{target}/{name}")
+    filesystem.rm(temporary, recursive=True)
+
+
+def sync_file(file: Any) -> None:
+    """Make a local file survive a power cut; the database will say that it is there."""
+    file.flush()
+    try:
+        descriptor = file.fileno()
+    except (AttributeError, OSError):
+        return  # an object store's buffer, not a file
+    os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+_FULL = {28, 122}  # ENOSPC, EDQUOT
