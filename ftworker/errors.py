@@ -60,6 +60,13 @@ class DatabaseUnavailable(TransientError):
     """PostgreSQL did not answer or dropped the connection; nothing of the transaction was kept."""
 
 
+class DatabaseRejected(PermanentError):
+    """PostgreSQL refused a statement of ftworker: a bug, or a schema that is not migrated.
+
+    Carries the SQLSTATE and the constraint or table alone: PostgreSQL's own text can echo a row.
+    """
+
+
 class SourceUnavailable(TransientError):
     """The RAG's store did not answer; its conversations stay in the inbox."""
 

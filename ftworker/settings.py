@@ -14,12 +14,22 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ftworker.errors import ConfigurationError, ConfigurationProblem, NotFound
 
 DEFAULT_CONFIG = Path("config/ftworker.toml")
-DEFAULT_SYSTEM_PROMPT = "Eres un asistente útil que responde preguntas basadas en la información proporcionada."
+DEFAULT_SYSTEM_PROMPT = (
+    "Eres un asistente útil que responde preguntas basadas en la información proporcionada."
+)
 """The system prompt of the RAG's documentation. Training and serving must use the same bytes."""
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
@@ -79,6 +89,8 @@ class WorkerSettings(Section):
     """How often stores that emit no events are looked at."""
     step_lease_seconds: PositiveSeconds = 120.0
     """A step that has not renewed its claim for so long is taken for dead and done again by another worker."""
+    revive_after_seconds: PositiveSeconds = 15.0
+    """A message for a step that is due and untouched for so long is taken for lost and sent again."""
     retry_base_seconds: PositiveSeconds = 10.0
     """First wait after a passing failure; doubled each time up to `retry_max_seconds`, with jitter."""
     retry_max_seconds: PositiveSeconds = 900.0
@@ -189,6 +201,18 @@ class OpenAISettings(Section):
     """False for a service that refuses `metadata` on jobs; reconciling then goes by the training file alone."""
     check_model: bool = True
     """False for a service without `/models/{model}`."""
+    hyperparameters_in: Literal["method", "body"] = "method"
+    """`body` for a service that knows only the older top-level `hyperparameters` (Nebius)."""
+    extra_hyperparameters: dict[str, int | float | str | bool] = {}
+    """Sent beside ours, for what only this service knows (Nebius: `lora = true`)."""
+    extra_body: dict[str, int | float | str | bool] = {}
+    """More fields of the job (Azure: `trainingType = "Standard"`)."""
+    extra_headers: dict[str, str] = {}
+    """Sent with every request (Portkey: `x-portkey-provider`). No place for secrets: the configuration is no secret."""
+    extra_query: dict[str, str] = {}
+    """Added to every URL (`api-version`, LiteLLM: `custom_llm_provider`)."""
+    clock_skew_seconds: Seconds = 300.0
+    """How far the service's clock may be behind ours, when we look for a job that may have been made."""
     file_expires_after_seconds: Annotated[int, Field(ge=3600, le=2_592_000)] | None = None
     """Let the provider erase uploaded files after this time (children's data should not stay)."""
     files_ready_timeout_seconds: PositiveSeconds = 600.0
@@ -368,7 +392,7 @@ class Settings(Section):
     events_url: SecretStr | None = None
     """Where the RAG's events arrive. None: the broker's."""
     storage_url: str | None = None
-    """fsspec URL for datasets and artefacts (`s3://bucket/ftworker`). None: `home`/datasets on this machine."""
+    """fsspec URL for datasets and artefacts (`s3://bucket/ftworker`). None: `home`/storage on this machine."""
     ingest: IngestSettings = IngestSettings()
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
@@ -381,7 +405,9 @@ class Settings(Section):
         wrong = []
         for name, pipeline in self.pipelines.items():
             if pipeline.provider not in self.providers:
-                wrong.append(f"pipelines.{name}.provider = {pipeline.provider}: expected one of {sorted(self.providers)}")
+                wrong.append(
+                    f"pipelines.{name}.provider = {pipeline.provider}: expected one of {sorted(self.providers)}"
+                )
             if pipeline.source != "*" and not re.match(NAME_PATTERN, pipeline.source):
                 wrong.append(f"pipelines.{name}.source = {pipeline.source}: expected * or a source's name")
         for name, provider in self.providers.items():
@@ -422,7 +448,7 @@ class Settings(Section):
 
     def storage(self) -> str:
         """The fsspec URL under which datasets and artefacts lie."""
-        return self.storage_url or f"file://{(self.home / 'datasets').resolve()}"
+        return self.storage_url or f"file://{(self.home / 'storage').resolve()}"
 
     def events(self) -> str | None:
         """Where events arrive: `events_url`, else the broker's URL; None when neither is set."""
@@ -460,10 +486,17 @@ def load_settings(path: Path | None = None) -> Settings:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigurationError(
-                where, [ConfigurationProblem("FTWORKER_CONFIG", str(path), "no such file; copy config/ftworker.toml")]
+                where,
+                [
+                    ConfigurationProblem(
+                        "FTWORKER_CONFIG", str(path), "no such file; copy config/ftworker.toml"
+                    )
+                ],
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise ConfigurationError(where, [ConfigurationProblem("TOML", "unreadable", str(error))]) from error
+            raise ConfigurationError(
+                where, [ConfigurationProblem("TOML", "unreadable", str(error))]
+            ) from error
     _overlay_environment(values)
     return settings_from(values, where)
 
@@ -504,7 +537,13 @@ def _problem(error: Any) -> ConfigurationProblem:
         location = (*location[:2], *location[3:])
     key = ".".join(location) or "configuration"
     secret = any(word in key for word in ("url", "key", "password", "secret", "token")) and "_env" not in key
-    value = "(missing)" if error["type"] == "missing" else "(hidden)" if secret else repr(error.get("input"))[:120]
+    value = (
+        "(missing)"
+        if error["type"] == "missing"
+        else "(hidden)"
+        if secret
+        else repr(error.get("input"))[:120]
+    )
     expected = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         expected = "no such setting; see config/ftworker.toml for those there are"

@@ -31,7 +31,9 @@ class ProviderRejected(PermanentError):
 class ProviderUnavailable(TransientError):
     """The provider did not do the work and can be asked again later (429, connection refused, a read that failed)."""
 
-    def __init__(self, message: str, *, code: str = "unavailable", retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str = "unavailable", retry_after_seconds: float | None = None
+    ) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
         self.code = code
 

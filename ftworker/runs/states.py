@@ -49,9 +49,7 @@ MOVES: dict[RunState, frozenset[RunState]] = {
     RunState.AWAITING_APPROVAL: frozenset({RunState.EXPORTED, RunState.CANCELLED}),
     RunState.UPLOADED: frozenset({RunState.SUBMITTING, RunState.FAILED, RunState.CANCELLED}),
     # Back to `uploaded` only when the provider surely created nothing (an error envelope with 429).
-    RunState.SUBMITTING: frozenset(
-        {RunState.SUBMITTED, RunState.UPLOADED, RunState.FAILED, RunState.PARKED}
-    ),
+    RunState.SUBMITTING: frozenset({RunState.SUBMITTED, RunState.UPLOADED, RunState.FAILED, RunState.PARKED}),
     RunState.SUBMITTED: frozenset(
         {RunState.TRAINED, RunState.PACKAGED, RunState.FAILED, RunState.CANCELLED, RunState.PARKED}
     ),

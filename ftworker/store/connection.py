@@ -15,10 +15,11 @@ from importlib.resources import files
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 
-from ftworker.errors import DatabaseUnavailable
+from ftworker.errors import DatabaseRejected, DatabaseUnavailable
 
 Cursor = psycopg2.extensions.cursor
 """A cursor inside a transaction. Rows are named tuples."""
@@ -88,6 +89,8 @@ class Store:
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self._discard(connection)
             raise DatabaseUnavailable(f"PostgreSQL dropped the transaction: {_first_line(error)}") from None
+        except psycopg2.Error as error:
+            raise _refused(error) from None
         except BaseException:
             if connection.closed:
                 self._discard(connection)
@@ -100,12 +103,18 @@ class Store:
         try:
             # A fixed snapshot: rows that arrive meanwhile cannot appear in half of an export.
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            with connection, connection.cursor(name="ftworker_stream") as cursor:
+            with (
+                connection,
+                # Plain tuples: naming every row would cost as much as reading it.
+                connection.cursor("ftworker_stream", cursor_factory=psycopg2.extensions.cursor) as cursor,
+            ):
                 cursor.itersize = fetch_size
                 cursor.execute(query, parameters)
                 yield iter(cursor)
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             raise DatabaseUnavailable(f"PostgreSQL dropped the export: {_first_line(error)}") from None
+        except psycopg2.Error as error:
+            raise _refused(error) from None
         finally:
             connection.close()
 
@@ -131,6 +140,15 @@ class Store:
             connection.close()
         except psycopg2.Error:
             return
+
+
+def _refused(error: psycopg2.Error) -> DatabaseRejected:
+    place = getattr(error.diag, "constraint_name", None) or getattr(error.diag, "table_name", None) or ""
+    if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.InvalidSchemaName):
+        return DatabaseRejected("ftworker's tables are not in this database; run `ftworker migrate`")
+    return DatabaseRejected(
+        f"PostgreSQL refused a statement: {error.pgcode} {type(error).__name__} {place}".rstrip()
+    )
 
 
 def _first_line(error: BaseException) -> str:

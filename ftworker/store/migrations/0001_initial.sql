@@ -105,7 +105,6 @@ CREATE TABLE ftworker.pipelines (
     name              text PRIMARY KEY,
     last_cut_at       timestamptz,
     last_scheduled_at timestamptz,  -- the cron time that was last answered, fired or not
-    drops_at_last_cut jsonb NOT NULL DEFAULT '{}',
     created_at        timestamptz NOT NULL DEFAULT now()
 );
 
@@ -126,6 +125,7 @@ CREATE TABLE ftworker.runs (
     finished_at        timestamptz,
     -- What a worker does next, and who does it now. The lease is a fence: a move must show the token.
     next_action_at     timestamptz,
+    notified_at        timestamptz,                 -- when a message for the next step was last sent
     lease_token        uuid,
     lease_expires_at   timestamptz,
     attempts           integer NOT NULL DEFAULT 0,  -- failures of the present step in a row

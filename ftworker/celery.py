@@ -1,0 +1,136 @@
+"""The Celery app: queues, acknowledgement, beat's schedule, signals. `celery -A ftworker.celery:app worker`.
+
+Reads no configuration when imported; Celery asks for it when it first needs it. The tasks are in `tasks`.
+The reason for each setting is in docs/RELIABILITY.md; the measurements behind them are of Celery 5.7.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+from celery import Celery, signals
+from kombu import Connection, Exchange, Queue
+
+from ftworker.errors import ConfigurationError, ConfigurationProblem
+from ftworker.installation import Installation, open_installation
+from ftworker.logs import setup_logging
+from ftworker.settings import Settings
+
+SHORT_QUEUE = "ftworker"
+"""Steps that take seconds. Any number of workers."""
+TRAINING_QUEUE = "ftworker.training"
+"""Steps of local runs, which may take long and fill the machine. Concurrency 1."""
+DEAD_QUEUE = "ftworker.dead"
+"""Where RabbitMQ puts task messages that killed their worker too often. They carry ids; PostgreSQL has the truth."""
+DELIVERY_LIMIT = 10
+
+
+@cache
+def installation() -> Installation:
+    """This process's installation, put together when first asked for."""
+    return open_installation()
+
+
+def configuration() -> dict[str, Any]:
+    """Celery's settings, from ftworker's. Raises ConfigurationError when no broker is configured or running."""
+    settings = installation().settings
+    if settings.broker_url is None:
+        raise ConfigurationError(
+            "environment",
+            [
+                ConfigurationProblem(
+                    "FTWORKER_BROKER_URL",
+                    "(not set)",
+                    "an amqp:// or redis:// URL, or `ftworker up`, which starts one",
+                )
+            ],
+        )
+    broker_url = settings.broker_url.get_secret_value()
+    return {
+        "broker_url": broker_url.replace("valkey://", "redis://", 1),
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": _transport_options(broker_url),
+        "task_queues": queues(broker_url),
+        "task_default_queue": SHORT_QUEUE,
+        "task_default_exchange": SHORT_QUEUE,
+        "task_default_routing_key": SHORT_QUEUE,
+        # A message is acknowledged when its task is done, also when its process was killed.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "worker_prefetch_multiplier": 1,
+        "worker_soft_shutdown_timeout": 10.0,
+        "worker_hijack_root_logger": False,
+        "worker_send_task_events": False,
+        "timezone": "UTC",
+        "enable_utc": True,
+        "beat_schedule": beat_schedule(settings),
+    }
+
+
+def queues(broker_url: str) -> list[Queue]:
+    """The two queues; on RabbitMQ quorum queues with a delivery limit and a dead-letter exchange."""
+    arguments = (
+        {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": DELIVERY_LIMIT,
+            "x-dead-letter-exchange": DEAD_QUEUE,
+        }
+        if broker_url.startswith("amqp")
+        else None
+    )
+    return [
+        Queue(name, Exchange(name, type="direct", durable=True), routing_key=name, queue_arguments=arguments)
+        for name in (SHORT_QUEUE, TRAINING_QUEUE)
+    ]
+
+
+def beat_schedule(settings: Settings) -> dict[str, Any]:
+    """Short ticks; what is due is decided by rows, so a lost schedule file changes nothing."""
+
+    def every(task: str, seconds: float) -> dict[str, Any]:
+        # A tick that waited as long as the next one is of no use any more.
+        return {"task": f"ftworker.{task}", "schedule": seconds, "options": {"expires": max(seconds, 1.0)}}
+
+    worker = settings.worker
+    return {
+        "sweep": every("sweep", worker.sweep_interval_seconds),
+        "check-triggers": every("check_triggers", worker.sweep_interval_seconds * 3),
+        "sweep-idle": every("sweep_idle", worker.idle_sweep_interval_seconds),
+        "tidy": every("tidy", 3_600.0),
+    }
+
+
+def _transport_options(broker_url: str) -> dict[str, Any]:
+    if broker_url.startswith("amqp"):
+        return {"confirm_publish": True}
+    # Longer than any step: a shorter one would deliver a running task again and again.
+    return {"visibility_timeout": 6 * 3_600, "socket_keepalive": True, "health_check_interval": 30}
+
+
+app = Celery("ftworker", include=["ftworker.tasks"], set_as_current=True)
+app.add_defaults(configuration)
+
+
+@signals.setup_logging.connect
+def _own_logging(loglevel: int | str | None = None, **_: Any) -> None:
+    setup_logging(loglevel or logging.INFO)
+
+
+@signals.worker_init.connect
+def _declare_dead_letters(**_: Any) -> None:
+    """RabbitMQ drops what goes to an exchange that does not exist, so it is there before the first message."""
+    broker_url = configuration()["broker_url"]
+    if not broker_url.startswith("amqp"):
+        return
+    with Connection(broker_url) as connection:
+        queue = Queue(
+            DEAD_QUEUE,
+            Exchange(DEAD_QUEUE, type="fanout", durable=True),
+            queue_arguments={"x-queue-type": "quorum"},
+        )
+        queue.bind(connection.default_channel).declare()

@@ -1,0 +1,343 @@
+"""`ftworker runs ...` and `ftworker triggers`: what a person sees of and does to runs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any
+
+import click
+
+from ftworker.cli.context import load
+from ftworker.cli.output import age, emit_json, fail, printable, table
+from ftworker.installation import Installation
+from ftworker.runs import control, cutting
+from ftworker.runs.driver import drive_run
+from ftworker.runs.states import IN_FLIGHT, SUCCEEDED, RunState
+from ftworker.store import runs as stored
+from ftworker.store.runs import RunRow
+
+as_json = click.option("--json", "json_", is_flag=True, help="Print JSON with stable keys.")
+RUN = click.argument("run_id", metavar="RUN", type=int)
+
+
+def run_facts(run: RunRow) -> dict[str, Any]:
+    """A run as commands and pages show it. Keys are stable."""
+    return {
+        "id": run.id,
+        "pipeline": run.pipeline,
+        "state": run.state.value,
+        "state_since": run.state_since,
+        "trigger": run.trigger,
+        "dataset_id": run.dataset_id,
+        "provider": run.provider,
+        "base_model": run.base_model,
+        "generation": run.generation,
+        "run_key": run.run_key,
+        "job_id": run.job_id,
+        "provider_status": run.provider_status,
+        "model": run.model,
+        "trained_tokens": run.trained_tokens,
+        "estimated_usd": run.estimated_usd,
+        "error_code": run.error_code,
+        "error_message": run.error_message,
+        "next_action_at": run.next_action_at,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+        "detail": dict(run.detail),
+    }
+
+
+@click.group()
+def runs() -> None:
+    """Fine-tuning runs: start, list, show, watch, cancel, retry, approve, promote, reject, resolve.
+
+    \b
+    Example:
+      ftworker runs start tutor
+      ftworker runs list
+    """
+
+
+@runs.command("start")
+@click.argument("pipeline")
+@click.option("--dataset", "dataset_id", type=int, help="Train on this dataset instead of cutting a new one.")
+@click.option(
+    "--wait", is_flag=True, help="Do every step here, without worker or broker, and wait for the end."
+)
+def start(pipeline: str, dataset_id: int | None, wait: bool) -> None:
+    """Begin a run of PIPELINE with what waits, below any threshold.
+
+    \b
+    Example:
+      ftworker runs start tutor --wait
+    """
+    here = load()
+    run_id = cutting.start_by_hand(here.store, here.settings, pipeline, here.clock, dataset_id=dataset_id)
+    if not wait:
+        _send(here, run_id)
+        click.echo(f"Run {run_id} begun. Follow it: ftworker runs watch {run_id}")
+        return
+    run = drive_run(here.steps, run_id, on_state=lambda r: click.echo(f"run {r.id}: {r.state}", err=True))
+    _end(run)
+
+
+@runs.command("list")
+@click.option("--pipeline", help="Only of this pipeline.")
+@click.option("--state", type=click.Choice([state.value for state in RunState]), help="Only in this state.")
+@click.option("--limit", default=20, show_default=True, help="At most so many, newest first.")
+@as_json
+def list_(pipeline: str | None, state: str | None, limit: int, json_: bool) -> None:
+    """List runs, newest first.
+
+    \b
+    Example:
+      ftworker runs list --state failed
+    """
+    here = load()
+    with here.store.transaction() as cursor:
+        found = stored.list_runs(cursor, pipeline=pipeline, state=state, limit=limit)
+    if json_:
+        emit_json([run_facts(run) for run in found])
+        return
+    now = here.clock()
+    table(
+        "",
+        ["run", "pipeline", "state", "since", "provider", "trigger", "model or error"],
+        [
+            [
+                run.id,
+                run.pipeline,
+                run.state,
+                age(run.state_since, now),
+                run.provider,
+                run.trigger,
+                run.error_code or run.model or "",
+            ]
+            for run in found
+        ],
+    )
+
+
+@runs.command("show")
+@RUN
+@as_json
+def show(run_id: int, json_: bool) -> None:
+    """Show one run and its journal.
+
+    \b
+    Example:
+      ftworker runs show 1
+    """
+    here = load()
+    with here.store.transaction() as cursor:
+        run = stored.get_run(cursor, run_id)
+        journal = stored.read_journal(cursor, run_id)
+    if json_:
+        entries = [{"at": e.at, "kind": e.kind, "message": e.message, "data": e.data} for e in journal]
+        emit_json({**run_facts(run), "journal": entries})
+        return
+    facts = {**run_facts(run), **{key: "" for key in ("detail",)}}
+    table(
+        f"Run {run.id}", ["", ""], [[key, value] for key, value in facts.items() if value not in (None, "")]
+    )
+    table(
+        "Journal",
+        ["at (UTC)", "kind", "message"],
+        [[f"{entry.at:%m-%d %H:%M:%S}", entry.kind, entry.message] for entry in journal],
+    )
+    if instructions := run.detail.get("instructions"):
+        click.echo(str(instructions))
+
+
+@runs.command("watch")
+@RUN
+def watch(run_id: int) -> None:
+    """Follow a run's journal until it is over or waits for a person.
+
+    \b
+    Example:
+      ftworker runs watch 1
+    """
+    here = load()
+    after = 0
+    while True:
+        with here.store.transaction() as cursor:
+            run = stored.get_run(cursor, run_id)
+            entries = stored.read_journal(cursor, run_id, after=after)
+        for entry in entries:
+            after = entry.id
+            click.echo(f"{entry.at:%H:%M:%S} {entry.kind:8} {printable(entry.message)}")
+        if run.state not in IN_FLIGHT or run.next_action_at is None:
+            _end(run)
+            return
+        time.sleep(0.5)
+
+
+@runs.command("cancel")
+@RUN
+def cancel(run_id: int) -> None:
+    """Stop a run; a job at the provider is cancelled.
+
+    \b
+    Example:
+      ftworker runs cancel 1
+    """
+    here = load()
+    _say(here, run_id, control.cancel_run(here.store, run_id), "cancelling")
+
+
+@runs.command("retry")
+@RUN
+def retry(run_id: int) -> None:
+    """Do a failed, cancelled, packaged or parked run again.
+
+    \b
+    Example:
+      ftworker runs retry 1
+    """
+    here = load()
+    _say(here, run_id, control.retry_run(here.store, run_id), "goes on")
+
+
+@runs.command("approve")
+@RUN
+def approve(run_id: int) -> None:
+    """Let a run that waits for approval go on and cost what it estimated.
+
+    \b
+    Example:
+      ftworker runs approve 1
+    """
+    here = load()
+    _say(here, run_id, control.approve_run(here.store, run_id, here.clock), "approved")
+
+
+@runs.command("promote")
+@RUN
+def promote(run_id: int) -> None:
+    """Make a trained run's model the one that its pipeline serves.
+
+    \b
+    Example:
+      ftworker runs promote 1
+    """
+    here = load()
+    click.echo(f"Run {run_id}: {here.steps.promote(run_id)}")
+
+
+@runs.command("reject")
+@RUN
+def reject(run_id: int) -> None:
+    """Decide against a trained model.
+
+    \b
+    Example:
+      ftworker runs reject 1
+    """
+    here = load()
+    click.echo(f"Run {run_id}: {control.reject_run(here.store, run_id)}")
+
+
+@runs.command("resolve")
+@RUN
+@click.option("--job", "job_id", help="Id of the job that you found at the provider.")
+@click.option("--none", "none_", is_flag=True, help="There is no job: create one.")
+def resolve(run_id: int, job_id: str | None, none_: bool) -> None:
+    """Say what you found at the provider for a run that was parked because nobody knew.
+
+    \b
+    Example:
+      ftworker runs resolve 1 --job ftjob-abc123
+    """
+    if bool(job_id) == none_:
+        raise click.UsageError("give either --job ID or --none")
+    here = load()
+    _say(here, run_id, control.resolve_run(here.store, run_id, job_id=job_id), "resolved")
+
+
+@click.command()
+@click.argument("pipeline", required=False)
+@as_json
+def triggers(pipeline: str | None, json_: bool) -> None:
+    """Why each pipeline did or did not fire, and how far it is. Exit code 1 when the named one would not fire.
+
+    \b
+    Example:
+      ftworker triggers tutor
+    """
+    here = load()
+    names = [pipeline] if pipeline else list(here.settings.pipelines)
+    reports = [cutting.explain_trigger(here.store, here.settings, name, here.clock()) for name in names]
+    if json_:
+        emit_json([_trigger_facts(report) for report in reports])
+    else:
+        for report in reports:
+            _print_trigger(report)
+    if pipeline and not reports[0].decision.fires:
+        raise SystemExit(1)
+
+
+def _trigger_facts(report: cutting.TriggerReport) -> dict[str, Any]:
+    decision = report.decision
+    return {
+        "pipeline": report.pipeline,
+        "fires": decision.fires,
+        "cause": decision.cause,
+        "blocker": decision.blocker,
+        "progress": round(decision.progress, 4),
+        "waiting_examples": report.facts.waiting_examples,
+        "waiting_tokens": report.facts.waiting_tokens,
+        "oldest_at": report.facts.oldest_at,
+        "last_cut_at": report.last_cut_at,
+        "conditions": [
+            {"name": c.name, "met": c.met, "have": c.have, "need": c.need, "text": c.text}
+            for c in decision.conditions
+        ],
+    }
+
+
+def _print_trigger(report: cutting.TriggerReport) -> None:
+    decision = report.decision
+    if decision.fires:
+        verdict = f"fires now, by {decision.cause}"
+    elif decision.cause:
+        verdict = f"{decision.cause} holds, but {decision.blocker}"
+    elif decision.blocker:
+        verdict = f"does not fire: {decision.blocker}"
+    else:
+        verdict = "does not fire: no condition is met"
+    click.echo(f"{report.pipeline}: {verdict}")
+    for condition in decision.conditions:
+        click.echo(f"  [{'x' if condition.met else ' '}] {condition.name}: {condition.text}")
+    if not decision.conditions:
+        click.echo("  no trigger is configured: it runs by hand only")
+
+
+def _say(here: Installation, run_id: int, state: RunState, done: str) -> None:
+    _send(here, run_id)
+    click.echo(f"Run {run_id}: {done}, now {state}. Follow it: ftworker runs watch {run_id}")
+
+
+def _send(here: Installation, run_id: int) -> None:
+    """Ring for the next step; when no broker answers, the sweep finds the run."""
+    with here.store.transaction() as cursor:
+        run = stored.get_run(cursor, run_id)
+    if here.settings.broker_url is None:
+        return
+    from kombu.exceptions import OperationalError
+
+    from ftworker.tasks import send_steps
+
+    with contextlib.suppress(OperationalError):
+        send_steps(run_id, run.state, run.provider)
+
+
+def _end(run: RunRow) -> None:
+    click.echo(f"Run {run.id}: {run.state}{f', model {run.model}' if run.model else ''}")
+    if instructions := run.detail.get("instructions"):
+        click.echo(str(instructions))
+    if run.state is RunState.AWAITING_APPROVAL:
+        click.echo(f"It waits for you: ftworker runs approve {run.id}")
+    elif run.state not in SUCCEEDED:
+        fail(run.error_message or f"run {run.id} is {run.state}")

@@ -1,0 +1,87 @@
+"""One installation put together: settings, store, sources, providers, steps. The composition root of every process.
+
+Servers that the configuration does not name are the embedded ones under `home`; `with_servers` finds or starts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from pydantic import SecretStr
+
+from ftworker.clock import Clock, utc_now
+from ftworker.errors import ConfigurationError, ConfigurationProblem
+from ftworker.providers.contract import Provider
+from ftworker.runs.steps import StepRunner
+from ftworker.settings import Settings, load_settings
+from ftworker.sources.contract import Source
+from ftworker.store import Store
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What a process works with. Connections open when first used."""
+
+    settings: Settings
+    clock: Clock = utc_now
+
+    @cached_property
+    def store(self) -> Store:
+        if self.settings.database_url is None:
+            raise ConfigurationError(
+                "environment",
+                [
+                    ConfigurationProblem(
+                        "FTWORKER_DATABASE_URL",
+                        "(not set)",
+                        'a PostgreSQL URL, or `pip install "ftworker[embedded]"`',
+                    )
+                ],
+            )
+        return Store(self.settings.database_url.get_secret_value())
+
+    @cached_property
+    def make_provider(self) -> Callable[[str], Provider]:
+        from ftworker.providers.registry import provider_factory
+
+        return provider_factory(self.settings)
+
+    @cached_property
+    def make_source(self) -> Callable[[str], Source]:
+        from ftworker.sources.registry import make_source
+
+        return lambda name: make_source(self.settings, name)
+
+    @cached_property
+    def steps(self) -> StepRunner:
+        return StepRunner(self.store, self.settings, self.make_provider, self.clock)
+
+
+def with_servers(settings: Settings, *, start: bool) -> Settings:
+    """The settings with a database and a broker: those configured, else the embedded ones under `home`.
+
+    `start` starts embedded servers that do not run; without it they are used when they run already, and what is
+    missing stays None.
+    """
+    if settings.database_url is not None and settings.broker_url is not None:
+        return settings
+    from ftworker.embedded.servers import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey
+
+    def url(server: EmbeddedServer) -> SecretStr | None:
+        if start:
+            return SecretStr(server.start())
+        return SecretStr(server.url()) if server.is_running() else None
+
+    return settings.model_copy(
+        update={
+            "database_url": settings.database_url or url(EmbeddedPostgres(settings.home)),
+            "broker_url": settings.broker_url or url(EmbeddedValkey(settings.home)),
+        }
+    )
+
+
+def open_installation(*, start_servers: bool = False) -> Installation:
+    """Read the configuration and find the servers. Raises ConfigurationError."""
+    return Installation(with_servers(load_settings(), start=start_servers))

@@ -1,0 +1,182 @@
+"""What a person may do to a run: cancel, retry, approve, reject, resolve. Each is one transaction.
+
+Messages for the next step are the caller's to send; without one, the sweep finds the run within seconds.
+"""
+
+from __future__ import annotations
+
+from ftworker.clock import Clock
+from ftworker.errors import Refused
+from ftworker.runs.states import IN_FLIGHT, RunState
+from ftworker.store import datasets, runs
+from ftworker.store.connection import Cursor, Store
+from ftworker.store.runs import RunRow
+
+FORGET_JOB = {
+    "run_key": None,
+    "training_file_id": None,
+    "validation_file_id": None,
+    "approved_at": None,
+    "attempted_at": None,
+    "job_id": None,
+    "model": None,
+    "trained_tokens": None,
+    "provider_status": None,
+    "provider_changed_at": None,
+    "error_code": None,
+    "error_message": None,
+    "cancel_requested": False,
+}
+"""What a new generation of a run does not keep: it is another upload and another job."""
+
+
+def cancel_run(store: Store, run_id: int) -> RunState:
+    """Stop a run. Before a job exists it ends at once; a job is cancelled at the provider by the next poll.
+
+    Raises Refused for a run that is over.
+    """
+    with store.transaction() as cursor:
+        run = _lock(cursor, run_id)
+        if run.state not in IN_FLIGHT:
+            raise Refused(f"run {run_id} is {run.state}: there is nothing to cancel")
+        runs.wake_run(cursor, run_id, cancel=True)
+        waits_for_nobody = run.state in (
+            RunState.CUT,
+            RunState.EXPORTED,
+            RunState.AWAITING_APPROVAL,
+            RunState.UPLOADED,
+        )
+        if waits_for_nobody and run.lease_token is None:
+            _move(cursor, run, RunState.CANCELLED, "cancelled by hand", delay=None)
+            return RunState.CANCELLED
+        if run.state is RunState.PARKED:
+            _move(cursor, run, RunState.CANCELLED, "cancelled by hand while parked", delay=None)
+            return RunState.CANCELLED
+        return run.state
+
+
+def retry_run(store: Store, run_id: int) -> RunState:
+    """Do again what can be done again; returns the state that the run goes on from.
+
+    failed, cancelled: from the beginning, as a new generation (a new job, which may cost again). packaged:
+    register the artefacts. parked after an error: go on where it was. In flight: look at it now.
+    Raises Refused for a run that has nothing to retry, or when another run of the pipeline is in flight.
+    """
+    with store.transaction() as cursor:
+        run = _lock(cursor, run_id)
+        match run.state:
+            case RunState.FAILED | RunState.CANCELLED:
+                _require_free(cursor, run)
+                columns = {**FORGET_JOB, "generation": run.generation + 1}
+                _move(
+                    cursor,
+                    run,
+                    RunState.CUT,
+                    f"retried by hand, generation {run.generation + 1}",
+                    columns=columns,
+                )
+                return RunState.CUT
+            case RunState.PACKAGED:
+                _require_free(cursor, run)
+                _move(cursor, run, RunState.UPLOADED, "registering is tried again")
+                return RunState.UPLOADED
+            case RunState.PARKED:
+                if run.error_code == "outcome_unknown":
+                    raise Refused(
+                        f"run {run_id} is parked because nobody knows whether its job exists: look at the provider, "
+                        f"then `ftworker runs resolve {run_id} --job ID` or `--none`"
+                    )
+                target = RunState.SUBMITTED if run.job_id else RunState.SUBMITTING
+                _move(
+                    cursor,
+                    run,
+                    target,
+                    "taken up again by hand",
+                    columns={"error_code": None, "error_message": None},
+                )
+                return target
+            case RunState.TRAINED | RunState.PROMOTED | RunState.REJECTED:
+                raise Refused(f"run {run_id} is {run.state}: there is nothing to retry")
+            case RunState.AWAITING_APPROVAL:
+                raise Refused(f"run {run_id} waits for a person: `ftworker runs approve {run_id}`")
+            case _:
+                runs.wake_run(cursor, run_id)
+                return run.state
+
+
+def approve_run(store: Store, run_id: int, clock: Clock) -> RunState:
+    """Let a run over its budget, or one that always asks, go on."""
+    with store.transaction() as cursor:
+        run = _lock(cursor, run_id)
+        if run.state is not RunState.AWAITING_APPROVAL:
+            raise Refused(f"run {run_id} is {run.state}: it does not wait for approval")
+        _move(cursor, run, RunState.EXPORTED, "approved by hand", columns={"approved_at": clock()})
+        return RunState.EXPORTED
+
+
+def reject_run(store: Store, run_id: int) -> RunState:
+    """Decide against a trained model. It stays at the provider and can still be promoted."""
+    with store.transaction() as cursor:
+        run = _lock(cursor, run_id)
+        if run.state is not RunState.TRAINED:
+            raise Refused(f"run {run_id} is {run.state}: only a trained run can be rejected")
+        _move(cursor, run, RunState.REJECTED, "rejected by hand", delay=None)
+        return RunState.REJECTED
+
+
+def resolve_run(store: Store, run_id: int, *, job_id: str | None) -> RunState:
+    """Say what a person found at the provider for a parked run: its job, or (None) that there is none.
+
+    Without a job the run may create one again; that is the one way in which a call is ever repeated.
+    """
+    with store.transaction() as cursor:
+        run = _lock(cursor, run_id)
+        if run.state is not RunState.PARKED:
+            raise Refused(f"run {run_id} is {run.state}: only a parked run can be resolved")
+        cleared = {"error_code": None, "error_message": None}
+        if job_id is not None:
+            _move(
+                cursor,
+                run,
+                RunState.SUBMITTED,
+                f"job {job_id} named by hand",
+                columns={**cleared, "job_id": job_id},
+            )
+            return RunState.SUBMITTED
+        _move(cursor, run, RunState.UPLOADED, "a person found no job: it may be created", columns=cleared)
+        return RunState.UPLOADED
+
+
+def _lock(cursor: Cursor, run_id: int) -> RunRow:
+    run = runs.get_run(cursor, run_id)
+    # The pipeline's lock orders this with cuts, which also ask whether a run is in flight.
+    datasets.lock_pipeline(cursor, run.pipeline)
+    return runs.get_run(cursor, run_id)
+
+
+def _require_free(cursor: Cursor, run: RunRow) -> None:
+    busy = runs.run_in_flight(cursor, run.pipeline)
+    if busy is not None:
+        raise Refused(
+            f"run {busy[0]} of pipeline {run.pipeline} is {busy[1]}; wait for it or cancel it first"
+        )
+
+
+def _move(
+    cursor: Cursor,
+    run: RunRow,
+    target: RunState,
+    message: str,
+    *,
+    delay: float | None = 0.0,
+    columns: dict[str, object] | None = None,
+) -> None:
+    unleased = run if run.lease_token is None else _without_lease(run)
+    if not runs.move_run(cursor, unleased, target, message=message, delay_seconds=delay, columns=columns):
+        raise Refused(f"run {run.id} is being worked on at this moment; try again")
+
+
+def _without_lease(run: RunRow) -> RunRow:
+    from dataclasses import replace
+
+    return replace(run, lease_token=None)

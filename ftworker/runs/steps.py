@@ -1,0 +1,631 @@
+"""Performs one step of a run: claim, act, move. Called by the Celery tasks, by `sweep`, and by the synchronous manager.
+
+The rules that keep money and data safe, in the order of a run's life:
+- A step begins by claiming the run (a lease with a token) in the state that it leads out of; a message that comes
+  twice, late, or for a run that moved on finds nothing to claim and does nothing.
+- Work outside (files, provider) happens between transactions, never inside one.
+- The intent to create a job is committed before the call, and whatever finds a run in `submitting` reconciles and
+  never creates (shared rules in docs/RELIABILITY.md).
+- A passing failure releases the run with a growing delay; a permanent one ends it with a code; a bug parks or fails
+  it after some tries, so that no run loops for ever.
+Never decides when a run begins: that is `cutting`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, assert_never
+
+from ftworker.clock import Clock, utc_now
+from ftworker.conversations import canonical_json
+from ftworker.datasets.estimate import estimate_training
+from ftworker.datasets.export import ExportSpec, export_dataset
+from ftworker.datasets.split import Split
+from ftworker.errors import FtworkerError, PermanentError, Refused, TransientError
+from ftworker.providers.contract import (
+    DatasetFile,
+    ExportedDataset,
+    Finding,
+    JobCancelled,
+    JobFailed,
+    JobPackaged,
+    JobRunning,
+    JobSucceeded,
+    JournalEntry,
+    NeedsPerson,
+    OutcomeUnknown,
+    Provider,
+    ProviderRejected,
+    ProviderUnavailable,
+    Record,
+    RunView,
+)
+from ftworker.runs.states import RunState, Step, next_step
+from ftworker.settings import OpenAISettings, Settings
+from ftworker.store import datasets, examples, runs, totals
+from ftworker.store.connection import Store
+from ftworker.store.datasets import DatasetRow
+from ftworker.store.runs import RunRow
+
+logger = logging.getLogger(__name__)
+
+STATES_OF_STEP: dict[Step, tuple[RunState, ...]] = {
+    step: tuple(state for state in RunState if next_step(state) is step) for step in Step
+}
+UNEXPECTED_LIMIT = 5
+"""Tries of a step that ends in an unexpected error (a bug, not a provider) before the run is failed or parked."""
+RENEW_EVERY_SECONDS = 5.0
+"""Least time between two renewals of a lease by progress, so that a busy export does not flood the database."""
+
+
+class LeaseLost(FtworkerError):
+    """Another worker took the run over; this one stops and writes nothing more."""
+
+
+@dataclass(frozen=True)
+class StepRunner:
+    """Performs steps. Holds no state of a run; one instance serves a process."""
+
+    store: Store
+    settings: Settings
+    make_provider: Callable[[str], Provider]
+    clock: Clock = utc_now
+
+    def perform(self, run_id: int, step: Step, *, even_if_not_due: bool = False) -> RunState | None:
+        """Do one step of the run and return its state after it; None when there was nothing to do here now.
+
+        Repeatable. Trouble ends in the run's row and journal; only DatabaseUnavailable and bugs are raised.
+        """
+        with self.store.transaction() as cursor:
+            run = runs.claim_run(
+                cursor,
+                run_id,
+                STATES_OF_STEP[step],
+                lease_seconds=self.settings.worker.step_lease_seconds,
+                even_if_not_due=even_if_not_due,
+            )
+        if run is None:
+            return None
+        try:
+            return self._act(run, step)
+        except LeaseLost:
+            logger.warning("run %s: another worker took over step %s", run.id, step)
+            return None
+        except ProviderRejected as error:
+            self._count_error(run, step, error.code)
+            if error.disables_provider:
+                self._record(
+                    run, JournalEntry("alert", f"provider {run.provider} refuses every run: {error}")
+                )
+            return self._fail(run, error.code, str(error))
+        except NeedsPerson as error:
+            return self._park_or_fail(run, "needs_person", str(error))
+        except TransientError as error:
+            self._count_error(run, step, getattr(error, "code", type(error).__name__))
+            return self._try_later(run, step, error)
+        except PermanentError as error:
+            return self._fail(run, type(error).__name__, str(error))
+        except Exception as error:
+            # The text of an unexpected error may hold a row or an answer: only its type is kept.
+            logger.exception("run %s: unexpected %s in step %s", run.id, type(error).__name__, step)
+            return self._unexpected(run, step, error)
+
+    def _act(self, run: RunRow, step: Step) -> RunState:
+        if run.cancel_requested and run.state in (RunState.CUT, RunState.EXPORTED, RunState.UPLOADED):
+            return self._move(run, RunState.CANCELLED, "cancelled before any job was created", delay=None)
+        match step:
+            case Step.EXPORT:
+                return self._export(run)
+            case Step.UPLOAD:
+                return self._upload(run)
+            case Step.CREATE_JOB:
+                return self._reconcile(run) if run.state is RunState.SUBMITTING else self._create_job(run)
+            case Step.POLL_STATUS:
+                return self._poll(run)
+            case Step.PROMOTE:
+                return self._promote(run)
+            case _:
+                assert_never(step)
+
+    # -- cut → exported
+
+    def _export(self, run: RunRow) -> RunState:
+        with self.store.transaction() as cursor:
+            dataset = datasets.get_dataset(cursor, run.dataset_id)
+            drops = datasets.drops_by_reason(cursor, run.pipeline)
+        if dataset.sha256 is None:
+            spec = _export_spec(dataset, drops)
+            query, parameters = examples.dataset_query(
+                dataset.strategy,
+                dataset.pipeline,
+                dataset.id,
+                float(dataset.settings.get("replay_share") or 0.0),
+            )
+            keep_alive = self._keep_alive(run)
+            with self.store.stream(query, parameters) as rows:
+                result = export_dataset(
+                    spec,
+                    rows,
+                    self.settings.storage(),
+                    progress=lambda count: keep_alive("export", count, "examples"),
+                )
+            with self.store.transaction() as cursor:
+                datasets.finish_export(
+                    cursor,
+                    dataset.id,
+                    sha256=result.sha256,
+                    url=result.url,
+                    manifest=result.manifest.as_dict(),
+                )
+                dataset = datasets.get_dataset(cursor, run.dataset_id)
+        run_key = make_run_key(run, str(dataset.sha256))
+        return self._move(run, RunState.EXPORTED, f"dataset {dataset.id} exported", run_key=run_key)
+
+    # -- exported → uploaded, awaiting_approval
+
+    def _upload(self, run: RunRow) -> RunState:
+        view = self._view(run)
+        provider = self.make_provider(run.provider)
+        findings = provider.preflight(view)
+        for finding in findings:
+            self._record_finding(run, finding)
+        errors = [finding for finding in findings if finding.level == "error"]
+        if errors:
+            return self._fail(run, errors[0].code, "; ".join(finding.message for finding in errors))
+        estimate = self._estimate_usd(run, view.dataset)
+        reason = self._needs_approval(run, estimate)
+        if reason:
+            return self._move(run, RunState.AWAITING_APPROVAL, reason, delay=None, estimated_usd=estimate)
+        uploaded = provider.upload(view, self._recorder(run))
+        return self._move(
+            run,
+            RunState.UPLOADED,
+            "files are at the provider",
+            training_file_id=uploaded.training_file_id,
+            validation_file_id=uploaded.validation_file_id,
+            estimated_usd=estimate,
+        )
+
+    def _estimate_usd(self, run: RunRow, dataset: ExportedDataset) -> float | None:
+        provider = self.settings.provider(run.provider)
+        if not isinstance(provider, OpenAISettings):
+            return None
+        return estimate_training(
+            dataset.train.rows,
+            dataset.train.tokens,
+            n_epochs=run.method.get("n_epochs", "auto"),
+            model=run.base_model,
+            price_per_million_tokens=provider.price_per_million_tokens,
+        ).usd
+
+    def _needs_approval(self, run: RunRow, estimate: float | None) -> str | None:
+        if run.approved_at is not None:
+            return None
+        budget = self.settings.pipeline(run.pipeline).budget
+        if budget.approval == "manual":
+            return "waits for approval: budget.approval is manual"
+        capped = budget.max_usd_per_run is not None or budget.max_usd_per_month is not None
+        if capped and estimate is None and isinstance(self.settings.provider(run.provider), OpenAISettings):
+            return (
+                f"waits for approval: no price is known for {run.base_model}, so the budget cannot be checked"
+            )
+        if estimate is None:
+            return None
+        if budget.max_usd_per_run is not None and estimate > budget.max_usd_per_run:
+            return f"waits for approval: {estimate:.2f} USD is over the {budget.max_usd_per_run:.2f} USD of a run"
+        if budget.max_usd_per_month is not None:
+            with self.store.transaction() as cursor:
+                spent = runs.spent_this_month(cursor, run.pipeline)
+            if spent + estimate > budget.max_usd_per_month:
+                return (
+                    f"waits for approval: {estimate:.2f} USD after {spent:.2f} USD this month is over "
+                    f"the {budget.max_usd_per_month:.2f} USD of a month"
+                )
+        return None
+
+    # -- uploaded → submitting → submitted: the paid call
+
+    def _create_job(self, run: RunRow) -> RunState:
+        # The intent is committed before the call: a crash from here on is found as `submitting` and reconciled.
+        submitting = self._move_keeping_lease(
+            run, RunState.SUBMITTING, "about to create the job", attempted_at=self.clock()
+        )
+        provider = self.make_provider(run.provider)
+        try:
+            job_id = provider.submit(self._view(submitting), self._recorder(submitting))
+        except OutcomeUnknown as error:
+            self._count_error(run, Step.CREATE_JOB, "outcome_unknown")
+            self._record(
+                submitting, JournalEntry("alert", f"nobody knows whether the job was created: {error}")
+            )
+            self._release(submitting, delay=self.settings.worker.reconcile_interval_seconds)
+            return RunState.SUBMITTING
+        except ProviderUnavailable as error:
+            # The provider answered that it created nothing: the run is back where it was, and may ask again later.
+            self._count_error(run, Step.CREATE_JOB, error.code)
+            delay = self._delay(run.attempts, error.retry_after_seconds)
+            moved = self._move(
+                submitting, RunState.UPLOADED, f"not created, again in {delay:.0f} s: {error}", delay=delay
+            )
+            self._set_attempts(run.id, run.attempts + 1)
+            return moved
+        return self._move(submitting, RunState.SUBMITTED, f"job {job_id} created", job_id=job_id)
+
+    def _reconcile(self, run: RunRow) -> RunState:
+        provider = self.make_provider(run.provider)
+        job_id = provider.reconcile(self._view(run), self._recorder(run))
+        if job_id is not None:
+            return self._move(
+                run, RunState.SUBMITTED, f"found job {job_id} of the unanswered call", job_id=job_id
+            )
+        assert run.attempted_at is not None
+        looked_for = self.clock() - run.attempted_at
+        grace = timedelta(seconds=self.settings.worker.reconcile_grace_seconds)
+        if looked_for < grace:
+            self._release(run, delay=self.settings.worker.reconcile_interval_seconds)
+            return RunState.SUBMITTING
+        return self._move(
+            run,
+            RunState.PARKED,
+            "no job of the unanswered call shows up",
+            delay=None,
+            error_code="outcome_unknown",
+            error_message=(
+                f"run {run.id}: the call that creates the job was not answered, and no job shows after "
+                f"{looked_for.total_seconds():.0f} s; look at the provider, then `ftworker runs resolve {run.id} "
+                "--job ID` or `--none`"
+            ),
+        )
+
+    # -- submitted → trained, packaged, failed, cancelled
+
+    def _poll(self, run: RunRow) -> RunState:
+        provider = self.make_provider(run.provider)
+        view = self._view(run)
+        record = self._recorder(run)
+        if run.cancel_requested:
+            provider.cancel(view, record)
+        status = provider.poll(view, record)
+        match status:
+            case JobRunning():
+                return self._still_running(run, status)
+            case JobSucceeded():
+                if status.trained_tokens:
+                    self._count_tokens(run, status.trained_tokens)
+                return self._move(
+                    run,
+                    RunState.TRAINED,
+                    f"model {status.model}",
+                    model=status.model,
+                    trained_tokens=status.trained_tokens,
+                    detail={**run.detail, **status.detail},
+                    provider_status="succeeded",
+                )
+            case JobPackaged():
+                return self._move(
+                    run,
+                    RunState.PACKAGED,
+                    "artefacts are ready, nobody serves them yet",
+                    delay=None,
+                    model=status.model,
+                    detail={**run.detail, **status.detail, "instructions": status.instructions},
+                    provider_status="packaged",
+                )
+            case JobFailed():
+                return self._fail(run, status.code, status.message)
+            case JobCancelled():
+                return self._move(
+                    run, RunState.CANCELLED, status.message, delay=None, provider_status="cancelled"
+                )
+            case _:
+                assert_never(status)
+
+    def _still_running(self, run: RunRow, status: JobRunning) -> RunState:
+        columns: dict[str, Any] = {}
+        now = self.clock()
+        if status.status != run.provider_status:
+            columns = {"provider_status": status.status, "provider_changed_at": now}
+            self._record(run, JournalEntry("event", f"provider says {status.status}"))
+        elif run.provider_changed_at is not None:
+            silent = (now - run.provider_changed_at).total_seconds()
+            if silent > self.settings.worker.stalled_after_seconds:
+                self._record(
+                    run,
+                    JournalEntry(
+                        "alert",
+                        f"job {run.job_id} has been {status.status} for {silent / 3600:.1f} h without a change",
+                        external_id=f"stalled-{run.provider_changed_at:%Y%m%d%H%M%S}",
+                    ),
+                )
+        delay = status.poll_after_seconds
+        if delay is None:
+            delay = self.settings.provider(run.provider).poll_interval_seconds
+        self._release(run, delay=delay, columns=columns)
+        return RunState.SUBMITTED
+
+    # -- trained → promoted
+
+    def _promote(self, run: RunRow) -> RunState:
+        if self.settings.pipeline(run.pipeline).promote != "auto":
+            self._release(run, delay=None)
+            return RunState.TRAINED
+        return self._promote_now(run)
+
+    def _promote_now(self, run: RunRow) -> RunState:
+        with self.store.transaction() as cursor:
+            previous = runs.present_model(cursor, run.pipeline)
+        self.make_provider(run.provider).promote(
+            self._view(run), self._recorder(run), previous_model=previous
+        )
+        with self.store.transaction() as cursor:
+            if not runs.move_run(
+                cursor,
+                run,
+                RunState.PROMOTED,
+                message=f"{run.model} serves {run.pipeline}",
+                delay_seconds=None,
+            ):
+                raise LeaseLost(f"run {run.id}")
+            runs.record_promotion(cursor, run)
+        return RunState.PROMOTED
+
+    # -- asked by a person
+
+    def promote(self, run_id: int) -> RunState:
+        """Promote a trained (or rejected) model now. Raises Refused when the run is elsewhere."""
+        states = (RunState.TRAINED, RunState.REJECTED)
+        with self.store.transaction() as cursor:
+            run = runs.claim_run(
+                cursor,
+                run_id,
+                states,
+                lease_seconds=self.settings.worker.step_lease_seconds,
+                even_if_not_due=True,
+            )
+            present = None if run else runs.get_run(cursor, run_id)
+        if run is None:
+            assert present is not None
+            raise Refused(f"run {run_id} is {present.state}; only a trained or rejected run can be promoted")
+        try:
+            return self._promote_now(run)
+        except BaseException:
+            self._release(run, delay=None)
+            raise
+
+    # -- how a step ends
+
+    def _move(
+        self, run: RunRow, target: RunState, message: str, *, delay: float | None = 0.0, **columns: Any
+    ) -> RunState:
+        with self.store.transaction() as cursor:
+            if not runs.move_run(cursor, run, target, message=message, delay_seconds=delay, columns=columns):
+                raise LeaseLost(f"run {run.id}")
+        logger.info("run %s: %s -> %s", run.id, run.state, target)
+        return target
+
+    def _move_keeping_lease(self, run: RunRow, target: RunState, message: str, **columns: Any) -> RunRow:
+        with self.store.transaction() as cursor:
+            if not runs.move_run(
+                cursor,
+                run,
+                target,
+                message=message,
+                keep_lease_seconds=self.settings.worker.step_lease_seconds,
+                columns=columns,
+            ):
+                raise LeaseLost(f"run {run.id}")
+        logger.info("run %s: %s -> %s", run.id, run.state, target)
+        return replace(run, state=target, **columns)
+
+    def _release(
+        self, run: RunRow, *, delay: float | None, attempts: int = 0, columns: Mapping[str, Any] | None = None
+    ) -> None:
+        with self.store.transaction() as cursor:
+            runs.release_run(cursor, run, delay_seconds=delay, attempts=attempts, columns=columns)
+
+    def _fail(self, run: RunRow, code: str, message: str) -> RunState:
+        if run.state is RunState.TRAINED:
+            # A trained model is paid for; a promotion that fails waits for a person instead of losing it.
+            self._record(run, JournalEntry("alert", f"promotion failed ({code}): {message}"))
+            self._release(run, delay=None)
+            return RunState.TRAINED
+        return self._move(
+            self._present(run),
+            RunState.FAILED,
+            f"failed: {code}",
+            delay=None,
+            error_code=code,
+            error_message=message,
+        )
+
+    def _park_or_fail(self, run: RunRow, code: str, message: str) -> RunState:
+        present = self._present(run)
+        if present.state in (RunState.SUBMITTING, RunState.SUBMITTED):
+            return self._move(
+                present,
+                RunState.PARKED,
+                f"parked: {code}",
+                delay=None,
+                error_code=code,
+                error_message=message,
+            )
+        return self._fail(run, code, message)
+
+    def _try_later(self, run: RunRow, step: Step, error: TransientError) -> RunState:
+        delay = self._delay(run.attempts, error.retry_after_seconds)
+        self._record(
+            run,
+            JournalEntry(
+                "note", f"step {step}: {error}; again in {delay:.0f} s", {"attempt": run.attempts + 1}
+            ),
+        )
+        present = self._present(run)
+        self._release(present, delay=delay, attempts=run.attempts + 1)
+        return present.state
+
+    def _unexpected(self, run: RunRow, step: Step, error: Exception) -> RunState:
+        name = type(error).__name__
+        if run.attempts + 1 < UNEXPECTED_LIMIT:
+            return self._try_later(run, step, TransientError(f"unexpected {name}; the log has its place"))
+        return self._park_or_fail(
+            run,
+            "unexpected_error",
+            f"run {run.id}: step {step} ended {UNEXPECTED_LIMIT} times in an unexpected {name}; see the worker's log, "
+            f"then `ftworker runs retry {run.id}`",
+        )
+
+    def _present(self, run: RunRow) -> RunRow:
+        """The run as it is now, under the lease that this step holds."""
+        with self.store.transaction() as cursor:
+            now = runs.get_run(cursor, run.id)
+        if now.lease_token != run.lease_token:
+            raise LeaseLost(f"run {run.id}")
+        return now
+
+    def _set_attempts(self, run_id: int, attempts: int) -> None:
+        with self.store.transaction() as cursor:
+            runs.set_attempts(cursor, run_id, attempts)
+
+    def _delay(self, attempts: int, wished_seconds: float | None) -> float:
+        worker = self.settings.worker
+        if wished_seconds is not None:
+            return float(max(wished_seconds, 1.0))
+        delay = min(worker.retry_base_seconds * 2.0 ** min(attempts, 20), worker.retry_max_seconds)
+        # Jitter, so that runs that failed together do not come back together.
+        return delay * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
+
+    # -- what is written beside the run
+
+    def _recorder(self, run: RunRow) -> Record:
+        def record(entry: JournalEntry) -> None:
+            self._record(run, entry)
+            with self.store.transaction() as cursor:
+                if not runs.renew_lease(
+                    cursor,
+                    run.id,
+                    str(run.lease_token),
+                    lease_seconds=self.settings.worker.step_lease_seconds,
+                ):
+                    raise LeaseLost(f"run {run.id}")
+
+        return record
+
+    def _keep_alive(self, run: RunRow) -> Callable[[str, int, str], None]:
+        record = self._recorder(run)
+        last = time.monotonic()
+
+        def tick(what: str, completed: int, unit: str) -> None:
+            nonlocal last
+            if time.monotonic() - last >= RENEW_EVERY_SECONDS:
+                last = time.monotonic()
+                record(
+                    JournalEntry(
+                        "progress", f"{what}: {completed} {unit}", {"completed": completed, "unit": unit}
+                    )
+                )
+
+        return tick
+
+    def _record(self, run: RunRow, entry: JournalEntry) -> None:
+        with self.store.transaction() as cursor:
+            runs.record_journal(cursor, run.id, entry.kind, entry.message, entry.data, entry.external_id)
+
+    def _record_finding(self, run: RunRow, finding: Finding) -> None:
+        self._record(
+            run,
+            JournalEntry(
+                "alert" if finding.level == "error" else "note",
+                f"preflight {finding.code}: {finding.message}",
+                external_id=f"preflight-{run.generation}-{finding.code}",
+            ),
+        )
+
+    def _count_error(self, run: RunRow, step: Step, code: str) -> None:
+        labels = totals.label_text(provider=run.provider, kind=code, step=step.value)
+        with self.store.transaction() as cursor:
+            totals.add(cursor, {("provider_errors", labels): 1})
+
+    def _count_tokens(self, run: RunRow, tokens: int) -> None:
+        labels = totals.label_text(pipeline=run.pipeline, provider=run.provider)
+        with self.store.transaction() as cursor:
+            totals.add(cursor, {("tokens_trained", labels): tokens})
+
+    def _view(self, run: RunRow) -> RunView:
+        with self.store.transaction() as cursor:
+            dataset = datasets.get_dataset(cursor, run.dataset_id)
+        assert run.run_key is not None
+        return RunView(
+            id=run.id,
+            pipeline=run.pipeline,
+            run_key=run.run_key,
+            base_model=run.base_model,
+            method=run.method,
+            dataset=_exported(dataset),
+            artefacts_url=f"{self.settings.storage().rstrip('/')}/runs/{run.run_key}",
+            training_file_id=run.training_file_id,
+            validation_file_id=run.validation_file_id,
+            attempted_at=run.attempted_at,
+            job_id=run.job_id,
+            model=run.model,
+        )
+
+
+def _export_spec(dataset: DatasetRow, drops: Mapping[str, int]) -> ExportSpec:
+    frozen = dataset.settings
+    return ExportSpec(
+        pipeline=dataset.pipeline,
+        sequence=dataset.sequence,
+        format=frozen["format"],
+        system_prompt=frozen["system_prompt"],
+        system_prompt_version=frozen["system_prompt_version"],
+        curation=frozen["curation"],
+        split=Split(**frozen["split"]),
+        strategy=dataset.strategy,
+        cut_at=dataset.cut_at,
+        drops=drops,
+    )
+
+
+def _exported(dataset: DatasetRow) -> ExportedDataset:
+    assert dataset.manifest is not None and dataset.url is not None and dataset.sha256 is not None
+    content = dataset.manifest["content"]
+
+    def file(entry: Mapping[str, Any] | None) -> DatasetFile | None:
+        if entry is None:
+            return None
+        return DatasetFile(
+            f"{dataset.url}/{entry['name']}", entry["sha256"], entry["bytes"], entry["rows"], entry["tokens"]
+        )
+
+    train = file(content["train"])
+    assert train is not None
+    return ExportedDataset(
+        id=dataset.id,
+        url=dataset.url,
+        sha256=dataset.sha256,
+        train=train,
+        validation=file(content["validation"]),
+        format=dataset.settings["format"],
+        system_prompt=dataset.settings["system_prompt"],
+    )
+
+
+def make_run_key(run: RunRow, dataset_sha256: str) -> str:
+    """The name of a run at its provider: the same training in the same generation has the same key."""
+    identity: Sequence[Any] = (
+        dataset_sha256,
+        run.dataset_id,
+        run.provider,
+        run.base_model,
+        dict(run.method),
+        run.generation,
+    )
+    digest = hashlib.sha256(canonical_json(identity)).hexdigest()[:12]
+    name = run.pipeline.replace("_", "-")[:20].strip("-")
+    return f"ft-{name}-{digest}"
