@@ -5,7 +5,9 @@ Servers that the configuration does not name are the embedded ones under `home`;
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -62,8 +64,8 @@ class Installation:
 def with_servers(settings: Settings, *, start: bool) -> Settings:
     """The settings with a database and a broker: those configured, else the embedded ones under `home`.
 
-    `start` starts embedded servers that do not run; without it they are used when they run already, and what is
-    missing stays None.
+    `start` starts embedded servers that do not run, and stops them again when this process and every other user of
+    them has ended. Without it they are used when they run already, and what is missing stays None.
     """
     if settings.database_url is not None and settings.broker_url is not None:
         return settings
@@ -71,7 +73,7 @@ def with_servers(settings: Settings, *, start: bool) -> Settings:
 
     def url(server: EmbeddedServer) -> SecretStr | None:
         if start:
-            return SecretStr(server.start())
+            return SecretStr(_until_exit.enter_context(server.running()))
         return SecretStr(server.url()) if server.is_running() else None
 
     return settings.model_copy(
@@ -80,6 +82,10 @@ def with_servers(settings: Settings, *, start: bool) -> Settings:
             "broker_url": settings.broker_url or url(EmbeddedValkey(settings.home)),
         }
     )
+
+
+_until_exit = ExitStack()
+atexit.register(_until_exit.close)
 
 
 def open_installation(*, start_servers: bool = False) -> Installation:

@@ -21,7 +21,7 @@ from ftworker.logs import describe
 from ftworker.runs import cutting
 from ftworker.runs.states import RunState, Step, remaining_chain
 from ftworker.settings import LocalSettings
-from ftworker.store import inbox, processes, runs
+from ftworker.store import inbox, metrics, processes, runs
 
 logger = logging.getLogger(__name__)
 
@@ -139,6 +139,7 @@ def sweep() -> None:
     here = installation()
     with here.store.transaction() as cursor:
         processes.seen(cursor, "beat")
+        metrics.record_sweep(cursor)
         waiting = inbox.has_waiting(cursor)
         due = runs.due_runs(cursor, revive_after_seconds=here.settings.worker.revive_after_seconds)
     if waiting:

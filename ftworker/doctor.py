@@ -1,0 +1,162 @@
+"""Looks at everything ftworker needs and says what to do. Reads only; each check stands alone, so one failure hides none.
+
+`ftworker doctor` prints the findings. Never shows a secret: URLs are masked.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ftworker.clock import Clock
+from ftworker.errors import FtworkerError
+from ftworker.installation import Installation
+from ftworker.settings import Settings, mask_url
+from ftworker.store import pending_migrations
+from ftworker.store.processes import BEAT_SECONDS
+
+MINIMUM_POSTGRESQL = 140_000
+"""Oldest PostgreSQL that is tested and still maintained by its makers: 14."""
+CLOCK_SKEW_SECONDS = 5.0
+LOW_DISK_BYTES = 1_000_000_000
+ALIVE_SECONDS = 4 * BEAT_SECONDS
+
+Level = Literal["ok", "note", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. `advice` is the next step, empty when all is well."""
+
+    level: Level
+    subject: str
+    message: str
+    advice: str = ""
+
+
+def examine(here: Installation) -> Iterator[Check]:
+    """Every check, in the order in which a newcomer would mend them. Raises nothing."""
+    for subject, check in (
+        ("database", lambda: _database(here)),
+        ("clock", lambda: _clock(here, here.clock)),
+        ("broker", lambda: _broker(here.settings)),
+        ("events", lambda: _events(here.settings)),
+        ("storage", lambda: _storage(here.settings)),
+        ("processes", lambda: _processes(here)),
+    ):
+        yield from _guarded(subject, check)
+    for name in here.settings.sources:
+        yield from _guarded(f"source {name}", lambda name=name: _source(here, name))  # type: ignore[misc]
+    for name in sorted({pipeline.provider for pipeline in here.settings.pipelines.values()}):
+        yield from _guarded(f"provider {name}", lambda name=name: _provider(here, name))  # type: ignore[misc]
+
+
+def _guarded(subject: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    try:
+        yield from check()
+    except FtworkerError as error:
+        yield Check("error", subject, str(error), "mend this and run `ftworker doctor` again")
+    except Exception as error:
+        # A check must not end the others; the text of an unknown exception may hold a secret.
+        yield Check("error", subject, f"the check itself failed: {type(error).__name__}", "report this as a bug")
+
+
+def _database(here: Installation) -> Iterator[Check]:
+    with here.store.transaction() as cursor:
+        cursor.execute("SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version")
+        number, version = cursor.fetchone()
+    if number < MINIMUM_POSTGRESQL:
+        yield Check("error", "database", f"PostgreSQL {version} is too old", "use PostgreSQL 14 or newer")
+    else:
+        yield Check("ok", "database", f"PostgreSQL {version} answers")
+    missing = pending_migrations(here.store)
+    if missing:
+        yield Check("error", "database", f"{len(missing)} migrations are missing", "run `ftworker migrate`")
+
+
+def _clock(here: Installation, clock: Clock) -> Iterator[Check]:
+    with here.store.transaction() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        theirs = cursor.fetchone()[0]
+    skew = (clock() - theirs).total_seconds()
+    if abs(skew) > CLOCK_SKEW_SECONDS:
+        yield Check(
+            "warning", "clock", f"this machine is {skew:+.1f} s off the database's clock", "synchronise both by NTP"
+        )
+    else:
+        yield Check("ok", "clock", f"{skew:+.2f} s off the database's clock")
+
+
+def _broker(settings: Settings) -> Iterator[Check]:
+    if settings.broker_url is None:
+        yield Check("error", "broker", "no broker is configured or running", "set FTWORKER_BROKER_URL or `ftworker up`")
+        return
+    yield _connect("broker", settings.broker_url.get_secret_value(), "check FTWORKER_BROKER_URL")
+
+
+def _events(settings: Settings) -> Iterator[Check]:
+    url = settings.events()
+    if url is not None and settings.events_url is not None:
+        yield _connect("events", url, "check FTWORKER_EVENTS_URL")
+
+
+def _connect(subject: str, url: str, advice: str) -> Check:
+    from kombu import Connection
+
+    try:
+        with Connection(url.replace("valkey://", "redis://", 1), connect_timeout=5) as connection:
+            connection.ensure_connection(max_retries=1, timeout=5)
+    except Exception as error:
+        return Check("error", subject, f"{mask_url(url)} does not answer: {type(error).__name__}", advice)
+    return Check("ok", subject, f"{mask_url(url)} answers")
+
+
+def _storage(settings: Settings) -> Iterator[Check]:
+    from ftworker.datasets.storage import open_storage, storage_errors
+
+    url = settings.storage()
+    filesystem, root = open_storage(url)
+    probe = f"{root}/.doctor-{os.getpid()}"
+    with storage_errors(url):
+        filesystem.makedirs(root, exist_ok=True)
+        filesystem.pipe_file(probe, b"ftworker")
+        filesystem.rm_file(probe)
+    if not url.startswith("file://"):
+        yield Check("ok", "storage", f"{mask_url(url)} can be written")
+        return
+    free = shutil.disk_usage(root).free
+    level: Level = "ok" if free > LOW_DISK_BYTES else "warning"
+    advice = "" if level == "ok" else "free some space, or set storage_url to object storage"
+    yield Check(level, "storage", f"{root} can be written, {free / 1e9:.1f} GB free", advice)
+
+
+def _processes(here: Installation) -> Iterator[Check]:
+    if pending_migrations(here.store):
+        return
+    with here.store.transaction() as cursor:
+        cursor.execute(
+            "SELECT name, count(*) FROM ftworker.processes WHERE seen_at > now() - make_interval(secs => %s) GROUP BY 1",
+            (ALIVE_SECONDS,),
+        )
+        alive = {row.name: row.count for row in cursor.fetchall()}
+    for name in ("ingest", "worker", "trainer", "beat", "web"):
+        if alive.get(name):
+            yield Check("ok", "processes", f"{name}: {alive[name]} alive")
+        else:
+            yield Check("warning", "processes", f"{name}: none alive", "`ftworker up` starts all processes")
+
+
+def _source(here: Installation, name: str) -> Iterator[Check]:
+    for finding in here.make_source(name).check():
+        yield Check(finding.level, f"source {name}", f"{finding.subject}: {finding.message}", finding.advice)
+
+
+def _provider(here: Installation, name: str) -> Iterator[Check]:
+    findings = here.make_provider(name).check()
+    for finding in findings:
+        yield Check(finding.level, f"provider {name}", finding.message, f"see docs/PROVIDERS.md, {finding.code}")
+    if not findings:
+        yield Check("ok", f"provider {name}", "answers")
