@@ -182,7 +182,7 @@ class PostgresServer(Server):
     def create_database(self, *, template: str = "template1", name: str | None = None) -> str:
         """Create a database as a copy of `template`, which nobody may be connected to. Returns its URL."""
         name = name or f"test_{os.getpid()}_{next(self._numbers)}"
-        self._administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self._administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
