@@ -97,10 +97,22 @@ def record_batch(
     return counts
 
 
+def limit_statements(cursor: Cursor, seconds: float) -> None:
+    """Let no statement of this transaction run longer; one that does is DatabaseUnavailable."""
+    cursor.execute(queries("inbox.sql")["limit_statements"], {"milliseconds": str(int(seconds * 1000))})
+
+
 def take_waiting(cursor: Cursor, limit: int) -> list[WaitingEvent]:
     """At most `limit` waiting rows that are due, the oldest first, none that another worker holds."""
     cursor.execute(queries("inbox.sql")["take_waiting"], {"limit": limit})
     return [WaitingEvent(*row) for row in cursor.fetchall()]
+
+
+def has_waiting(cursor: Cursor) -> bool:
+    """Whether a row is due. Read from the index of waiting rows alone."""
+    cursor.execute(queries("inbox.sql")["has_waiting"])
+    row = cursor.fetchone()
+    return bool(row and row[0])
 
 
 def finish(cursor: Cursor, outcomes: Mapping[int, Outcome]) -> int:

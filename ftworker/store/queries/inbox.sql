@@ -9,6 +9,10 @@ WITH recorded AS (
 )
 SELECT count(*) AS recorded FROM recorded;
 
+-- name: limit_statements
+-- Until the end of the transaction.
+SELECT set_config('statement_timeout', %(milliseconds)s, true);
+
 -- name: take_waiting
 -- Rows to work on, the oldest first. No row that another worker holds; held until the caller's transaction ends.
 SELECT id, event_source, event_id, source_name, conversation_id, payload, received_at, attempts
@@ -17,6 +21,11 @@ WHERE processed_at IS NULL AND (not_before IS NULL OR not_before <= now())
 ORDER BY id
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED;
+
+-- name: has_waiting
+-- True when a row is due, also one that a worker holds at this moment.
+SELECT EXISTS (
+    SELECT FROM ftworker.inbox WHERE processed_at IS NULL AND (not_before IS NULL OR not_before <= now())) AS waiting;
 
 -- name: finish
 -- A row that is already processed keeps its first outcome.

@@ -1,0 +1,159 @@
+"""RabbitMQ: our durable quorum queue, bound to the publishers' topic exchange, consumed and acknowledged in batches.
+
+Works on the raw channel of py-amqp: kombu's message objects would cost as much again as all the rest. Never decodes
+a body. The connection belongs to one thread. `ingest` drives it; `publisher` publishes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import amqp
+import kombu
+from kombu.exceptions import KombuError
+
+from ftworker.events.transport import BrokerRefused, BrokerUnavailable, Delivery
+
+if TYPE_CHECKING:
+    from ftworker.settings import IngestSettings
+
+HEARTBEAT_SECONDS = 30
+CONNECT_TIMEOUT_SECONDS = 10
+DEAD_SUFFIX = ".dead"
+
+
+@contextmanager
+def broker_errors(what: str) -> Iterator[None]:
+    """Turn the driver's errors into BrokerUnavailable or BrokerRefused. RabbitMQ's texts name queues, not bodies."""
+    try:
+        yield
+    except (amqp.AMQPError, KombuError) as error:
+        code = getattr(error, "code", 0) or 0
+        text = f"RabbitMQ refused to {what}: {getattr(error, 'reply_text', None) or type(error).__name__}"
+        if isinstance(error, amqp.AccessRefused | amqp.PreconditionFailed | amqp.NotAllowed):
+            raise BrokerRefused(f"{text} ({code})") from error
+        raise BrokerUnavailable(f"{text} ({code})") from error
+    except (OSError, EOFError) as error:
+        raise BrokerUnavailable(
+            f"RabbitMQ does not answer ({type(error).__name__}); check the URL"
+        ) from error
+
+
+def open_connection(url: str) -> kombu.Connection:
+    """A connection to the first server of the URL that answers. Raises BrokerUnavailable or BrokerRefused."""
+    connection = kombu.Connection(
+        url, heartbeat=HEARTBEAT_SECONDS, connect_timeout=CONNECT_TIMEOUT_SECONDS, transport_options={}
+    )
+    with broker_errors("connect"):
+        connection.connect()
+    return connection
+
+
+class AmqpTransport:
+    """Consumes the queue of `settings`, after declaring it with its exchange, binding and dead-letter queue."""
+
+    name = "amqp"
+
+    def __init__(self, url: str, settings: IngestSettings) -> None:
+        self._url = url
+        self._settings = settings
+        self._connection: kombu.Connection | None = None
+        self._channel: Any = None
+        self._received: list[Delivery] = []
+        self._next_heartbeat = 0.0
+
+    def connect(self) -> None:
+        self._received = []
+        self._connection = open_connection(self._url)
+        with broker_errors("open a channel"):
+            self._channel = self._connection.connection.channel()
+        self._declare()
+        with broker_errors(f"consume from {self._settings.queue}"):
+            # One batch is being written while the next gathers; more would only wait in our memory.
+            self._channel.basic_qos(0, 2 * self._settings.batch_size, False)
+            self._channel.basic_consume(self._settings.queue, callback=self._on_message)
+
+    def _declare(self) -> None:
+        settings, channel = self._settings, self._channel
+        dead = settings.queue + DEAD_SUFFIX
+        quorum = {"x-queue-type": "quorum"}
+        try:
+            with broker_errors("declare the exchange and the queues"):
+                channel.exchange_declare(settings.exchange, "topic", durable=True, auto_delete=False)
+                channel.exchange_declare(dead, "fanout", durable=True, auto_delete=False)
+                channel.queue_declare(dead, durable=True, auto_delete=False, arguments=quorum)
+                channel.queue_bind(dead, dead)
+                channel.queue_declare(
+                    settings.queue,
+                    durable=True,
+                    auto_delete=False,
+                    arguments={
+                        **quorum,
+                        "x-delivery-limit": settings.delivery_limit,
+                        "x-dead-letter-exchange": dead,
+                    },
+                )
+                channel.queue_bind(settings.queue, settings.exchange, settings.routing_key)
+        except BrokerRefused as error:
+            raise BrokerRefused(
+                f"{error}. What is there was made by something else: give ingest.queue and ingest.exchange other "
+                f"names, or empty and delete the queue {settings.queue} and let `ftworker ingest` make it anew"
+            ) from error
+
+    def _on_message(self, message: amqp.Message) -> None:
+        body = message.body
+        raw = body if isinstance(body, bytes) else bytes(body) if body else b""
+        self._received.append(Delivery(raw, message.delivery_tag))
+
+    def receive(self, limit: int, timeout_seconds: float) -> list[Delivery]:
+        connection = self._open().connection
+        with broker_errors("deliver"):
+            try:
+                if not self._received:
+                    connection.drain_events(timeout=timeout_seconds)
+                while len(self._received) < limit:
+                    # Not zero: with zero py-amqp would spin while the second half of a frame is on its way.
+                    connection.drain_events(timeout=0.001)
+            except TimeoutError:
+                pass
+        received, self._received = self._received, []
+        return received
+
+    def tend(self) -> None:
+        connection = self._open()
+        now = time.monotonic()
+        if now < self._next_heartbeat:
+            return
+        self._next_heartbeat = now + 1.0
+        with broker_errors("keep the connection"):
+            try:
+                # The broker's heartbeats count only when they are read. No more than the prefetch can come in.
+                while True:
+                    connection.connection.drain_events(timeout=0.001)
+            except TimeoutError:
+                pass
+            connection.heartbeat_check(rate=2)
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        self._open()
+        with broker_errors("acknowledge"):
+            self._channel.basic_ack(deliveries[-1].tag, multiple=True)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        self._channel = None
+        self._received = []
+        if connection is None:
+            return
+        try:
+            connection.close()
+        except (amqp.AMQPError, KombuError, OSError, EOFError):
+            return
+
+    def _open(self) -> kombu.Connection:
+        if self._connection is None:
+            raise BrokerUnavailable("RabbitMQ is not connected")
+        return self._connection

@@ -1,0 +1,264 @@
+"""A Valkey or Redis stream read by a consumer group: XREADGROUP, XACK after the commit, XAUTOCLAIM of what died.
+
+Acknowledged entries are trimmed when no other group reads the stream, up to the oldest entry that anyone still has
+to acknowledge: the stream holds what is not recorded yet. Never decodes an event. `ingest` drives it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from ftworker.events.transport import BrokerRefused, BrokerUnavailable, Delivery
+
+if TYPE_CHECKING:
+    from ftworker.settings import IngestSettings
+
+logger = logging.getLogger(__name__)
+
+FIELD = b"event"
+CONNECT_TIMEOUT_SECONDS = 10.0
+SOCKET_TIMEOUT_SECONDS = 30.0
+"""Longest silence of the server; above every blocking read."""
+TRIM_INTERVAL_SECONDS = 1.0
+CLAIM_COUNT = 500
+DEAD_CONSUMER_MILLISECONDS = 24 * 3_600_000
+"""A consumer of an ended process is taken off the group after a day with nothing to acknowledge."""
+
+# The server answers, yet cannot serve now: a restart, a failover, a full disk, memory, a group lost with the data.
+_PASSING = (
+    "LOADING",
+    "MASTERDOWN",
+    "READONLY",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MISCONF",
+    "OOM",
+    "NOGROUP",
+    "BUSY ",
+    "UNBLOCKED",
+)
+
+
+@contextmanager
+def broker_errors(what: str) -> Iterator[None]:
+    """Turn the driver's errors into BrokerUnavailable or BrokerRefused. The server's texts name keys, not values."""
+    try:
+        yield
+    except redis.AuthenticationError as error:
+        raise BrokerRefused(f"Valkey refused to {what}: wrong user or password") from error
+    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        text = f"Valkey does not answer ({type(error).__name__}); check the URL"
+        raise BrokerUnavailable(text) from error
+    except redis.RedisError as error:
+        first = str(error).split("\n", 1)[0][:200]
+        if isinstance(error, redis.ResponseError) and not first.startswith(_PASSING):
+            raise BrokerRefused(f"Valkey refused to {what}: {first}") from error
+        raise BrokerUnavailable(f"Valkey cannot {what} now: {first}") from error
+
+
+def open_client(url: str) -> redis.Redis:
+    """A client for a redis, rediss, unix, valkey or valkeys URL; connects when first used.
+
+    Without retries of its own: a repeated XREADGROUP would hide entries that an answer lost on the way had held.
+    """
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    for ours, theirs in (
+        ("valkeys://", "rediss://"),
+        ("valkey://", "redis://"),
+        ("redis+socket://", "unix://"),
+    ):
+        if url.startswith(ours):
+            url = theirs + url[len(ours) :]
+    return redis.Redis.from_url(
+        url,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        socket_timeout=SOCKET_TIMEOUT_SECONDS,
+        client_name="ftworker",
+    )
+
+
+class StreamTransport:
+    """Reads the stream of `settings` as one consumer of its group, which is made when it is missing."""
+
+    name = "stream"
+
+    def __init__(self, url: str, settings: IngestSettings) -> None:
+        self._url = url
+        self._settings = settings
+        self._stream = settings.stream
+        self._group = settings.group
+        # A container that is started again has the same name, and finds its own entries at once.
+        self._consumer = f"{socket.gethostname()}-{os.getpid()}"
+        self._client: redis.Redis | None = None
+        self._recovered: list[Delivery] = []
+        self._next_claim = 0.0
+        self._next_trim = 0.0
+        self._trims = True
+
+    def connect(self) -> None:
+        self._client = open_client(self._url)
+        self._recovered = []
+        with broker_errors(f"make the group {self._settings.group} on {self._settings.stream}"):
+            try:
+                # From 0: what was published before the first start is read too.
+                self._client.xgroup_create(self._stream, self._group, id="0", mkstream=True)
+            except redis.ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+        self._take_own()
+        self._next_claim = 0.0
+        self.tend()
+
+    def receive(self, limit: int, timeout_seconds: float) -> list[Delivery]:
+        self.tend()
+        if self._recovered:
+            recovered, self._recovered = self._recovered, []
+            return recovered
+        block = max(1, int(timeout_seconds * 1000))
+        with broker_errors("read the stream"):
+            answer: Any = self._open().xreadgroup(
+                self._group, self._consumer, {self._stream: ">"}, count=max(1, limit), block=block
+            )
+        return [_delivery(entry, fields) for _, entries in answer or () for entry, fields in entries]
+
+    def tend(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_claim:
+            self._next_claim = now + max(1.0, self._settings.claim_idle_seconds / 2)
+            self._take_over()
+            self._forget_dead_consumers()
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        with broker_errors("acknowledge"):
+            self._open().xack(self._stream, self._group, *(delivery.tag for delivery in deliveries))
+        now = time.monotonic()
+        if now >= self._next_trim:
+            self._next_trim = now + TRIM_INTERVAL_SECONDS
+            self._trim()
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        self._recovered = []
+        if client is None:
+            return
+        try:
+            client.close()
+        except (redis.RedisError, OSError):
+            return
+
+    def _take_own(self) -> None:
+        """What this consumer had taken and not acknowledged before its connection broke."""
+        with broker_errors("read what was not acknowledged"):
+            start: bytes = b"0"
+            while True:
+                answer: Any = self._open().xreadgroup(
+                    self._group, self._consumer, {self._stream: start}, count=CLAIM_COUNT
+                )
+                entries = answer[0][1] if answer else []
+                if not entries:
+                    return
+                self._recover(entries)
+                start = entries[-1][0]
+
+    def _take_over(self) -> None:
+        """Entries that another consumer took and never acknowledged: it is dead, or stuck."""
+        idle = int(self._settings.claim_idle_seconds * 1000)
+        start: bytes = b"0-0"
+        with broker_errors("take over what a dead consumer left"):
+            while True:
+                answer: Any = self._open().xautoclaim(
+                    self._stream, self._group, self._consumer, idle, start, count=CLAIM_COUNT
+                )
+                start, entries = answer[0], answer[1]
+                self._recover(entries)
+                if start == b"0-0":
+                    return
+
+    def _recover(self, entries: Sequence[Any]) -> None:
+        # An entry that someone deleted comes without fields, or without a name before Valkey 7.
+        gone = [entry for entry, fields in entries if entry is not None and not fields]
+        if gone:
+            self._open().xack(self._stream, self._group, *gone)
+        found = [(entry, fields) for entry, fields in entries if fields]
+        if not found:
+            return
+        worn = self._worn_out(found[0][0], found[-1][0], len(found))
+        for entry, fields in found:
+            delivery = _delivery(entry, fields)
+            self._recovered.append(delivery._replace(trouble=worn.get(entry, delivery.trouble)))
+
+    def _worn_out(self, first: bytes, last: bytes, count: int) -> dict[bytes, tuple[str, str]]:
+        """Entries whose deliveries all ended badly; a stream has no limit of its own."""
+        limit = self._settings.delivery_limit
+        pending: Any = self._open().xpending_range(
+            self._stream, self._group, min=first, max=last, count=count, consumername=self._consumer
+        )
+        return {
+            row["message_id"]: (
+                "delivery_limit",
+                f"delivered {row['times_delivered']} times without being recorded; the limit is {limit}",
+            )
+            for row in pending
+            if row["times_delivered"] > limit
+        }
+
+    def _trim(self) -> None:
+        """Drop what every consumer has acknowledged. The order of the two questions makes it safe.
+
+        What is delivered after the first answer has a higher id than `last`, so it is not dropped.
+        """
+        if not self._trims:
+            return
+        client = self._open()
+        with broker_errors("trim the stream"):
+            groups: Any = client.xinfo_groups(self._stream)
+            if len(groups) > 1:
+                self._trims = False
+                logger.warning(
+                    "stream %s has %d consumer groups: acknowledged entries are left to whoever else reads them",
+                    self._settings.stream,
+                    len(groups),
+                )
+                return
+            last = groups[0]["last-delivered-id"]
+            pending: Any = client.xpending(self._stream, self._group)
+            oldest = pending["min"]
+            if oldest is None:
+                milliseconds, _, sequence = last.partition(b"-")
+                oldest = b"%s-%d" % (milliseconds, int(sequence) + 1)
+            client.xtrim(self._stream, minid=oldest, approximate=False)
+
+    def _forget_dead_consumers(self) -> None:
+        client = self._open()
+        with broker_errors("look at the consumers"):
+            consumers: Any = client.xinfo_consumers(self._stream, self._group)
+            for consumer in consumers:
+                idle = consumer["idle"] > DEAD_CONSUMER_MILLISECONDS
+                if idle and not consumer["pending"] and consumer["name"] != self._consumer.encode():
+                    client.xgroup_delconsumer(self._stream, self._group, consumer["name"])
+
+    def _open(self) -> redis.Redis:
+        if self._client is None:
+            raise BrokerUnavailable("Valkey is not connected")
+        return self._client
+
+
+def _delivery(entry: bytes, fields: dict[bytes, bytes]) -> Delivery:
+    raw = fields.get(FIELD)
+    if raw is not None:
+        return Delivery(raw, entry)
+    whole = b"\n".join(key + b": " + value for key, value in fields.items())
+    detail = "the entry has no field `event`; expected XADD key * event JSON"
+    return Delivery(whole, entry, ("no_event_field", detail))
