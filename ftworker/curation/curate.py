@@ -1,7 +1,8 @@
 """A conversation in, training examples and drop reasons out. Pure: no I/O, nothing kept between calls.
 
-Judges each turn (a question and its answer), then writes the good ones as examples: the messages of the chat format
-without the system prompt, which belongs to the pipeline and is added at export. docs/DATASETS.md has every rule.
+Judges each turn (a question and its answer), then writes the good ones as examples: the messages of the chat
+format without the system prompt, which belongs to the pipeline and is added at export. docs/DATASETS.md has
+every rule.
 """
 
 from __future__ import annotations
@@ -9,31 +10,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import msgspec
 
-from ftworker.conversations import Chunk, Conversation, Message, canonical_json
+from ftworker.conversations import Conversation, canonical_json
 from ftworker.curation.personal_data import holds_personal_data
 from ftworker.curation.reasons import DropReason
 from ftworker.curation.refusals import is_refusal
-from ftworker.curation.screening import flaw, spoken
+from ftworker.curation.screening import flaw
 from ftworker.curation.tokens import TOKENS_PER_MESSAGE, estimate_tokens
+from ftworker.curation.turns import Turn, UnknownRole, read_turns
 from ftworker.settings import CurationSettings
-
-Role = Literal["user", "assistant", "system", "tool"]
-
-ROLES: dict[str, Role] = {
-    **dict.fromkeys(("user", "human", "usuario", "alumno", "alumna", "estudiante", "usermessage"), "user"),
-    **dict.fromkeys(
-        ("assistant", "ai", "bot", "asistente", "tutor", "tutora", "model", "apimessage"), "assistant"
-    ),
-    **dict.fromkeys(("system", "sistema", "developer"), "system"),
-    **dict.fromkeys(("tool", "function"), "tool"),
-}
-"""The stores' words for who speaks, in lower case. Any other word drops the conversation: `unknown_role`."""
 
 WHOLE_CONVERSATION = -1
 """The turn of a drop that concerns the conversation as a whole."""
@@ -43,7 +32,8 @@ _SHORTEST_REPEATABLE = 8
 # Asking for more in the same words is a wish, not a complaint.
 _ASKS_FOR_MORE = re.compile(
     r"(?:y |i |and )?(?:dame |ponme |pon |hazme |quiero |dona'm |posa'm |give me )?"
-    r"(?:otr[oa]s?|m[aá]s|sigue|contin[uú]a|siguiente|un altre|una altra|m[eé]s|seg[uü]ent|another|more|next|continue|go on)\b"
+    r"(?:otr[oa]s?|m[aá]s|sigue|contin[uú]a|siguiente|un altre|una altra|m[eé]s|seg[uü]ent|"
+    r"another|more|next|continue|go on)\b"
 )
 _NOT_WORDS = re.compile(r"[\W_]+")
 
@@ -62,7 +52,7 @@ class Example:
     """One training example. `content` is canonical JSON: a list of messages without the system prompt."""
 
     turn: int
-    """Index of the taught answer among the conversation's answers, 0 first; of the first one for whole conversations."""
+    """Index of the taught answer among the conversation's answers, 0 first; of the first where many are."""
     content: bytes
     content_sha256: bytes
     token_count: int
@@ -82,30 +72,18 @@ class Drop:
 
 @dataclass(frozen=True)
 class Curated:
-    """What a conversation gives. Every turn after `after_turn` is in one of the two, or a drop at -1 stands for all."""
+    """What a conversation gives. Each new turn is in one of the two, or a drop at -1 stands for all."""
 
     examples: tuple[Example, ...]
     drops: tuple[Drop, ...]
 
 
-@dataclass(slots=True)
-class _Turn:
-    """A question and its answer. The encoded forms are made when first needed and used by every later turn."""
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """A turn that is worth teaching, and the prompt under which its answer was given."""
 
-    index: int
-    question: str
-    answer: str
-    chunks: Sequence[Chunk]
-    rating: int
-    model: str | None
-    failed: bool
-    _pair: tuple[bytes, int] | None = field(default=None, repr=False)
-
-    def as_history(self) -> tuple[bytes, int]:
-        """The bare pair, its answer at weight 0, and its tokens."""
-        if self._pair is None:
-            self._pair = _encode_pair(self.question, self.answer, weight=0)
-        return self._pair
+    turn: Turn
+    prompt: str
 
 
 def curate(
@@ -117,23 +95,23 @@ def curate(
 ) -> Curated:
     """Turn one closed conversation into examples and drops. Same input, same bytes.
 
-    `closed_reason` is the event's (`deleted` drops everything). Turns up to `after_turn` are in a dataset already
-    (a reopened conversation): they serve as history alone and give neither example nor drop.
+    `closed_reason` is the event's (`deleted` drops everything). Turns up to `after_turn` are in a dataset
+    already (a reopened conversation): they serve as history alone and give neither example nor drop.
     """
     reason = _whole_conversation_reason(conversation, settings, closed_reason)
     if reason is not None:
         return _nothing(reason)
     try:
-        turns, unanswered = _read_turns(conversation)
-    except KeyError:
+        turns, unanswered = read_turns(conversation, with_context=settings.context == "as_served")
+    except UnknownRole:
         return _nothing(DropReason.UNKNOWN_ROLE)
     if not turns and unanswered is None:
         return _nothing(DropReason.EMPTY_CONVERSATION)
     if unanswered is None and not any(turn.question for turn in turns):
         return _nothing(DropReason.NO_USER_MESSAGE)
 
-    good: list[_Turn] = []
-    history: list[_Turn] = []
+    good: list[_Lesson] = []
+    history: list[Turn] = []
     drops: list[Drop] = []
     examples: list[Example] = []
     by_turn = settings.unit == "turn"
@@ -141,17 +119,17 @@ def curate(
         unusable = _unusable(turn, settings)
         if turn.index > after_turn:
             following = turns[turn.index + 1].question if turn.index + 1 < len(turns) else unanswered
-            dropped = unusable or _not_worth_teaching(turn, following, settings)
-            if dropped is None and by_turn:
-                taught = _turn_example(turn, history, settings)
+            judged = unusable or _lesson(turn, following, settings)
+            if isinstance(judged, _Lesson) and by_turn:
+                taught = _turn_example(judged, history, settings)
                 if isinstance(taught, Example):
                     examples.append(taught)
                 else:
-                    dropped = taught
-            if dropped is not None:
-                drops.append(Drop(turn.index, dropped.value))
+                    judged = taught
+            if isinstance(judged, _Lesson):
+                good.append(judged)
             else:
-                good.append(turn)
+                drops.append(Drop(turn.index, judged.value))
         if unusable is None:
             history.append(turn)
     if not by_turn and good:
@@ -159,7 +137,7 @@ def curate(
         if isinstance(whole, Example):
             examples.append(whole)
         else:
-            drops.extend(Drop(turn.index, whole.value) for turn in good)
+            drops.extend(Drop(lesson.turn.index, whole.value) for lesson in good)
             drops.sort(key=lambda drop: drop.turn)
     if unanswered is not None and len(turns) > after_turn:
         drops.append(Drop(len(turns), DropReason.NOT_ENDED_BY_ASSISTANT.value))
@@ -187,79 +165,7 @@ def _whole_conversation_reason(
     return None
 
 
-def _role(word: str) -> Role:
-    # Raises KeyError for a word that no store is known to use.
-    return ROLES.get(word) or ROLES[word.strip().casefold()]
-
-
-def _read_turns(conversation: Conversation) -> tuple[list[_Turn], str | None]:
-    """The turns in order, and the last question when nobody answered it. Raises KeyError for an unknown role."""
-    turns: list[_Turn] = []
-    asked: list[Message] = []
-    answered: list[Message] = []
-    passages: list[tuple[Chunk, ...]] = []
-    for message in conversation.messages:
-        role = _role(message.role)
-        if role == "system":
-            continue  # the store's system prompt is not the pipeline's
-        if role == "user":
-            if answered:
-                turns.append(_turn(len(turns), asked, answered, passages, conversation))
-                asked, answered, passages = [], [], []
-            asked.append(message)
-        elif role == "assistant":
-            answered.append(message)
-        if message.context:
-            passages.append(message.context)
-    if answered:
-        turns.append(_turn(len(turns), asked, answered, passages, conversation))
-        return turns, None
-    return turns, _joined(asked) if asked else None
-
-
-def _turn(
-    index: int,
-    asked: list[Message],
-    answered: list[Message],
-    passages: list[tuple[Chunk, ...]],
-    conversation: Conversation,
-) -> _Turn:
-    # Of several answers to one question, those that failed, hold nothing or were rated down give way to better ones.
-    standing = answered if len(answered) == 1 else [a for a in answered if _stands(a)] or answered[-1:]
-    own = sum(message.rating or 0 for message in standing) or conversation.rating or 0
-    return _Turn(
-        index=index,
-        question=_joined(asked),
-        answer=spoken(_joined(standing)),
-        chunks=_served_order(passages),
-        rating=(own > 0) - (own < 0),
-        model=standing[-1].model or conversation.model,
-        failed=any(message.error for message in standing),
-    )
-
-
-def _stands(answer: Message) -> bool:
-    return not answer.error and bool(answer.content.strip()) and (answer.rating or 0) >= 0
-
-
-def _joined(messages: Sequence[Message]) -> str:
-    if len(messages) == 1:
-        return messages[0].content.strip()
-    return "\n\n".join(text for message in messages if (text := message.content.strip()))
-
-
-def _served_order(passages: list[tuple[Chunk, ...]]) -> list[Chunk]:
-    """By rank where every chunk of a message has one, else as listed; a passage that comes twice counts once."""
-    ordered: dict[str, Chunk] = {}
-    for chunks in passages:
-        ranked = all(chunk.rank is not None for chunk in chunks)
-        for chunk in sorted(chunks, key=lambda chunk: chunk.rank or 0) if ranked else chunks:
-            if chunk.text.strip():
-                ordered.setdefault(chunk.text, chunk)
-    return list(ordered.values())
-
-
-def _unusable(turn: _Turn, settings: CurationSettings) -> DropReason | None:
+def _unusable(turn: Turn, settings: CurationSettings) -> DropReason | None:
     """Why the turn can stand nowhere, not even in the history of later ones."""
     if not turn.question:
         return DropReason.NO_USER_MESSAGE
@@ -267,18 +173,18 @@ def _unusable(turn: _Turn, settings: CurationSettings) -> DropReason | None:
         return DropReason.ERROR_ANSWER
     if not turn.answer:
         return DropReason.EMPTY_ANSWER
-    broken = flaw(turn.question) or flaw(turn.answer)
-    if broken is not None:
-        return broken
-    if settings.drop_personal_data and (
-        holds_personal_data(turn.question) or holds_personal_data(turn.answer)
-    ):
+    return _flaw(turn.question, settings) or _flaw(turn.answer, settings)
+
+
+def _flaw(text: str, settings: CurationSettings) -> DropReason | None:
+    found = flaw(text)
+    if found is None and settings.drop_personal_data and holds_personal_data(text):
         return DropReason.PERSONAL_DATA
-    return None
+    return found
 
 
-def _not_worth_teaching(turn: _Turn, following: str | None, settings: CurationSettings) -> DropReason | None:
-    """Why the turn is no lesson, though later turns may refer to it."""
+def _lesson(turn: Turn, following: str | None, settings: CurationSettings) -> _Lesson | DropReason:
+    """The turn with its prompt; or why it is no lesson, though later turns may refer to it."""
     if turn.rating < 0 and settings.drop_thumbs_down:
         return DropReason.THUMBS_DOWN
     if turn.rating <= 0:
@@ -290,14 +196,10 @@ def _not_worth_teaching(turn: _Turn, following: str | None, settings: CurationSe
             return DropReason.TOO_SHORT
     if len(turn.answer) > settings.max_answer_characters:
         return DropReason.TOO_LONG
-    if turn.chunks and settings.context == "as_served":
-        for chunk in turn.chunks:
-            broken = flaw(chunk.text)
-            if broken is not None:
-                return broken
-            if settings.drop_personal_data and holds_personal_data(chunk.text):
-                return DropReason.PERSONAL_DATA
-    return None
+    if not turn.chunks:
+        return _Lesson(turn, turn.question)
+    prompt = _served_prompt(turn, settings)
+    return _flaw(prompt, settings) or _Lesson(turn, prompt)
 
 
 def _asks_again(question: str, following: str) -> bool:
@@ -312,14 +214,17 @@ def _asks_again(question: str, following: str) -> bool:
     )
 
 
-def _turn_example(turn: _Turn, history: Sequence[_Turn], settings: CurationSettings) -> Example | DropReason:
-    """The turn behind as much of its history as the limits allow; only a turn too long by itself is dropped."""
-    taught, tokens = _encode_pair(_prompt(turn, settings), turn.answer)
+def _turn_example(
+    lesson: _Lesson, history: Sequence[Turn], settings: CurationSettings
+) -> Example | DropReason:
+    """The turn behind as much history as the limits allow. Only one that is too long by itself is dropped."""
+    turn = lesson.turn
+    taught, tokens = _encode_pair(lesson.prompt, turn.answer)
     if tokens > settings.max_tokens:
         return DropReason.TOO_MANY_TOKENS
     parts = [taught]
     for earlier in _latest(history, settings):
-        pair, pair_tokens = earlier.as_history()
+        pair, pair_tokens = _as_history(earlier)
         if tokens + pair_tokens > settings.max_tokens:
             break
         tokens += pair_tokens
@@ -328,30 +233,28 @@ def _turn_example(turn: _Turn, history: Sequence[_Turn], settings: CurationSetti
 
 
 def _conversation_example(
-    good: Sequence[_Turn], history: Sequence[_Turn], settings: CurationSettings
+    good: Sequence[_Lesson], history: Sequence[Turn], settings: CurationSettings
 ) -> Example | DropReason:
     """Every usable turn in order; what is not taught stands bare at weight 0."""
-    first = good[0]
-    taught = {turn.index for turn in good}
+    first = good[0].turn
+    prompts = {lesson.turn.index: lesson.prompt for lesson in good}
     before = [turn for turn in history if turn.index < first.index]
+    after = [turn for turn in history if turn.index >= first.index]
     parts: list[bytes] = []
     tokens = 0
-    for turn in [
-        *reversed(_latest(before, settings)),
-        *(turn for turn in history if turn.index >= first.index),
-    ]:
-        teach = turn.index in taught
-        pair, pair_tokens = _encode_pair(_prompt(turn, settings), turn.answer) if teach else turn.as_history()
+    for turn in [*reversed(_latest(before, settings)), *after]:
+        prompt = prompts.get(turn.index)
+        pair, pair_tokens = _as_history(turn) if prompt is None else _encode_pair(prompt, turn.answer)
         parts.append(pair)
         tokens += pair_tokens
     if tokens > settings.max_tokens:
         return DropReason.TOO_MANY_TOKENS
-    rating = sum(turn.rating for turn in good)
+    rating = sum(lesson.turn.rating for lesson in good)
     return _example(first.index, parts, tokens, (rating > 0) - (rating < 0), first.model)
 
 
-def _latest(history: Sequence[_Turn], settings: CurationSettings) -> Sequence[_Turn]:
-    """The newest turns that the history limit allows, newest first. Whole turns: a history begins with a question."""
+def _latest(history: Sequence[Turn], settings: CurationSettings) -> Sequence[Turn]:
+    """The newest turns that the history limit allows, newest first. A history begins with a question."""
     pairs = settings.max_history_messages // 2
     return history[: -pairs - 1 : -1] if pairs else ()
 
@@ -361,19 +264,24 @@ def _example(turn: int, parts: Sequence[bytes], tokens: int, rating: int, model:
     return Example(turn, content, hashlib.sha256(content).digest(), tokens, rating, model)
 
 
+def _as_history(turn: Turn) -> tuple[bytes, int]:
+    """The bare pair, its answer at weight 0, and its tokens. Encoded once, for all later turns."""
+    if turn.history_form is None:
+        turn.history_form = _encode_pair(turn.question, turn.answer, weight=0)
+    return turn.history_form
+
+
 def _encode_pair(prompt: str, answer: str, weight: int | None = None) -> tuple[bytes, int]:
     """The two messages as they stand inside the list of an example, and their tokens."""
     pair = canonical_json((ExampleMessage("user", prompt), ExampleMessage("assistant", answer, weight)))
     return pair[1:-1], estimate_tokens(prompt) + estimate_tokens(answer) + 2 * TOKENS_PER_MESSAGE
 
 
-def _prompt(turn: _Turn, settings: CurationSettings) -> str:
-    """The question as it was served: inside the context template when chunks were retrieved for it."""
-    if not turn.chunks or settings.context == "none":
-        return turn.question
+def _served_prompt(turn: Turn, settings: CurationSettings) -> str:
+    """The question as it was served: inside the context template, under the chunks retrieved for it."""
     chunk_text = _template(settings.chunk_template, ("rank", "text", "source", "chunk_id"))
     ranks = [chunk.rank for chunk in turn.chunks]
-    # Ranks of several retrievals repeat; then, and where there are none, the place in the served order counts.
+    # Ranks of several retrievals repeat; then, and where there are none, the place in the list counts.
     ranked = None not in ranks and len(set(ranks)) == len(ranks)
     context = settings.chunk_separator.join(
         chunk_text(
@@ -393,7 +301,7 @@ def _prompt(turn: _Turn, settings: CurationSettings) -> str:
 
 @lru_cache(maxsize=64)
 def _template(template: str, names: tuple[str, ...]) -> Callable[[dict[str, str]], str]:
-    """Fill `{name}` for the given names alone: any other brace is text, and what is filled in is never read again."""
+    """Fills `{name}` for these names alone. Other braces are text; what was filled in is not read again."""
     parts = re.split(r"\{(" + "|".join(names) + r")\}", template)
 
     def fill(values: dict[str, str]) -> str:

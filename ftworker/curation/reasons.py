@@ -1,11 +1,13 @@
-"""Why a turn or a conversation did not become an example. The codes stand in the database, the manifest and metrics.
+"""Why a turn or a conversation did not become an example.
 
-A code never changes its meaning; docs/DATASETS.md repeats this table and a test compares them.
+The codes stand in the database, in manifests and in metrics, and never change their meaning. docs/DATASETS.md
+repeats this table; a test compares the two.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 
 class DropReason(StrEnum):
@@ -15,7 +17,7 @@ class DropReason(StrEnum):
     whole: bool
     """True when it concerns the conversation as a whole and is recorded once, at turn -1."""
 
-    def __new__(cls, code: str, meaning: str, whole: bool = False) -> DropReason:
+    def __new__(cls, code: str, meaning: str, whole: bool = False) -> Self:
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
@@ -47,7 +49,7 @@ class DropReason(StrEnum):
     )
     PERSONAL_DATA = (
         "personal_data",
-        "an e-mail, phone, identity number, IBAN, card or record number was found",
+        "an e-mail, phone, identity or record number, IBAN or card was found",
     )
     THUMBS_DOWN = "thumbs_down", "a person rated the answer, or the whole conversation, down"
     REPEATED_QUESTION = (

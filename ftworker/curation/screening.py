@@ -9,9 +9,9 @@ import re
 
 from ftworker.curation.reasons import DropReason
 
-# Tab, line feed, vertical tab, form feed (page breaks of PDFs) and carriage return are text; the rest of C0, and DEL,
-# are not. PostgreSQL's jsonb and text refuse NUL besides.
-_CONTROLS = bytes([*range(0x00, 0x09), *range(0x0E, 0x20), 0x7F])
+# Tab, line feed, vertical tab, form feed (page breaks of PDFs) and carriage return are text; the rest of C0,
+# and DEL, are not. PostgreSQL's jsonb and text refuse NUL besides.
+_CONTROLS = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
 # C1 in UTF-8, but for NEL (U+0085): Windows-1252 bytes that were read as Latin-1.
 _C1 = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
 
@@ -21,6 +21,8 @@ _TURN_MARKER = re.compile(r"<(?:start|end)_of_turn>|\[/?INST\]|<<SYS>>")
 
 _THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
 _CITATION_MARKER = re.compile(r"[ \t]?(?:##\d{1,4}\$\$|\[ID:[ ]?\d{1,4}\])")
+# Only after a space: "lista[1]" is code.
+_PASSAGE_NUMBER = re.compile(r" \[(\d{1,3})\]")
 
 
 def flaw(text: str) -> DropReason | None:
@@ -44,9 +46,16 @@ def has_special_token(text: str) -> bool:
 
 
 def spoken(answer: str) -> str:
-    """The answer as a person reads it: without thinking blocks and an interface's citation markers, trimmed."""
+    """The answer as a person reads it: no thinking blocks, no citation markers of an interface, trimmed."""
     if "<think>" in answer:
         answer = _THINKING.sub("", answer)
     if "$$" in answer or "[ID:" in answer:
         answer = _CITATION_MARKER.sub("", answer)
     return answer.strip()
+
+
+def without_citations(answer: str, passages: int) -> str:
+    """The answer without " [1]" to " [n]": numbers of passages that will not stand in its prompt."""
+    if " [" not in answer:
+        return answer
+    return _PASSAGE_NUMBER.sub(lambda match: "" if 1 <= int(match[1]) <= passages else match[0], answer)
