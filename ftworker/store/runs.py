@@ -15,6 +15,7 @@ from psycopg2.extras import Json
 
 from ftworker.errors import NotFound
 from ftworker.runs.states import IN_FLIGHT, RunState, can_move
+from ftworker.store import totals
 from ftworker.store.connection import Cursor, queries
 
 
@@ -218,6 +219,9 @@ def move_run(
     if cursor.fetchone() is None:
         return False
     _journal(cursor, run.id, "move", message, {"from": run.state.value, "to": target.value})
+    if over:
+        labels = totals.label_text(outcome=target.value, pipeline=run.pipeline, provider=run.provider)
+        totals.add(cursor, {("runs_finished", labels): 1})
     return True
 
 

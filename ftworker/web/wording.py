@@ -1,0 +1,37 @@
+"""Numbers and times as people say them. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def duration(seconds: float) -> str:
+    """The two largest units that matter: `4 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
+    rest = max(0, int(seconds))
+    words = []
+    for size, unit in _UNITS:
+        number, rest = divmod(rest, size)
+        if number:
+            words.append(f"{number} {unit}")
+        if words and (len(words) == 2 or size == 60 or not rest):
+            break
+    return " ".join(words) or "0 s"
+
+
+def ago(timestamp: float, now: datetime) -> str:
+    """`3 h 5 min ago`; `just now` below two seconds, and for a clock that is ahead of ours."""
+    seconds = now.timestamp() - timestamp
+    return f"{duration(seconds)} ago" if seconds >= 2 else "just now"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 run`, `1,234 runs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def share(ratio: float) -> str:
+    """`62 %`; never 100 % before it is."""
+    percent = ratio * 100
+    return f"{int(percent) if percent < 100 else round(percent)} %"
