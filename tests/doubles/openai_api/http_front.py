@@ -137,6 +137,9 @@ class Handler(BaseHTTPRequestHandler):
             ),
             json=parsed,
             form=form,
+            headers={
+                name.lower(): value for name, value in self.headers.items() if name.lower() != "authorization"
+            },
         )
 
     def _send(self, reply: Reply) -> None:

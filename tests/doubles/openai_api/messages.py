@@ -50,6 +50,7 @@ class Incoming:
     exchange: Exchange
     json: Any
     form: Form | None
+    headers: dict[str, str]
 
     @property
     def journal_body(self) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
 
@@ -36,6 +36,9 @@ class Call:
     done: bool
     body: Any = None
     """The JSON body, or the form without its files' contents."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """In lower case, without the key."""
 
 
 class OpenAIDouble:
@@ -137,7 +140,16 @@ class OpenAIDouble:
         return self._spoil(fault, incoming)
 
     def _note(self, incoming: Incoming, outcome: str, *, done: bool) -> None:
-        call = Call(incoming.method, incoming.path, incoming.operation, outcome, done, incoming.journal_body)
+        call = Call(
+            method=incoming.method,
+            path=incoming.path,
+            operation=incoming.operation,
+            outcome=outcome,
+            done=done,
+            body=incoming.journal_body,
+            query=incoming.query,
+            headers=incoming.headers,
+        )
         with self.lock:
             self.journal.append(call)
 
@@ -209,7 +221,9 @@ class OpenAIDouble:
             ),
             "files.retrieve": lambda: storage.retrieve_file(argument),
             "files.delete": lambda: storage.delete_file(argument),
-            "uploads.create": lambda: storage.create_upload(body["filename"], body["bytes"]),
+            "uploads.create": lambda: storage.create_upload(
+                body["filename"], body["bytes"], (body.get("expires_after") or {}).get("seconds")
+            ),
             "uploads.parts.create": lambda: storage.add_part(argument, form.files["data"].content),
             "uploads.complete": lambda: storage.complete_upload(argument, body["part_ids"], body.get("md5")),
             "uploads.cancel": lambda: storage.cancel_upload(argument),

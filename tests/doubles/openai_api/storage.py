@@ -80,6 +80,7 @@ class StoredUpload:
     status: str = "pending"
     parts: dict[str, bytes] = field(default_factory=dict)
     file_id: str | None = None
+    expires_after_seconds: int | None = None
 
 
 class Storage:
@@ -162,8 +163,11 @@ class Storage:
             "has_more": more,
         }
 
-    def create_upload(self, filename: str, size: int) -> dict[str, Any]:
+    def create_upload(
+        self, filename: str, size: int, expires_after_seconds: int | None = None
+    ) -> dict[str, Any]:
         upload = StoredUpload(f"upload_{self._next():06d}", filename, size, int(self._now()))
+        upload.expires_after_seconds = expires_after_seconds
         self.uploads[upload.id] = upload
         return self._upload_json(upload)
 
@@ -194,7 +198,7 @@ class Storage:
             )
         if md5 and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
             raise Refusal(400, "The md5 checksum does not match.", "checksum_mismatch", "md5")
-        upload.file_id = self.store(upload.filename, content, "fine-tune", None).id
+        upload.file_id = self.store(upload.filename, content, "fine-tune", upload.expires_after_seconds).id
         upload.status = "completed"
         return self._upload_json(upload)
 

@@ -1,0 +1,247 @@
+"""A dataset's files on their way to the service. Repeatable: what is there already is found and used again.
+
+A file is named after its run, so that it can be found after an answer was lost. Never decides about a job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from ftworker.clock import Clock
+from ftworker.providers.contract import (
+    DatasetFile,
+    JournalEntry,
+    ProviderRejected,
+    ProviderUnavailable,
+    Record,
+)
+from ftworker.providers.openai_client import Service
+from ftworker.providers.openai_errors import CallFailed, clean_text
+from ftworker.providers.openai_wire import File, Page, Upload, UploadPart
+
+BOM = b"\xef\xbb\xbf"
+COPY_BYTES = 1 << 20
+PROGRESS_BYTES = 16 << 20
+"""After so many bytes on the wire progress is recorded, which also renews the step's lease."""
+READY_LOOKS = 8
+READY_LOOK_SECONDS = 2.0
+"""So often, and so far apart, one step looks whether a file is processed; then the step ends and comes again
+later.
+"""
+
+
+@dataclass(frozen=True)
+class LocalCopy:
+    """A dataset file on this machine as it will be sent, byte-order mark included."""
+
+    path: Path
+    size_bytes: int
+    md5: str
+
+
+class FileSender:
+    """Brings one dataset file to the service and waits, for a short while, until it is processed."""
+
+    def __init__(self, service: Service, clock: Clock) -> None:
+        self._service = service
+        self._clock = clock
+
+    def send(self, name: str, source: DatasetFile, record: Record) -> str:
+        """Return the id of the file `name` at the service, uploading it only when it is not there.
+
+        Raises ProviderRejected (the service refuses it, or the export changed), ProviderUnavailable (try
+        again: the next call finds what this one may have left there).
+        """
+        with tempfile.TemporaryDirectory(prefix="ftworker-upload-") as folder:
+            copy = self._fetch(source, Path(folder) / name)
+            stored = self._find(name, copy.size_bytes)
+            if stored is None:
+                stored = self._upload(copy, record)
+                record(JournalEntry("note", f"uploaded {name}, {copy.size_bytes} bytes, as {stored.id}"))
+            else:
+                record(JournalEntry("note", f"{name} is at the provider already as {stored.id}"))
+        self._wait_until_ready(name, stored, record)
+        return stored.id
+
+    def _fetch(self, source: DatasetFile, path: Path) -> LocalCopy:
+        try:
+            return self._copy(source, path)
+        except FileNotFoundError as error:
+            raise ProviderRejected(
+                f"provider {self._service.name}: {source.url} is not there; restore it or cut the dataset"
+                " again",
+                code="dataset_missing",
+            ) from error
+        except OSError as error:
+            raise ProviderUnavailable(
+                f"provider {self._service.name}: {source.url} could not be read: {error}",
+                code="storage_unavailable",
+            ) from error
+
+    def _copy(self, source: DatasetFile, path: Path) -> LocalCopy:
+        """Fetch the export and check it. A frozen dataset whose bytes changed is never trained on."""
+        sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+        with fsspec.open(source.url, "rb", compression="infer") as origin, path.open("wb") as target:
+            first = True
+            while block := origin.read(COPY_BYTES):
+                sha256.update(block)
+                if first and self._service.settings.bom and not block.startswith(BOM):
+                    block = BOM + block
+                first = False
+                md5.update(block)
+                size += len(block)
+                target.write(block)
+        if sha256.hexdigest() != source.sha256:
+            raise ProviderRejected(
+                f"provider {self._service.name}: {source.url} has sha256 {sha256.hexdigest()}, the dataset"
+                f" was frozen with {source.sha256}; restore the file or cut the dataset again",
+                code="dataset_changed",
+            )
+        return LocalCopy(path, size, md5.hexdigest())
+
+    def _find(self, name: str, size_bytes: int) -> File | None:
+        """The file that an earlier attempt left, by name and size; the oldest when a lost answer made two."""
+
+        def list_files(client: Any, cursor: dict[str, Any]) -> Any:
+            return client.files.with_raw_response.list(purpose="fine-tune", **cursor)
+
+        try:
+            found = [
+                stored
+                for page in self._service.pages(Page[File], list_files)
+                for stored in page
+                if (stored.filename, stored.bytes) == (name, size_bytes)
+            ]
+        except CallFailed as failed:
+            raise self._service.refused_or_unavailable("listing files", failed.failure) from failed
+        return min(found, key=lambda stored: (stored.created_at, stored.id), default=None)
+
+    def _upload(self, copy: LocalCopy, record: Record) -> File:
+        settings = self._service.settings
+        with _Reporting(copy.path, record, f"upload of {copy.path.name}") as body:
+            try:
+                if copy.size_bytes <= settings.max_upload_bytes:
+                    return self._upload_whole(copy, body)
+                return self._upload_parts(copy, body)
+            except CallFailed as failed:
+                # The SDK turns whatever ends a request into a connection error; our own error must stay ours.
+                if body.stopped_by is not None:
+                    raise body.stopped_by from None
+                doing = f"uploading {copy.path.name}"
+                raise self._service.refused_or_unavailable(doing, failed.failure) from failed
+
+    def _upload_whole(self, copy: LocalCopy, body: io.FileIO) -> File:
+        more: dict[str, Any] = {}
+        if (seconds := self._service.settings.file_expires_after_seconds) is not None:
+            more["expires_after"] = {"anchor": "created_at", "seconds": seconds}
+        part = (copy.path.name, body, "application/jsonl")
+        return self._service.once(
+            File,
+            lambda client: client.files.with_raw_response.create(file=part, purpose="fine-tune", **more),
+        )
+
+    def _upload_parts(self, copy: LocalCopy, body: io.FileIO) -> File:
+        settings = self._service.settings
+        more: dict[str, Any] = {}
+        if (seconds := settings.file_expires_after_seconds) is not None:
+            more["expires_after"] = {"anchor": "created_at", "seconds": seconds}
+        upload = self._service.read(
+            # May be repeated: an upload that is never completed makes no file and expires within the hour.
+            Upload,
+            lambda client: client.uploads.with_raw_response.create(
+                filename=copy.path.name,
+                purpose="fine-tune",
+                bytes=copy.size_bytes,
+                mime_type="application/jsonl",
+                **more,
+            ),
+        )
+        part_ids = []
+        while block := body.read(settings.upload_part_bytes):
+            # May be repeated: a part that `complete` does not name is no part of the file.
+            part = self._service.read(UploadPart, partial(_add_part, upload.id, block))
+            part_ids.append(part.id)
+        done = self._service.once(
+            Upload,
+            lambda client: client.uploads.with_raw_response.complete(
+                upload.id, part_ids=part_ids, md5=copy.md5
+            ),
+        )
+        if done.file is None:
+            raise ProviderUnavailable(
+                f"provider {self._service.name}: upload {upload.id} is complete but names no file",
+                code="malformed_reply",
+            )
+        return done.file
+
+    def _wait_until_ready(self, name: str, stored: File, record: Record) -> None:
+        for _ in range(READY_LOOKS):
+            if stored.status == "processed":
+                return
+            if stored.status == "error":
+                words = clean_text(str(stored.status_details or "no reason given"))
+                raise ProviderRejected(
+                    f"provider {self._service.name}: file {stored.id} ({name}) is refused: {words};"
+                    " run `ftworker datasets validate` on it",
+                    code="file_error",
+                )
+            self._service.sleep(READY_LOOK_SECONDS)
+            record(JournalEntry("progress", f"{name} is being processed at the provider"))
+            stored = self._look(stored.id)
+        limit = timedelta(seconds=self._service.settings.files_ready_timeout_seconds)
+        if stored.created_at and self._clock() - datetime.fromtimestamp(stored.created_at, UTC) > limit:
+            raise ProviderRejected(
+                f"provider {self._service.name}: file {stored.id} ({name}) is still {stored.status!r} after"
+                f" {limit.total_seconds():.0f} s; look at it there, raise files_ready_timeout_seconds, or"
+                " retry the run",
+                code="file_not_processed",
+            )
+        raise ProviderUnavailable(
+            f"provider {self._service.name}: file {stored.id} ({name}) is still {stored.status!r}",
+            code="file_processing",
+        )
+
+    def _look(self, file_id: str) -> File:
+        try:
+            return self._service.read(File, lambda client: client.files.with_raw_response.retrieve(file_id))
+        except CallFailed as failed:
+            # Never a refusal: a file that was just made may be unknown to a replica (404).
+            raise self._service.unavailable(f"reading file {file_id}", failed.failure) from failed
+
+
+def _add_part(upload_id: str, block: bytes, client: Any) -> Any:
+    return client.uploads.parts.with_raw_response.create(upload_id, data=block)
+
+
+class _Reporting(io.FileIO):
+    """A file that records how far it was read, so that a long upload shows and keeps its lease."""
+
+    def __init__(self, path: Path, record: Record, doing: str) -> None:
+        super().__init__(path, "rb")
+        self._record = record
+        self._doing = doing
+        self._total = path.stat().st_size
+        self._reported = 0
+        self.stopped_by: Exception | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        block = super().read(-1 if size is None else size)
+        position = self.tell()
+        if position - self._reported >= PROGRESS_BYTES:
+            self._reported = position
+            data = {"completed": position, "total": self._total, "unit": "bytes"}
+            try:
+                self._record(JournalEntry("progress", self._doing, data=data))
+            except Exception as error:
+                self.stopped_by = error
+                raise
+        return block

@@ -1,0 +1,160 @@
+"""The look before anything is uploaded or paid: key, service, base model, dataset, and the vendor's calendar.
+
+Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from ftworker.clock import Clock
+from ftworker.providers.contract import ExportedDataset, Finding, ProviderRejected, RunView
+from ftworker.providers.openai_client import Service
+from ftworker.providers.openai_errors import CallFailed, Verdict
+from ftworker.providers.openai_wire import Job, Model, Page
+
+OPENAI_HOST = "api.openai.com"
+CLOSES_TO_EVERYONE = date(2027, 1, 6)
+"""From this day nobody can create fine-tuning jobs at OpenAI (its deprecations page)."""
+SHUT_DOWN_BY_OPENAI = {
+    "gpt-3.5-turbo": date(2026, 10, 23),
+    "gpt-4.1-nano": date(2026, 10, 23),
+    "gpt-4o": date(2027, 1, 14),
+    "gpt-4.1": date(2027, 1, 14),
+}
+"""Days on which OpenAI ends models and their fine-tunes, by the beginning of the name (its deprecations
+page).
+"""
+WARN_DAYS = 120
+MIN_EXAMPLES = 10
+MAX_FILE_BYTES = 8 * 1024**3
+"""What the Uploads API takes."""
+
+
+class Preflight:
+    """Looks at one service and at what is about to be sent there."""
+
+    def __init__(self, service: Service, clock: Clock) -> None:
+        self._service = service
+        self._clock = clock
+
+    def of_run(self, run: RunView) -> list[Finding]:
+        """Everything that would stop or spoil this run. Raises ProviderUnavailable when it cannot look."""
+        findings = list(_dataset_findings(run.dataset))
+        findings += self.of_service([run.base_model])
+        return findings
+
+    def of_service(self, models: Sequence[str]) -> list[Finding]:
+        """Key, address and models. Raises ProviderUnavailable when it cannot look."""
+        try:
+            self._service.client()
+        except ProviderRejected as error:
+            return [Finding("error", error.code, str(error))]
+        findings = self._fine_tuning_findings()
+        if any(finding.level == "error" for finding in findings):
+            return findings
+        findings += self._calendar_findings()
+        for model in models:
+            findings += self._model_findings(model)
+        return findings
+
+    def _fine_tuning_findings(self) -> list[Finding]:
+        try:
+            self._service.read(
+                Page[Job], lambda client: client.fine_tuning.jobs.with_raw_response.list(limit=1)
+            )
+        except CallFailed as failed:
+            failure = failed.failure
+            if failure.verdict is Verdict.REFUSED and failure.status != 404:
+                refusal = self._service.rejected("listing fine-tuning jobs", failure)
+                return [Finding("error", refusal.code, str(refusal))]
+            if failure.status == 404:
+                message = (
+                    f"provider {self._service.name}: {self._service.host} has no fine-tuning API under this"
+                    " base_url; it usually ends in /v1"
+                )
+                return [Finding("error", "no_fine_tuning_api", message)]
+            raise self._service.unavailable("listing fine-tuning jobs", failure) from failed
+        return []
+
+    def _calendar_findings(self) -> list[Finding]:
+        if self._service.host != OPENAI_HOST:
+            return []
+        days = (CLOSES_TO_EVERYONE - self._today()).days
+        if days > WARN_DAYS:
+            return []
+        message = (
+            f"OpenAI takes no new fine-tuning jobs from {CLOSES_TO_EVERYONE} on; plan another provider for"
+            " this pipeline (docs/PROVIDERS.md)"
+        )
+        return [Finding("warning", "training_closes" if days > 0 else "training_closed", message)]
+
+    def _model_findings(self, model: str) -> list[Finding]:
+        findings = list(self._known_end(model))
+        if not self._service.settings.check_model:
+            return findings
+        try:
+            found = self._service.read(Model, lambda client: client.models.with_raw_response.retrieve(model))
+        except CallFailed as failed:
+            if failed.failure.status == 404:
+                message = (
+                    f"{self._service.name} does not know the model {model}; set the pipeline's base_model"
+                )
+                return [*findings, Finding("error", "model_not_found", message)]
+            if failed.failure.verdict is Verdict.REFUSED:
+                refusal = self._service.rejected(f"reading model {model}", failed.failure)
+                return [*findings, Finding("error", refusal.code, str(refusal))]
+            raise self._service.unavailable(f"reading model {model}", failed.failure) from failed
+        # The service's own word replaces what we remember.
+        if end := _day(found.shutdown_date):
+            if end <= self._today():
+                message = f"{self._service.name} shut {model} down on {end}; set the pipeline's base_model"
+                return [Finding("error", "model_shut_down", message)]
+            findings = list(self._ending(model, end))
+        return findings
+
+    def _known_end(self, model: str) -> Iterable[Finding]:
+        """Where the service itself may not tell: what OpenAI has announced for a model of this name."""
+        names = [name for name in SHUT_DOWN_BY_OPENAI if model == name or model.startswith(f"{name}-")]
+        if not names:
+            return []
+        end = SHUT_DOWN_BY_OPENAI[max(names, key=len)]
+        if end > self._today():
+            return self._ending(model, end) if self._service.host == OPENAI_HOST else []
+        message = f"OpenAI shut {model} and its fine-tunes down on {end}; choose a living base_model"
+        return [Finding("warning", "model_shut_down", message)]
+
+    def _ending(self, model: str, end: date) -> Iterable[Finding]:
+        if (end - self._today()).days <= WARN_DAYS:
+            message = f"{model} and what is trained on it end on {end}; plan the next base_model"
+            yield Finding("warning", "model_shuts_down", message)
+
+    def _today(self) -> date:
+        return self._clock().date()
+
+
+def _dataset_findings(dataset: ExportedDataset) -> Iterable[Finding]:
+    if dataset.format != "openai-chat":
+        message = (
+            f"dataset {dataset.id} has the format {dataset.format}; an openai provider needs openai-chat"
+        )
+        yield Finding("error", "dataset_format", message)
+    if dataset.train.rows < MIN_EXAMPLES:
+        message = (
+            f"dataset {dataset.id} has {dataset.train.rows} examples, openai needs at least {MIN_EXAMPLES};"
+            " lower the threshold or wait"
+        )
+        yield Finding("error", "too_few_examples", message)
+    for file in filter(None, (dataset.train, dataset.validation)):
+        if file.size_bytes > MAX_FILE_BYTES:
+            message = f"{file.url} has {file.size_bytes} bytes, at most {MAX_FILE_BYTES} can be uploaded"
+            yield Finding("error", "file_too_large", message)
+
+
+def _day(text: Any) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""The providers, each against a double of its service."""
