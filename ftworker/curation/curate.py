@@ -35,7 +35,7 @@ _ASKS_FOR_MORE = re.compile(
     r"(?:otr[oa]s?|m[aá]s|sigue|contin[uú]a|siguiente|un altre|una altra|m[eé]s|seg[uü]ent|"
     r"another|more|next|continue|go on)\b"
 )
-_NOT_WORDS = re.compile(r"[\W_]+")
+_AROUND_A_QUESTION = " \t\n¿?¡!.,;:…\"'«»"
 
 
 class ExampleMessage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -206,10 +206,10 @@ def _asks_again(question: str, following: str) -> bool:
     # Equal words have nearly equal lengths: this spares the rest for nearly every pair.
     if abs(len(question) - len(following)) > 20:
         return False
-    words = _NOT_WORDS.sub(" ", question.casefold()).strip()
+    words = question.casefold().strip(_AROUND_A_QUESTION)
     return (
         len(words) >= _SHORTEST_REPEATABLE
-        and words == _NOT_WORDS.sub(" ", following.casefold()).strip()
+        and words.split() == following.casefold().strip(_AROUND_A_QUESTION).split()
         and not _ASKS_FOR_MORE.match(words)
     )
 
@@ -219,7 +219,7 @@ def _turn_example(
 ) -> Example | DropReason:
     """The turn behind as much history as the limits allow. Only one that is too long by itself is dropped."""
     turn = lesson.turn
-    taught, tokens = _encode_pair(lesson.prompt, turn.answer)
+    taught, tokens = _taught(lesson)
     if tokens > settings.max_tokens:
         return DropReason.TOO_MANY_TOKENS
     parts = [taught]
@@ -237,14 +237,14 @@ def _conversation_example(
 ) -> Example | DropReason:
     """Every usable turn in order; what is not taught stands bare at weight 0."""
     first = good[0].turn
-    prompts = {lesson.turn.index: lesson.prompt for lesson in good}
+    lessons = {lesson.turn.index: lesson for lesson in good}
     before = [turn for turn in history if turn.index < first.index]
     after = [turn for turn in history if turn.index >= first.index]
     parts: list[bytes] = []
     tokens = 0
     for turn in [*reversed(_latest(before, settings)), *after]:
-        prompt = prompts.get(turn.index)
-        pair, pair_tokens = _as_history(turn) if prompt is None else _encode_pair(prompt, turn.answer)
+        lesson = lessons.get(turn.index)
+        pair, pair_tokens = _taught(lesson) if lesson else _as_history(turn)
         parts.append(pair)
         tokens += pair_tokens
     if tokens > settings.max_tokens:
@@ -264,16 +264,28 @@ def _example(turn: int, parts: Sequence[bytes], tokens: int, rating: int, model:
     return Example(turn, content, hashlib.sha256(content).digest(), tokens, rating, model)
 
 
+def _taught(lesson: _Lesson) -> tuple[bytes, int]:
+    """The pair as it is taught, and its tokens."""
+    turn = lesson.turn
+    return _encode_pair(lesson.prompt, turn.answer) if turn.chunks else _bare(turn)
+
+
 def _as_history(turn: Turn) -> tuple[bytes, int]:
-    """The bare pair, its answer at weight 0, and its tokens. Encoded once, for all later turns."""
-    if turn.history_form is None:
-        turn.history_form = _encode_pair(turn.question, turn.answer, weight=0)
-    return turn.history_form
+    """The bare pair with its answer at weight 0, and its tokens."""
+    pair, tokens = _bare(turn)
+    return pair[:-1] + b',"weight":0}', tokens
 
 
-def _encode_pair(prompt: str, answer: str, weight: int | None = None) -> tuple[bytes, int]:
+def _bare(turn: Turn) -> tuple[bytes, int]:
+    """The pair without context. Encoded once, for the turn itself and as the history of all later ones."""
+    if turn.bare_form is None:
+        turn.bare_form = _encode_pair(turn.question, turn.answer)
+    return turn.bare_form
+
+
+def _encode_pair(prompt: str, answer: str) -> tuple[bytes, int]:
     """The two messages as they stand inside the list of an example, and their tokens."""
-    pair = canonical_json((ExampleMessage("user", prompt), ExampleMessage("assistant", answer, weight)))
+    pair = canonical_json((ExampleMessage("user", prompt), ExampleMessage("assistant", answer)))
     return pair[1:-1], estimate_tokens(prompt) + estimate_tokens(answer) + 2 * TOKENS_PER_MESSAGE
 
 

@@ -16,7 +16,7 @@ Kind = Literal["email", "phone", "identity_number", "iban", "card", "record_numb
 
 # Six digits with at most one separator between two of them. All numbers below have them, and few texts of a
 # lesson do, so that most texts are done after this.
-_SOME_DIGITS = re.compile(r"\d(?:[ .\-/]?\d){5}")
+_SOME_DIGITS = re.compile(r"[0-9](?:[ .\-/]?[0-9]){5}")
 
 _NO_NUMBER_BEFORE = r"(?<![\w.,+\-/])"
 _NO_NUMBER_AFTER = r"(?![\w/]|[.,\- ]\d)"

@@ -15,9 +15,8 @@ _CONTROLS = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
 # C1 in UTF-8, but for NEL (U+0085): Windows-1252 bytes that were read as Latin-1.
 _C1 = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
 
-_SPECIAL_TOKEN = re.compile(r"<\|[^\s|<>]{1,64}\|>")
-# Turn markers of Gemma, Llama 2 and Mistral: a local trainer's tokenizer takes them for the end of a turn.
-_TURN_MARKER = re.compile(r"<(?:start|end)_of_turn>|\[/?INST\]|<<SYS>>")
+# The last three mark turns for Gemma, Llama 2 and Mistral, and a local tokenizer takes them for the real ones.
+_SPECIAL_TOKEN = re.compile(r"<\|[^\s|<>]{1,64}\|>|<(?:start|end)_of_turn>|\[/?INST\]|<<SYS>>")
 
 _THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
 _CITATION_MARKER = re.compile(r"[ \t]?(?:##\d{1,4}\$\$|\[ID:[ ]?\d{1,4}\])")
@@ -40,9 +39,9 @@ def flaw(text: str) -> DropReason | None:
 
 def has_special_token(text: str) -> bool:
     """Whether a control token of some model's chat format stands in the text."""
-    if "<|" in text and _SPECIAL_TOKEN.search(text):
-        return True
-    return ("_of_turn>" in text or "INST]" in text or "<<SYS>>" in text) and bool(_TURN_MARKER.search(text))
+    if "<" not in text and "[" not in text:
+        return False
+    return _SPECIAL_TOKEN.search(text) is not None
 
 
 def spoken(answer: str) -> str:

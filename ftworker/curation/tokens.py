@@ -12,17 +12,17 @@ import string
 TOKENS_PER_MESSAGE = 4
 """The chat format's own tokens around each message (start, role, separator, end)."""
 
-_LETTERS = string.ascii_letters.encode()
+# Letters, and the bytes of UTF-8 that continue a character.
+_LETTERS = string.ascii_letters.encode() + bytes(range(0x80, 0xC0))
 
 
 def _classes() -> bytes:
-    # Each byte of UTF-8 to a class: punctuation, space, digit, continuation, accented letter, other sign.
+    # Each byte of UTF-8 to a class: space, digit, other sign (outside Latin), punctuation or accented letter.
     table = bytearray(b"p" * 256)
     table[0x20] = ord("s")
     table[0x30:0x3A] = b"d" * 10
-    table[0x80:0xC0] = b"c" * 64
     table[0xC0:0x100] = b"o" * 64
-    table[0xC3] = ord("a")
+    table[0xC3] = ord("p")
     return bytes(table)
 
 
@@ -35,15 +35,9 @@ def estimate_tokens(text: str) -> int:
         return 0
     raw = text.encode(errors="replace")
     rest = raw.translate(_CLASSES, _LETTERS)
-    count = rest.count
+    spaces, digits, signs = rest.count(b"s"), rest.count(b"d"), rest.count(b"o")
+    letters = len(text) - len(rest)
     # Thousandths of a token. A word costs for its space and for its length; digits go in groups of three but
     # mostly stand alone in formulas; a sign outside Latin (², →, Δ) is often two tokens.
-    thousandths = (
-        175 * (len(raw) - len(rest))
-        + 600 * count(b"s")
-        + 1000 * count(b"d")
-        + 400 * count(b"p")
-        + 500 * count(b"a")
-        + 1800 * count(b"o")
-    )
-    return thousandths // 1000 + 1
+    thousandths = 175 * letters + 600 * spaces + 1000 * digits + 1800 * signs
+    return (thousandths + 450 * (len(rest) - spaces - digits - signs)) // 1000 + 1

@@ -43,8 +43,8 @@ class Turn:
     """-1, 0 or 1: the answer's own rating; the conversation's where the answer has none."""
     model: str | None
     failed: bool
-    history_form: tuple[bytes, int] | None = field(default=None, repr=False)
-    """Filled by `curate` when a later turn first needs it."""
+    bare_form: tuple[bytes, int] | None = field(default=None, repr=False)
+    """Filled by `curate`: the pair as JSON without context, and its tokens."""
 
 
 def read_turns(conversation: Conversation, *, with_context: bool) -> tuple[list[Turn], str | None]:

@@ -12,21 +12,27 @@ COUNTED = [
     ("¿Cuál es la fórmula de la energía?", 9),
     ("La fórmula de la energía es E=mc², donde E es energía, m es masa y c es la velocidad de la luz.", 28),
     (
-        "La fotosíntesis es el proceso por el que las plantas fabrican azúcares a partir de agua, dióxido de "
-        "carbono y luz; ocurre en los cloroplastos, y el oxígeno que respiramos es lo que les sobra.",
+        (
+            "La fotosíntesis es el proceso por el que las plantas fabrican azúcares a partir de agua, dióxido "
+            "de carbono y luz; ocurre en los cloroplastos, y el oxígeno que respiramos es lo que les sobra."
+        ),
         52,
     ),
     ("Primero despeja la x: 3x + 5 = 20, así que 3x = 15 y x = 5. Compruébalo: 3 · 5 + 5 = 20.", 48),
     ("En 1492 terminó la conquista de Granada, y el 12 de octubre Colón llegó a Guanahaní.", 24),
     (
-        "La mitosi és la divisió del nucli d'una cèl·lula en dos nuclis iguals; "
-        "cadascun té els mateixos cromosomes.",
+        (
+            "La mitosi és la divisió del nucli d'una cèl·lula en dos nuclis iguals; "
+            "cadascun té els mateixos cromosomes."
+        ),
         33,
     ),
     ("def suma(a, b):\n    return a + b\n\nprint(suma(2, 3))  # 5", 25),
     (
-        "The mitochondria is the powerhouse of the cell, "
-        "and it makes most of the energy that the cell needs.",
+        (
+            "The mitochondria is the powerhouse of the cell, "
+            "and it makes most of the energy that the cell needs."
+        ),
         22,
     ),
 ]
