@@ -1,0 +1,84 @@
+# Everything a newcomer or CI runs. Needs Python 3.11, 3.12 or 3.13 (with venv), git and make; `make` says what there is.
+# All Python packages come at the versions of requirements.lock, into .venv of this directory.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+
+# Another one: make PYTHON=/path/to/python3.12
+PYTHON ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# `-c` in the environment as well, so that what builds ftworker is pinned too.
+INSTALL = PIP_CONSTRAINT=$(CURDIR)/requirements.lock $(BIN)/python -m pip install --quiet \
+	--disable-pip-version-check -c requirements.lock
+
+.PHONY: help
+help: ## Say what can be made
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(VENV)/.installed-demo ## Show the whole job on this machine, no server needed (DEMO_ARGS="...")
+	@$(BIN)/ftworker demo $(DEMO_ARGS)
+
+.PHONY: test
+test: $(VENV)/.installed-test ## Run every test (PYTEST_ARGS="tests/runs -k cut"); needs RabbitMQ, Prometheus, Chromium
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(VENV)/.installed-dev ## Check style, types and the layers of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+.PHONY: bench
+bench: $(VENV)/.installed-test ## Measure, and print what was reached (BENCH=benchmarks/ingest.py for one)
+	@for file in $(or $(BENCH),$(filter-out benchmarks/__init__.py,$(wildcard benchmarks/*.py))); do \
+		echo "== $$file"; $(BIN)/python "$$file" || exit 1; \
+	done
+
+.PHONY: image-check
+image-check: ## Build the Docker image on a base made by debootstrap and try it (root, on Debian)
+	@tests/image/check
+
+.PHONY: lock
+lock: $(VENV)/.python ## Write requirements.lock anew with the newest allowed versions
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@echo "# Written by \`make lock\` for Python 3.11 to 3.13 on Linux and macOS. Change pyproject.toml, not this." > $@.new
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group build \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml >> $@.new
+	@mv $@.new requirements.lock
+
+.PHONY: clean
+clean: ## Remove .venv and all caches; .ftworker, which holds data, stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The extras of each job; a file each says that they are installed as pyproject.toml and the lock file have it.
+$(VENV)/.installed-demo: EXTRAS = embedded
+$(VENV)/.installed-test: EXTRAS = embedded,test
+$(VENV)/.installed-dev: EXTRAS = embedded,test,dev
+
+$(VENV)/.installed-%: $(VENV)/.python pyproject.toml requirements.lock
+	@echo "installing ftworker[$(EXTRAS)] into $(VENV)"
+	@$(INSTALL) -e ".[$(EXTRAS)]"
+	@touch $@
+
+# The newest Python that fits and can make virtual environments.
+$(VENV)/.python:
+	@found=; \
+	for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python); do \
+		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
+		case $$version in 3.11|3.12|3.13) ;; *) continue ;; esac; \
+		found="$$found $$python"; \
+		$$python -c 'import ensurepip, venv' 2>/dev/null || continue; \
+		echo "making $(VENV) with $$python ($$version)"; \
+		$$python -m venv $(VENV) && touch $@ && exit 0; \
+	done; \
+	if [ -n "$$found" ]; then \
+		echo "These Pythons cannot make a virtual environment:$$found. On Debian: apt-get install python3-venv"; \
+	else \
+		echo "ftworker needs Python 3.11, 3.12 or 3.13 and found none on PATH. Name one: make PYTHON=/path/to/python3.12"; \
+	fi >&2; exit 1
