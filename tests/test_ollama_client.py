@@ -22,9 +22,12 @@ from ftworker.providers.ollama import (
     OllamaClient,
     OllamaUnreachable,
     Progress,
+)
+from ftworker.providers.ollama_names import (
     full_name,
     is_model_name,
     parse_host,
+    parse_version,
     runs_elsewhere,
 )
 from tests.doubles.ollama_api import ADAPTERS_REFUSED, OllamaDouble
@@ -123,6 +126,14 @@ def test_names_are_compared_as_ollama_lists_them() -> None:
 )
 def test_a_name_that_runs_at_ollama_com_is_recognised(name: str, remote: bool) -> None:
     assert runs_elsewhere(name) is remote
+
+
+@pytest.mark.parametrize(
+    "version,parsed",
+    [("0.34.1", (0, 34, 1)), ("0.35.0-rc2", (0, 35, 0)), ("v1.2", (1, 2, 0)), ("0.0.0", None), ("dev", None)],
+)
+def test_a_version_is_read_as_far_as_it_says_something(version: str, parsed: tuple[int, ...] | None) -> None:
+    assert parse_version(version) == parsed
 
 
 def test_a_model_is_created_shown_copied_asked_and_deleted(client: OllamaClient) -> None:

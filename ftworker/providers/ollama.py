@@ -2,12 +2,11 @@
 
 Every call stands alone (no connection is kept), so a client is safe to use after a fork and from threads. It
 never repeats a call by itself: all of them may be repeated, and the run's pipeline does so. `local` decides
-what to ask.
+what to ask, `ollama_names` judges names and addresses.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 import time
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError
@@ -24,15 +23,9 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutErr
 from ftworker.errors import PermanentError
 from ftworker.providers.contract import ProviderRejected, ProviderUnavailable
 from ftworker.providers.modelfile import Modelfile
+from ftworker.providers.ollama_names import parse_host
 
-DEFAULT_PORT: Final = 11434
-OLDEST_VERSION: Final = (0, 5, 5)
-"""Before it, `/api/create` took a Modelfile's text instead of JSON fields."""
 _BLOCK_BYTES: Final = 1 << 20
-_PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
-_MODEL_NAME: Final = re.compile(
-    rf"((?:[A-Za-z0-9_][A-Za-z0-9_.:-]*/)?[A-Za-z0-9_][A-Za-z0-9_-]{{0,79}}/)?{_PART}(:{_PART})?\Z"
-)
 
 
 class OllamaUnreachable(ProviderUnavailable):
@@ -141,57 +134,6 @@ class CreateRequest:
             "messages": [{"role": role, "content": content} for role, content in self.messages],
         }
         return {"model": self.model, "stream": True, **{key: value for key, value in fields.items() if value}}
-
-
-def parse_host(value: str) -> str:
-    """Base URL for a value of OLLAMA_HOST, in every form that Ollama takes, as a client uses it.
-
-    `host`, `host:port`, `:port`, `http://...`, `https://host/path`, `[::1]:port`. Without a port: 11434, or
-    the scheme's own when a scheme is written. An address to listen on everywhere (0.0.0.0, ::) becomes this
-    machine. Raises ValueError.
-    """
-    text = value.strip().strip("\"'").rstrip("/")
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        scheme, rest = "http", text
-    if scheme not in ("http", "https"):
-        raise ValueError(f"OLLAMA_HOST: scheme {scheme[:20]!r} is none of http and https")
-    port: int | None = {"http": 80, "https": 443}[scheme] if separator else DEFAULT_PORT
-    if rest.count(":") > 1 and "[" not in rest:
-        rest = f"[{rest}]"  # a bare IPv6 address, which Ollama takes too
-    parts = urlsplit(f"{scheme}://{rest}")
-    port = parts.port or port  # urlsplit raises ValueError for a port that is no number
-    host = parts.hostname or "127.0.0.1"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
-            raise ValueError(f"OLLAMA_HOST: {host[:60]!r} is no host name") from None
-    else:
-        if address.is_unspecified:
-            address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
-        host = f"[{address}]" if address.version == 6 else str(address)
-    login, at, _ = parts.netloc.rpartition("@")
-    return f"{scheme}://{login}{at}{host}:{port}{parts.path.rstrip('/')}"
-
-
-def is_model_name(name: str) -> bool:
-    """Whether Ollama takes it as a model's name: [[host/]namespace/]model[:tag]."""
-    return bool(_MODEL_NAME.match(name))
-
-
-def full_name(name: str) -> str:
-    """The name as `/api/tags` lists it: with its tag, without the default registry. Ollama ignores case."""
-    for default in ("registry.ollama.ai/library/", "library/"):
-        name = name.removeprefix(default)
-    tagged = name.rfind(":") > name.rfind("/")
-    return (name if tagged else f"{name}:latest").lower()
-
-
-def runs_elsewhere(name: str) -> bool:
-    """Whether the name asks for a model at ollama.com (`:cloud`, `-cloud`): conversations would leave."""
-    _, _, tag = name.rpartition(":")
-    return ":" in name and (tag.lower() == "cloud" or tag.lower().endswith("-cloud"))
 
 
 class OllamaClient:

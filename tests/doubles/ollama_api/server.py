@@ -16,7 +16,15 @@ from typing import Any, Literal, Self
 from tests.doubles.ollama_api.state import OllamaState, Refused
 
 FaultKind = Literal[
-    "error_500", "drop", "drop_after_effect", "slow", "not_found", "disk_full", "malformed", "no_success"
+    "error_500",
+    "drop",
+    "drop_after_effect",
+    "slow",
+    "not_found",
+    "disk_full",
+    "malformed",
+    "no_success",
+    "not_kept",
 ]
 STREAMED = frozenset({"create", "pull"})
 DISK_FULL = "write /root/.ollama/models/blobs/sha256-1: no space left on device"
@@ -235,6 +243,8 @@ class _Handler(BaseHTTPRequestHandler):
                 sent += 1
         except Refused as refused:
             self._chunk(_encoded({"error": refused.message}))
+        if fault and fault.kind == "not_kept":
+            double.forget(body["model"])
         self.wfile.write(b"0\r\n\r\n")
         self.close_connection = True
 

@@ -80,6 +80,10 @@ class OllamaState:
     def _versions(self) -> tuple[int, ...]:
         return tuple(int(part) for part in self.version.split("-")[0].split("."))
 
+    def forget(self, name: str) -> None:
+        """Lose a model that was said to be created: a manifest that never reached the disk."""
+        del self.models[canonical(name)]
+
     def _now(self) -> datetime:
         # A clock of its own: each change is a second after the last, so that "newest" is never a tie.
         self._ticks += 1
