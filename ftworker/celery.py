@@ -55,6 +55,7 @@ def configuration() -> dict[str, Any]:
         "task_queues": queues(broker_url),
         "task_default_queue": SHORT_QUEUE,
         "task_default_exchange": SHORT_QUEUE,
+        "task_default_exchange_type": "topic",
         "task_default_routing_key": SHORT_QUEUE,
         # A message is acknowledged when its task is done, also when its process was killed.
         "task_acks_late": True,
@@ -73,7 +74,10 @@ def configuration() -> dict[str, Any]:
 
 
 def queues(broker_url: str) -> list[Queue]:
-    """The two queues; on RabbitMQ quorum queues with a delivery limit and a dead-letter exchange."""
+    """The two queues; on RabbitMQ quorum queues with a delivery limit and a dead-letter exchange.
+
+    Topic exchanges, because Celery prepares delayed delivery for quorum queues and warns about direct ones.
+    """
     arguments = (
         {
             "x-queue-type": "quorum",
@@ -84,7 +88,7 @@ def queues(broker_url: str) -> list[Queue]:
         else None
     )
     return [
-        Queue(name, Exchange(name, type="direct", durable=True), routing_key=name, queue_arguments=arguments)
+        Queue(name, Exchange(name, type="topic", durable=True), routing_key=name, queue_arguments=arguments)
         for name in (SHORT_QUEUE, TRAINING_QUEUE)
     ]
 
@@ -122,15 +126,18 @@ def _own_logging(loglevel: int | str | None = None, **_: Any) -> None:
 
 
 @signals.worker_init.connect
-def _declare_dead_letters(**_: Any) -> None:
-    """RabbitMQ drops what goes to an exchange that does not exist, so it is there before the first message."""
+def _declare_queues(**_: Any) -> None:
+    """Make every queue before the first message, also those that this worker does not consume.
+
+    RabbitMQ drops what is dead-lettered to an exchange that does not exist, and Celery binds the exchange of every
+    queue to its delayed delivery.
+    """
     broker_url = configuration()["broker_url"]
     if not broker_url.startswith("amqp"):
         return
+    dead = Queue(
+        DEAD_QUEUE, Exchange(DEAD_QUEUE, type="fanout", durable=True), queue_arguments={"x-queue-type": "quorum"}
+    )
     with Connection(broker_url) as connection:
-        queue = Queue(
-            DEAD_QUEUE,
-            Exchange(DEAD_QUEUE, type="fanout", durable=True),
-            queue_arguments={"x-queue-type": "quorum"},
-        )
-        queue.bind(connection.default_channel).declare()
+        for queue in (dead, *queues(broker_url)):
+            queue.bind(connection.default_channel).declare()

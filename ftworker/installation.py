@@ -50,11 +50,11 @@ class Installation:
 
         return provider_factory(self.settings)
 
-    @cached_property
-    def make_source(self) -> Callable[[str], Source]:
+    def make_source(self, name: str) -> Source:
+        """The source of that name. Raises NotFound, SourceRejected."""
         from ftworker.sources.registry import make_source
 
-        return lambda name: make_source(self.settings, name)
+        return make_source(self.settings, name)
 
     @cached_property
     def steps(self) -> StepRunner:

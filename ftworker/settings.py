@@ -18,6 +18,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     field_validator,
@@ -225,14 +226,25 @@ class OpenAISettings(Section):
     }
     """US dollars for a million trained tokens, by the beginning of the model's name (2026-11; check your contract)."""
 
+    # Given by a program (FineTuningManager), never by the configuration; not part of any dump.
+    _given_key: SecretStr | None = PrivateAttr(default=None)
+
     def api_key(self) -> str | None:
-        """The key, or None when neither the variable nor the file holds one."""
+        """The key, or None when nobody gave one and neither the variable nor the file holds one."""
+        if self._given_key is not None:
+            return self._given_key.get_secret_value()
         if self.api_key_file:
             try:
                 return self.api_key_file.read_text(encoding="utf-8").strip() or None
             except OSError:
                 return None
         return os.environ.get(self.api_key_env) or None
+
+    def with_api_key(self, key: str) -> OpenAISettings:
+        """The same service with a key that a program was given."""
+        given = self.model_copy()
+        given._given_key = SecretStr(key)
+        return given
 
 
 class LocalSettings(Section):
@@ -571,6 +583,11 @@ def masked_settings(settings: Settings) -> dict[str, Any]:
     for name, source in settings.sources.items():
         result["sources"][name]["url"] = mask_url(source.url.get_secret_value()) if source.url else None
     return result
+
+
+def rag_database_url() -> str | None:
+    """Where the RAG keeps its conversations, for `main.py`: `RAG_DATABASE_URL`, else the usual `DATABASE_URL`."""
+    return os.environ.get("RAG_DATABASE_URL") or os.environ.get("DATABASE_URL") or None
 
 
 def mask_url(url: str) -> str:

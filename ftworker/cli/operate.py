@@ -21,7 +21,7 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print JSON with st
 def process_commands(*, concurrency: int = 2) -> dict[str, list[str]]:
     """The command of each process, as in the Procfile."""
     celery = [sys.executable, "-m", "celery", "-A", "ftworker.celery:app"]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"]
     ftworker = [sys.executable, "-m", "ftworker.cli"]
     return {
         "ingest": [*ftworker, "ingest"],

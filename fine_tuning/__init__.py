@@ -1,0 +1,1 @@
+"""The package that the RAG's documentation names: `from fine_tuning.manager import FineTuningManager`."""
