@@ -7,16 +7,19 @@ The reason for each setting is in docs/RELIABILITY.md; the measurements behind t
 from __future__ import annotations
 
 import logging
+import threading
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from celery import Celery, signals
 from kombu import Connection, Exchange, Queue
 
-from ftworker.errors import ConfigurationError, ConfigurationProblem
+from ftworker.errors import ConfigurationError, ConfigurationProblem, FtworkerError
 from ftworker.installation import Installation, open_installation
 from ftworker.logs import setup_logging
 from ftworker.settings import Settings
+from ftworker.store import processes
 
 SHORT_QUEUE = "ftworker"
 """Steps that take seconds. Any number of workers."""
@@ -141,3 +144,30 @@ def _declare_queues(**_: Any) -> None:
     with Connection(broker_url) as connection:
         for queue in (dead, *queues(broker_url)):
             queue.bind(connection.default_channel).declare()
+
+
+_stopping = threading.Event()
+
+
+@signals.worker_ready.connect
+def _say_alive(sender: Any = None, **_: Any) -> None:
+    """Renew this worker's row in `ftworker.processes` from a thread, so that a long task does not make it look dead."""
+    consumed = {queue.name for queue in sender.task_consumer.queues}
+    name = "worker" if SHORT_QUEUE in consumed else "trainer"
+    threading.Thread(target=_renew_until_stopped, args=(name,), name="alive", daemon=True).start()
+
+
+@signals.worker_shutting_down.connect
+def _say_gone(**_: Any) -> None:
+    _stopping.set()
+
+
+def _renew_until_stopped(name: str) -> None:
+    store = installation().store
+    while not _stopping.is_set():
+        with suppress(FtworkerError), store.transaction() as cursor:
+            processes.seen(cursor, name)
+        _stopping.wait(processes.BEAT_SECONDS)
+    with suppress(FtworkerError), store.transaction() as cursor:
+        processes.gone(cursor, name)
+    store.close()

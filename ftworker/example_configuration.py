@@ -129,3 +129,7 @@ def _toml(value: Any) -> str:
         case tuple() | list():
             return "[" + ", ".join(_toml(item) for item in value) + "]"
     raise TypeError(f"no TOML for {type(value).__name__}")
+
+
+if __name__ == "__main__":
+    Path("config/ftworker.toml").write_text(example(), encoding="utf-8")
