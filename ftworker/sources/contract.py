@@ -1,8 +1,10 @@
-"""What a source of conversations can do, whatever store is behind it. No I/O: `postgres` does it, `registry` makes it.
+"""What a source of conversations can do, whatever store is behind it. No I/O: `postgres` does it, `registry`
+makes it.
 
-A source reads and never writes. Every method raises SourceUnavailable (try later) or SourceRejected (a person must
-change the configuration, a table or a right); neither ever carries the text of a row or a password.
-Callers: `accumulate` (fetch), `backfill` (iterate_ids), `idle` (idle, snapshot), `doctor` and `sources test` (the rest).
+A source reads and never writes. Every method raises SourceUnavailable (try later) or SourceRejected (a person
+must change the configuration, a table or a right); neither ever carries the text of a row or a password.
+Callers: `accumulate` (fetch), `backfill` (iterate_ids), `idle` (idle, snapshot), `doctor` and `sources test`
+(the rest).
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a check of a source saw. `error`: it cannot work. `warning`: it works and should not stay so."""
+    """One thing that a check of a source saw. `error`: it cannot work. `warning`: it works and should not
+    stay so."""
 
     level: Literal["ok", "note", "warning", "error"]
     """`note`: what this store cannot tell, such as ratings."""
@@ -77,26 +80,29 @@ class Source(Protocol):
     def iterate_ids(self, since: datetime | None, after: Position | None, limit: int) -> Page:
         """The next page of a walk through all conversations: at most `limit` of them looked at.
 
-        Pages follow the conversations' keys, so a walk can stop and go on anywhere: what existed when it began and
-        still exists is seen exactly once. With `since`, only conversations changed at or after that time are given.
-        Raises Refused when `since` is asked of a store that keeps no times.
+        Pages follow the conversations' keys, so a walk can stop and go on anywhere: what existed when it
+        began and still exists is seen exactly once. With `since`, only conversations changed at or after that
+        time are given. Raises Refused when `since` is asked of a store that keeps no times.
         """
         ...
 
     def idle(self, since: datetime, until: datetime) -> Iterator[ListedConversation]:
-        """Conversations whose last change lies after `since` and at or before `until`, in any order, each once.
+        """Conversations whose last change lies after `since` and at or before `until`, in any order, each
+        once.
 
-        Needs times: ask `has_times` first. Cost follows the number of rows written since `since` when the store has
-        an index on their time (`check` warns where it lacks).
+        Needs times: ask `has_times` first. Cost follows the number of rows written since `since` when the
+        store has an index on their time (`check` warns where it lacks).
         """
         ...
 
     def has_times(self) -> bool:
-        """Whether the store says when a message was written. Without times, `snapshot` and a change-table serve."""
+        """Whether the store says when a message was written. Without times, `snapshot` and a change-table
+        serve."""
         ...
 
     def last_row(self) -> Position | None:
-        """The newest row's number in a store that numbers its rows upwards; None where rows have no such number."""
+        """The newest row's number in a store that numbers its rows upwards; None where rows have no such
+        number."""
         ...
 
     def snapshot(self, after_row: Position | None) -> Iterator[ListedConversation]:
@@ -107,16 +113,18 @@ class Source(Protocol):
         ...
 
     def newest(self, limit: int) -> tuple[ListedConversation, ...]:
-        """The conversations that changed last, newest first; in a store without times, those with the newest rows."""
+        """The conversations that changed last, newest first; in a store without times, those with the
+        newest rows."""
         ...
 
     def count(self) -> int | None:
-        """How many conversations there are; None when counting takes longer than the source's statement timeout."""
+        """How many conversations there are; None when counting takes longer than the source's statement
+        timeout."""
         ...
 
     def check(self) -> tuple[Finding, ...]:
-        """Look at connection, tables, columns, rights and indexes; say what is wrong and what to do. Never raises
-        SourceUnavailable or SourceRejected: those become findings."""
+        """Look at connection, tables, columns, rights and indexes; say what is wrong and what to do. Never
+        raises SourceUnavailable or SourceRejected: those become findings."""
         ...
 
     def close(self) -> None:
