@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -21,8 +22,10 @@ from ftworker.curation.tokens import TOKENS_PER_MESSAGE, estimate_tokens
 from ftworker.datasets.formats import SPEAKERS
 from ftworker.providers.modelfile import ModelfileMessage, quoting_problem, rewrite
 
+CONSIDERED_ROWS: Final = 20_000
+"""Rows judged, from the first. A dataset is ordered by hash, so they are a fair sample of a larger one."""
 SHORTLIST: Final = 200
-"""Best candidates that are kept in memory while a dataset of any size is read."""
+"""Best candidates that are kept in memory meanwhile."""
 SUPPORTED_SHARE: Final = 0.5
 """An answer counts as supported when this share of its long words stands in its question or context."""
 SAME_QUESTION_SHARE: Final = 0.7
@@ -81,9 +84,9 @@ def choose_examples(
 ) -> FewShot:
     """Choose at most so many examples within so many tokens (estimated). The same lines give the same choice.
 
-    Better is: within twice its fair share of the room, an answer supported by its question or context, a
-    longer answer. An answer that repeats a chosen question's words is passed over. Raises msgspec.DecodeError
-    for a line that is no row of the format.
+    Takes no more lines than CONSIDERED_ROWS need. Better is: within twice its fair share of the room, an
+    answer supported by its question or context, a longer answer. A question in nearly the words of a chosen
+    one is passed over. Raises msgspec.DecodeError for a line that is no row of the format.
     """
     passed_over: Counter[str] = Counter()
     if max_examples == 0 or max_tokens == 0:
@@ -91,7 +94,7 @@ def choose_examples(
     share = 2 * max_tokens // max_examples
     candidates = (
         candidate
-        for row in _rows(lines, dataset_format)
+        for row in islice(_rows(lines, dataset_format), CONSIDERED_ROWS)
         if (candidate := _judge(row, share, max_tokens, passed_over)) is not None
     )
     chosen: list[_Candidate] = []

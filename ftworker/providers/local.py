@@ -63,6 +63,7 @@ PULL_SLICE_SECONDS: Final = 60.0
 """One poll follows a download for so long and ends; the next goes on where Ollama stopped."""
 PROGRESS_INTERVAL_SECONDS: Final = 1.0
 """Least time between two progress lines in the journal."""
+_BLOCK_BYTES: Final = 1 << 20
 _OWN_TAG: Final = re.compile(r"ft-[a-z0-9-]*-[0-9a-f]{12}\Z")
 
 
@@ -254,8 +255,8 @@ class LocalProvider:
                 )
             except msgspec.DecodeError as error:
                 raise _altered(train) from error
-            for _ in lines:
-                pass  # to the end, for the hash
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)  # the rest was not looked at, but it must be the dataset's too
         if digest.hexdigest() != train.sha256:
             raise _altered(train)
         return chosen
@@ -310,8 +311,10 @@ class LocalProvider:
         except ModelNotFound:
             return False
         messages = tuple((message.role, message.content) for message in modelfile.messages)
+        # Ollama names no parent for models of safetensors.
+        parent_is_well = not shown.parent_model or full_name(shown.parent_model) == full_name(modelfile.from_)
         return (
-            full_name(shown.parent_model) == full_name(modelfile.from_)
+            parent_is_well
             and (not modelfile.system or shown.system == modelfile.system)
             and (not messages or shown.messages == messages)
         )

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftworker.datasets.formats import row_format
-from ftworker.providers.few_shot import FewShot, choose_examples
+from ftworker.providers.few_shot import CONSIDERED_ROWS, FewShot, choose_examples
 from ftworker.providers.modelfile import Modelfile, parse
 from tests.providers.local_runs import LESSONS, Conversation, example
 
@@ -181,9 +181,13 @@ def test_whatever_was_said_the_chosen_examples_make_a_modelfile(turns: list[tupl
     assert len(chosen.messages) == 2 * chosen.examples
 
 
-def test_a_large_dataset_is_read_in_flat_memory() -> None:
+def test_a_large_dataset_costs_flat_memory_and_bounded_time() -> None:
+    taken = 0
+
     def lines() -> Iterator[bytes]:
-        for number in range(20_000):
+        nonlocal taken
+        for number in range(100_000):
+            taken += 1
             row = {"instruction": f"Pregunta {number}?", "response": f"Respuesta {number} " * 20}
             yield json.dumps(row).encode() + b"\n"
 
@@ -193,4 +197,5 @@ def test_a_large_dataset_is_read_in_flat_memory() -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 2_000_000  # the rows together are 9 MB
+    assert peak < 2_000_000  # the rows taken are 9 MB together
+    assert taken <= CONSIDERED_ROWS + 1

@@ -212,6 +212,16 @@ def test_a_model_that_is_there_is_not_made_again(
     assert len(ollama_api.calls("create")) == 1
 
 
+def test_a_model_whose_parent_ollama_does_not_name_is_known_by_its_content(
+    storage: str, ollama_api: OllamaDouble, journal: Journal
+) -> None:
+    run, provider = new_run(storage), provider_at(ollama_api.url)
+    provider.poll(run, journal)
+    ollama_api.models[TAG] = replace(registered(ollama_api), parent="")
+    assert isinstance(provider.poll(run, journal), JobSucceeded)
+    assert len(ollama_api.calls("create")) == 1
+
+
 def test_a_name_that_holds_something_else_is_made_anew(
     storage: str, ollama_api: OllamaDouble, journal: Journal
 ) -> None:
