@@ -52,7 +52,9 @@ class Example:
     """One training example. `content` is canonical JSON: a list of messages without the system prompt."""
 
     turn: int
-    """Index of the taught answer among the conversation's answers, 0 first; of the first where many are."""
+    """Index of the taught answer among the conversation's answers, 0 first; of the last one where many are,
+    so that everything up to it is known to be in the dataset that takes the example.
+    """
     content: bytes
     content_sha256: bytes
     token_count: int
@@ -250,7 +252,8 @@ def _conversation_example(
     if tokens > settings.max_tokens:
         return DropReason.TOO_MANY_TOKENS
     rating = sum(lesson.turn.rating for lesson in good)
-    return _example(first.index, parts, tokens, (rating > 0) - (rating < 0), first.model)
+    last = good[-1].turn
+    return _example(last.index, parts, tokens, (rating > 0) - (rating < 0), last.model)
 
 
 def _latest(history: Sequence[Turn], settings: CurationSettings) -> Sequence[Turn]:

@@ -15,7 +15,8 @@ _CONTROLS = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
 # C1 in UTF-8, but for NEL (U+0085): Windows-1252 bytes that were read as Latin-1.
 _C1 = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
 
-# The last three mark turns for Gemma, Llama 2 and Mistral, and a local tokenizer takes them for the real ones.
+# The last three mark turns for Gemma, Llama 2 and Mistral, and a local tokenizer takes them for the real
+# ones.
 _SPECIAL_TOKEN = re.compile(r"<\|[^\s|<>]{1,64}\|>|<(?:start|end)_of_turn>|\[/?INST\]|<<SYS>>")
 
 _THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)

@@ -10,7 +10,7 @@ from ftworker.datasets.manifest import Manifest
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 _ROWS = {
-    "openai-chat": '`{"messages": [{"role", "content", "weight"?}]}`, one a line; answers at weight 0 are history',
+    "openai-chat": '`{"messages": [{"role", "content", "weight"?}]}`, one a line; weight 0 is history',
     "instruction-json": '`[{"instruction", "response"}]`, one JSON array',
     "instruction-jsonl": '`{"instruction", "response"}`, one a line',
 }
@@ -66,8 +66,8 @@ def dataset_card(manifest: Manifest, language: str) -> str:
         "",
         "## Personal data",
         "",
-        "Made from people's conversations. Known shapes of personal data were looked for before; names and what a",
-        "text tells between its lines were not. Treat these files as personal data, and share them with nobody.",
+        "Made from people's conversations. Known shapes of personal data were looked for before; names and",
+        "what a text tells between its lines were not. Treat these files as personal data.",
         "",
     ]
     return "\n".join(lines)

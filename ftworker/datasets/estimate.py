@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-# The rule of OpenAI's published notebook for `auto`: three epochs, unless that makes fewer than 100 or more than
-# 25,000 examples in all.
+# The rule of OpenAI's published notebook for `auto`: three epochs, unless that makes fewer than 100 or more
+# than 25,000 examples in all.
 _TARGET_EPOCHS = 3
 _LEAST_EXAMPLES = 100
 _MOST_EXAMPLES = 25_000
@@ -53,7 +53,7 @@ def estimate_training(
 
 
 def model_price(model: str, price_per_million_tokens: Mapping[str, float]) -> float | None:
-    """US dollars for a million trained tokens: the longest key that begins the model's name; `ft:` is no part of it."""
+    """US dollars for a million trained tokens, by the longest key that begins the model's name."""
     name = model.removeprefix("ft:")
     fitting = [key for key in price_per_million_tokens if name.startswith(key)]
     return price_per_million_tokens[max(fitting, key=len)] if fitting else None

@@ -49,7 +49,7 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 
 
 class ExampleRow(NamedTuple):
-    """One example as the export's query selects it, columns in this order; any tuple of the same shape will do."""
+    """One example, as the export's query selects it. Any tuple of this shape will do."""
 
     content: str
     split_group: str
@@ -98,14 +98,15 @@ def export_dataset(
     rows: Iterable[tuple[str, str, int, int, str | None]],
     storage_url: str,
     *,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] | None = None,
     clock: Clock = utc_now,
 ) -> ExportResult:
-    """Write the rows and publish them at `<storage>/datasets/<pipeline>/<sequence>-<sha256[:12]>/`. Repeatable.
+    """Write the rows and publish them at `<storage>/datasets/<pipeline>/<sequence>-<sha256[:12]>/`.
 
-    `rows` are ExampleRow-shaped, ordered by content hash so that the same set gives the same bytes. `progress` is
-    called with the examples done so far, every thousand and at the end. Raises PermanentError when there is no row,
-    StorageRejected, StorageUnavailable; nothing is published then.
+    Repeatable: the same rows under the same spec are published at the same place, once.
+    `rows` are ExampleRow-shaped, ordered by content hash so that the same set gives the same bytes.
+    `progress` is called with the examples done so far, every thousand and at the end. Raises PermanentError
+    when there is no row, StorageRejected, StorageUnavailable; nothing is published then.
     """
     form = row_format(spec.format, spec.system_prompt)
     filesystem, root = open_storage(storage_url)
@@ -134,7 +135,7 @@ def _write(
     filesystem: Any,
     temporary: str,
     *,
-    progress: Callable[[int], None],
+    progress: Callable[[int], None] | None,
 ) -> Manifest:
     train = _DataFile(filesystem, temporary, "train", form)
     validation = _DataFile(filesystem, temporary, "validation", form)
@@ -149,14 +150,15 @@ def _write(
             if rating:
                 up, down = (up + 1, down) if rating > 0 else (up, down + 1)
             models[model or "unknown"] += 1
-            if not examples % _PROGRESS_ROWS:
+            if progress and not examples % _PROGRESS_ROWS:
                 progress(examples)
         if not examples:
             raise PermanentError(
                 f"dataset {spec.sequence} of pipeline {spec.pipeline} has no examples left; "
                 "they were erased since it was cut: cancel the run"
             )
-        progress(examples)
+        if progress:
+            progress(examples)
         given_up = _give_up_validation(train, validation, share)
         train.finish()
         if validation.rows:
@@ -195,7 +197,7 @@ def _write(
 
 
 def _give_up_validation(train: _DataFile, validation: _DataFile, share: float) -> str | None:
-    """Why there is no validation file although a share was asked for; its rows train then. None: there is one."""
+    """Why there is no validation file although one was asked for; its rows then train. None: there is one."""
     if not validation.rows:
         return "no user fell on the validation side" if share else None
     if train.rows >= MINIMUM_TRAIN_ROWS:

@@ -1,8 +1,8 @@
 """What a row of a training file looks like, for each format, from the stored content of an example. Pure.
 
 `openai-chat`: one JSON object a line, `{"messages": [...]}`. `instruction-json`: one array of
-`{"instruction", "response"}`; `instruction-jsonl`: the same, one a line. UTF-8, accents as they are, no byte-order
-mark. Bookkeeping never stands in a row: an unknown key fails a provider's job.
+`{"instruction", "response"}`; `instruction-jsonl`: the same, one a line. UTF-8, accents as they are, no
+byte-order mark. Bookkeeping never stands in a row: an unknown key fails a provider's job.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from ftworker.conversations import canonical_json
 from ftworker.curation.curate import ExampleMessage
 from ftworker.curation.tokens import TOKENS_PER_MESSAGE, estimate_tokens
 from ftworker.errors import PermanentError
+
+FORMATS = ("openai-chat", "instruction-json", "instruction-jsonl")
 
 SPEAKERS = {"user": "Usuario", "assistant": "Asistente", "system": "Sistema"}
 """Who spoke, in an instruction that begins with earlier turns."""
@@ -38,13 +40,13 @@ class RowFormat:
     separator: bytes
     tail: bytes
     rows: Callable[[str], list[bytes]]
-    """The rows of one example's content: one, or one for each taught answer where the format holds a single answer."""
+    """The rows of one example: several where a row holds a single answer and the example teaches more."""
     tokens_per_row: int
     """What the format adds to an example's own tokens: the system prompt."""
 
 
 def row_format(name: str, system_prompt: str) -> RowFormat:
-    """The format of that name. An empty system prompt adds no message. Raises PermanentError for an unknown name."""
+    """The format of that name. An empty system prompt adds no message. Raises PermanentError."""
     match name:
         case "openai-chat":
             return _openai_chat(system_prompt)
@@ -53,9 +55,7 @@ def row_format(name: str, system_prompt: str) -> RowFormat:
         case "instruction-jsonl":
             return RowFormat(name, "jsonl", b"", b"\n", b"\n", _compact_rows, 0)
         case _:
-            raise PermanentError(
-                f"no dataset format named {name!r}; there are openai-chat, instruction-json, instruction-jsonl"
-            )
+            raise PermanentError(f"no dataset format named {name!r}; there are {', '.join(FORMATS)}")
 
 
 def _openai_chat(system_prompt: str) -> RowFormat:
@@ -64,8 +64,8 @@ def _openai_chat(system_prompt: str) -> RowFormat:
         head += canonical_json(ExampleMessage("system", system_prompt)).decode() + ","
 
     def rows(content: str) -> list[bytes]:
-        # The stored content is canonical JSON of the list already: joining texts is exact, and much quicker than
-        # decoding and encoding it again.
+        # The stored content is canonical JSON of the list already: joining texts is exact, and much quicker
+        # than decoding and encoding it again.
         return [f"{head}{content[1:]}}}".encode()]
 
     system_tokens = estimate_tokens(system_prompt) + TOKENS_PER_MESSAGE if system_prompt else 0
@@ -78,8 +78,8 @@ _messages = msgspec.json.Decoder(list[ExampleMessage])
 def instruction_rows(content: str) -> list[InstructionRow]:
     """One row for each taught answer. Without earlier turns the instruction is the question itself.
 
-    With earlier turns it is all of them and the question, each after its speaker's name and a colon, a blank line
-    between two. The system prompt is not in it: the model's Modelfile carries it.
+    With earlier turns it is all of them and the question, each after its speaker's name and a colon, a blank
+    line between two. The system prompt is not in it: the model's Modelfile carries it.
     """
     result = []
     before: list[ExampleMessage] = []

@@ -1,7 +1,7 @@
 """manifest.json: what a dataset is, file by file, and what decided it. Its `content` part names the dataset.
 
-`sha256` is over the canonical JSON of `content` alone, so the same rows under the same settings are the same dataset
-whoever cut it, when, and with which release. `provenance` tells the rest and changes nothing.
+`sha256` is over the canonical JSON of `content` alone, so the same rows under the same settings are the same
+dataset whoever cut it, when, and with which release. `provenance` tells the rest and changes nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class SplitEntry(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True):
-    """All that decides the bytes, and the bytes' own hashes. Nothing here depends on ids, times or releases."""
+    """All that decides the bytes, and the bytes' own hashes: no ids, no times, no releases."""
 
     manifest_version: int
     format: str
@@ -69,7 +69,7 @@ class Provenance(msgspec.Struct, frozen=True):
     rated_up: int
     rated_down: int
     models: dict[str, int]
-    """Examples by the model that gave the taught answer, the 20 most frequent; `unknown` where the store has none."""
+    """Examples by the model that gave the taught answer, the 20 most frequent; `unknown` where none is."""
     drops: dict[str, int]
     """Turns and conversations left out, by reason code (docs/DATASETS.md)."""
     ftworker_version: str
@@ -106,8 +106,8 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 def read_manifest(url: str) -> Manifest:
     """Read the manifest of a dataset's folder (or of its manifest.json) and check that it is unaltered.
 
-    Raises NotFound when no dataset is published there, PermanentError when the manifest does not match its own hash,
-    StorageRejected and StorageUnavailable.
+    Raises NotFound when no dataset is published there, PermanentError when the manifest does not match its
+    own hash, StorageRejected and StorageUnavailable.
     """
     filesystem, path = open_storage(url)
     if not path.endswith(f"/{MANIFEST_NAME}"):
@@ -123,6 +123,6 @@ def read_manifest(url: str) -> Manifest:
         raise PermanentError(f"{mask_url(url)}: {MANIFEST_NAME} is not one of ftworker's: {error}") from error
     if content_sha256(manifest.content) != manifest.sha256:
         raise PermanentError(
-            f"{mask_url(url)}: {MANIFEST_NAME} was altered: its content does not give sha256 {manifest.sha256[:12]}..."
+            f"{mask_url(url)}: {MANIFEST_NAME} was altered: its content does not hash to its sha256"
         )
     return manifest

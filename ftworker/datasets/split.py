@@ -1,7 +1,7 @@
-"""Which examples validate: a decision for each group (a user; a conversation where no user is known), never for a row.
+"""Which examples validate: by group (a user, or a conversation where none is known), never by row.
 
-The same group always falls on the same side, however the data grows and in whatever order rows arrive, so neither a
-user nor a conversation stands on both. Pure.
+The same group always falls on the same side, however the data grows and in whatever order rows arrive, so
+neither a user nor a conversation stands on both. Pure.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Split:
 def group_point(group: str, salt: str) -> int:
     """Where a group falls in [0, 2^60): the first 60 bits of sha256("salt:group").
 
-    In SQL: ('x' || left(encode(sha256(convert_to(salt || ':' || split_group, 'UTF8')), 'hex'), 15))::bit(60)::bigint
+    In SQL, with `text` for salt || ':' || split_group:
+    ('x' || left(encode(sha256(convert_to(text, 'UTF8')), 'hex'), 15))::bit(60)::bigint
     """
     return int(hashlib.sha256(f"{salt}:{group}".encode()).hexdigest()[: _BITS // 4], 16)

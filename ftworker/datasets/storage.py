@@ -1,7 +1,7 @@
-"""Where datasets lie: any fsspec URL. Opens the file system, and turns its errors into permanent and transient ones.
+"""Where datasets lie: any fsspec URL. Opens the file system and sorts its errors: permanent, transient.
 
-Publishing is one rename where the file system has folders, and `manifest.json` last where it has only objects: in both
-a dataset is there when its manifest is.
+Publishing is one rename where the file system has folders, and `manifest.json` last where it has only
+objects: in both a dataset is there when its manifest is.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def storage_errors(url: str) -> Iterator[None]:
 
 
 def open_storage(url: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL, and the path in it. Raises StorageRejected when fsspec cannot speak to it."""
+    """The fsspec file system of a URL, and the path in it. Raises StorageRejected where fsspec has none."""
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
     except (ValueError, ImportError) as error:

@@ -163,7 +163,7 @@ def test_a_whole_conversation_is_one_example_and_bad_answers_stand_at_weight_zer
     (messages,) = contents(curated)
     assert [message.get("weight") for message in messages] == [None, None, None, 0, None, None]
     assert drops(curated) == [(1, "thumbs_down")]
-    assert curated.examples[0].turn == 0
+    assert curated.examples[0].turn == 2
 
 
 def test_chunks_stand_in_served_order_in_the_prompt_of_their_own_turn_alone() -> None:
@@ -402,3 +402,18 @@ def test_whatever_comes_in_each_new_turn_is_taught_or_dropped_once(
         assert taught == 1 if unit == "turn" else taught >= 1
         assert example.turn > after
         assert example.turn not in turns
+
+
+def test_a_whole_conversation_that_grows_twice_teaches_each_turn_once() -> None:
+    settings = CurationSettings(unit="conversation")
+    pairs = [m for n in range(4) for m in (user(f"¿pregunta número {n}?"), assistant(f"{ANSWER} {n}"))]
+    first = curate(conversation(*pairs[:4]), settings)
+    second = curate(conversation(*pairs), settings, after_turn=first.examples[0].turn)
+    taught = [
+        message["content"]
+        for messages in (*contents(first), *contents(second))
+        for message in messages
+        if message["role"] == "assistant" and message.get("weight") != 0
+    ]
+    assert taught == [f"{ANSWER} {n}" for n in range(4)]
+    assert curate(conversation(*pairs), settings, after_turn=second.examples[0].turn) == Curated((), ())
