@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "parked": ("ftworker.cli.events:parked", "Messages that could not be used: list, show, replay, drop."),
     "ingest": ("ftworker.cli.events:ingest", "Process: take events from the broker into the inbox."),
     "web": ("ftworker.cli.web:web", "Process: serve /metrics, /healthz and the status page."),
+    "health": ("ftworker.cli.health:health", "Whether a process of this host lives; for containers."),
     "migrate": ("ftworker.cli.operate:migrate", "Bring the database schema up to date."),
     "config": ("ftworker.cli.operate:config", "Check and show the configuration."),
 }

@@ -33,5 +33,13 @@ def gone(cursor: Cursor, name: str) -> None:
     cursor.execute(queries("processes.sql")["gone"], _identity(name))
 
 
+def is_alive(cursor: Cursor, name: str, host: str | None) -> bool:
+    """Whether a process of kind `name` was seen lately on `host`, or on any host when that is None."""
+    parameters = {"name": name, "host": host, "seconds": 4 * BEAT_SECONDS}
+    cursor.execute(queries("processes.sql")["is_alive"], parameters)
+    row = cursor.fetchone()
+    return row is not None and bool(row.alive)
+
+
 def _identity(name: str) -> dict[str, str | int]:
     return {"name": name, "host": socket.gethostname(), "pid": os.getpid()}

@@ -12,3 +12,12 @@ DELETE FROM ftworker.processes WHERE name = %(name)s AND host = %(host)s AND pid
 -- name: forget_dead
 -- Rows of processes that were not seen for a day: killed, or their host is gone.
 DELETE FROM ftworker.processes WHERE seen_at < now() - interval '1 day';
+
+-- name: is_alive
+-- One row: whether a process of that name was seen lately, on that host or, when it is null, on any.
+SELECT EXISTS (
+    SELECT FROM ftworker.processes
+    WHERE name = %(name)s
+      AND (%(host)s::text IS NULL OR host = %(host)s)
+      AND seen_at > now() - make_interval(secs => %(seconds)s)
+) AS alive;
