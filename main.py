@@ -18,8 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="Ejemplo: python main.py --fine-tune --provider local",
     )
     parser.add_argument("--fine-tune", action="store_true", help="realizar el fine-tuning")
-    parser.add_argument("--provider", choices=("local", "openai"), default="local", help="local (Ollama) u openai")
-    parser.add_argument("--db-connection", metavar="URL", help="PostgreSQL del RAG; si falta, RAG_DATABASE_URL")
+    parser.add_argument(
+        "--provider", choices=("local", "openai"), default="local", help="local (Ollama) u openai"
+    )
+    parser.add_argument(
+        "--db-connection", metavar="URL", help="PostgreSQL del RAG; si falta, RAG_DATABASE_URL"
+    )
     parser.add_argument("--model", metavar="NOMBRE", help="modelo base de OpenAI")
     parser.add_argument("--output-dir", default="datos_fine_tuning", help="carpeta para datos y artefactos")
     parser.add_argument("--wait", action="store_true", help="esperar hasta que el modelo esté entrenado")

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import SecretStr
+
 from ftworker.errors import FtworkerError, PermanentError
 from ftworker.once import OnceResult, run_once
 from ftworker.settings import (
@@ -117,7 +119,9 @@ class FineTuningManager:
             name = f"rag-{self.provider}"
             pipeline = PipelineSettings(
                 provider=self.provider,
-                base_model=DEFAULT_OPENAI_MODEL if self.provider == "openai" else PipelineSettings().base_model,
+                base_model=DEFAULT_OPENAI_MODEL
+                if self.provider == "openai"
+                else PipelineSettings().base_model,
             )
         else:
             pipeline = configured.pipelines[name]
@@ -135,18 +139,12 @@ class FineTuningManager:
             "storage_url": f"file://{self.output_dir.absolute()}",
         }
         if configured.database_url is None:
-            update["database_url"] = type(self)._secret(connection)
+            update["database_url"] = SecretStr(connection)
         return configured.model_copy(update=update), name
 
     def _is_mine(self, settings: Settings, pipeline: PipelineSettings) -> bool:
         provider = settings.provider(pipeline.provider)
         return isinstance(provider, OpenAISettings if self.provider == "openai" else LocalSettings)
-
-    @staticmethod
-    def _secret(text: str) -> Any:
-        from pydantic import SecretStr
-
-        return SecretStr(text)
 
     def _result(self, done: OnceResult) -> FineTuningResult:
         run = done.run

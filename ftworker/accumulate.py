@@ -86,7 +86,7 @@ def accumulate(store: Store, settings: Settings, make_source: SourceFactory) -> 
         closings = _newest_each(closings, outcomes)
         closings = _read_sources(cursor, closings, make_source)
         _store_examples(cursor, settings, closings, outcomes, done)
-        _erase(cursor, deleted, outcomes)
+        _erase(cursor, deleted)
         inbox.finish(cursor, outcomes)
     return done
 
@@ -239,7 +239,7 @@ def _totals(
     return amounts
 
 
-def _erase(cursor: Cursor, deleted: list[Closing], outcomes: dict[int, Outcome]) -> None:
+def _erase(cursor: Cursor, deleted: list[Closing]) -> None:
     """The RAG deleted these conversations: nothing of them is kept but the tombstone and the lineage."""
     if not deleted:
         return

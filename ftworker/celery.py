@@ -139,7 +139,9 @@ def _declare_queues(**_: Any) -> None:
     if not broker_url.startswith("amqp"):
         return
     dead = Queue(
-        DEAD_QUEUE, Exchange(DEAD_QUEUE, type="fanout", durable=True), queue_arguments={"x-queue-type": "quorum"}
+        DEAD_QUEUE,
+        Exchange(DEAD_QUEUE, type="fanout", durable=True),
+        queue_arguments={"x-queue-type": "quorum"},
     )
     with Connection(broker_url) as connection:
         for queue in (dead, *queues(broker_url)):
@@ -151,7 +153,7 @@ _stopping = threading.Event()
 
 @signals.worker_ready.connect
 def _say_alive(sender: Any = None, **_: Any) -> None:
-    """Renew this worker's row in `ftworker.processes` from a thread, so that a long task does not make it look dead."""
+    """Renew this worker's row in `ftworker.processes` from a thread: a long task must not make it look dead."""
     consumed = {queue.name for queue in sender.task_consumer.queues}
     name = "worker" if SHORT_QUEUE in consumed else "trainer"
     threading.Thread(target=_renew_until_stopped, args=(name,), name="alive", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Looks at everything ftworker needs and says what to do. Reads only; each check stands alone, so one failure hides none.
+"""Looks at everything ftworker needs and says what to do. Reads only; one failure hides no other.
 
 `ftworker doctor` prints the findings. Never shows a secret: URLs are masked.
 """
@@ -59,14 +59,18 @@ def _guarded(subject: str, check: Callable[[], Iterator[Check]]) -> Iterator[Che
         yield from check()
     except FtworkerError as error:
         yield Check("error", subject, str(error), "mend this and run `ftworker doctor` again")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - reported as a finding
         # A check must not end the others; the text of an unknown exception may hold a secret.
-        yield Check("error", subject, f"the check itself failed: {type(error).__name__}", "report this as a bug")
+        yield Check(
+            "error", subject, f"the check itself failed: {type(error).__name__}", "report this as a bug"
+        )
 
 
 def _database(here: Installation) -> Iterator[Check]:
     with here.store.transaction() as cursor:
-        cursor.execute("SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version")
+        cursor.execute(
+            "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version"
+        )
         number, version = cursor.fetchone()
     if number < MINIMUM_POSTGRESQL:
         yield Check("error", "database", f"PostgreSQL {version} is too old", "use PostgreSQL 14 or newer")
@@ -84,7 +88,10 @@ def _clock(here: Installation, clock: Clock) -> Iterator[Check]:
     skew = (clock() - theirs).total_seconds()
     if abs(skew) > CLOCK_SKEW_SECONDS:
         yield Check(
-            "warning", "clock", f"this machine is {skew:+.1f} s off the database's clock", "synchronise both by NTP"
+            "warning",
+            "clock",
+            f"this machine is {skew:+.1f} s off the database's clock",
+            "synchronise both by NTP",
         )
     else:
         yield Check("ok", "clock", f"{skew:+.2f} s off the database's clock")
@@ -92,7 +99,12 @@ def _clock(here: Installation, clock: Clock) -> Iterator[Check]:
 
 def _broker(settings: Settings) -> Iterator[Check]:
     if settings.broker_url is None:
-        yield Check("error", "broker", "no broker is configured or running", "set FTWORKER_BROKER_URL or `ftworker up`")
+        yield Check(
+            "error",
+            "broker",
+            "no broker is configured or running",
+            "set FTWORKER_BROKER_URL or `ftworker up`",
+        )
         return
     yield _connect("broker", settings.broker_url.get_secret_value(), "check FTWORKER_BROKER_URL")
 
@@ -109,7 +121,7 @@ def _connect(subject: str, url: str, advice: str) -> Check:
     try:
         with Connection(url.replace("valkey://", "redis://", 1), connect_timeout=5) as connection:
             connection.ensure_connection(max_retries=1, timeout=5)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - each transport has errors of its own; reported as a finding
         return Check("error", subject, f"{mask_url(url)} does not answer: {type(error).__name__}", advice)
     return Check("ok", subject, f"{mask_url(url)} answers")
 
@@ -138,7 +150,8 @@ def _processes(here: Installation) -> Iterator[Check]:
         return
     with here.store.transaction() as cursor:
         cursor.execute(
-            "SELECT name, count(*) FROM ftworker.processes WHERE seen_at > now() - make_interval(secs => %s) GROUP BY 1",
+            "SELECT name, count(*) FROM ftworker.processes "
+            "WHERE seen_at > now() - make_interval(secs => %s) GROUP BY name",
             (ALIVE_SECONDS,),
         )
         alive = {row.name: row.count for row in cursor.fetchall()}
@@ -157,6 +170,8 @@ def _source(here: Installation, name: str) -> Iterator[Check]:
 def _provider(here: Installation, name: str) -> Iterator[Check]:
     findings = here.make_provider(name).check()
     for finding in findings:
-        yield Check(finding.level, f"provider {name}", finding.message, f"see docs/PROVIDERS.md, {finding.code}")
+        yield Check(
+            finding.level, f"provider {name}", finding.message, f"see docs/PROVIDERS.md, {finding.code}"
+        )
     if not findings:
         yield Check("ok", f"provider {name}", "answers")

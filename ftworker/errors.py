@@ -1,4 +1,4 @@
-"""The errors of ftworker: permanent (a person must act) or transient (trying again can help). Decided by type, never by text.
+"""The errors of ftworker: permanent (a person must act) or transient (trying again can help). Decided by type.
 
 A message carries what went wrong, the value, and the next step. It never carries conversation text or a secret.
 """

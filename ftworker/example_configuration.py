@@ -16,7 +16,14 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from ftworker import settings
-from ftworker.settings import LocalSettings, OpenAISettings, PipelineSettings, Section, Settings, SourceSettings
+from ftworker.settings import (
+    LocalSettings,
+    OpenAISettings,
+    PipelineSettings,
+    Section,
+    Settings,
+    SourceSettings,
+)
 
 WIDTH = 100
 
@@ -41,8 +48,18 @@ NAMED: tuple[tuple[str, str, type[Section], str], ...] = (
         SourceSettings,
         'preset = "messages"\nurl_env = "RAG_DATABASE_URL"',
     ),
-    ("providers.openai", "OpenAI, or whoever speaks its API: docs/PROVIDERS.md.", OpenAISettings, 'kind = "openai"'),
-    ("providers.local", "Your own machine, served by Ollama: docs/LOCAL.md.", LocalSettings, 'kind = "local"'),
+    (
+        "providers.openai",
+        "OpenAI, or whoever speaks its API: docs/PROVIDERS.md.",
+        OpenAISettings,
+        'kind = "openai"',
+    ),
+    (
+        "providers.local",
+        "Your own machine, served by Ollama: docs/LOCAL.md.",
+        LocalSettings,
+        'kind = "local"',
+    ),
     (
         "pipelines.tutor",
         "Which conversations train which model, when, and for how much. As many as you like.",
@@ -75,7 +92,9 @@ def _section(
     for key, field in section.model_fields.items():
         if isinstance(field.default, BaseModel):
             nested = type(field.default)
-            yield from _section(f"{name}.{key}", inspect.getdoc(nested) or key, nested, "", commented=commented)
+            yield from _section(
+                f"{name}.{key}", inspect.getdoc(nested) or key, nested, "", commented=commented
+            )
 
 
 def _fields(section: type[BaseModel], *, set_lines: str) -> Iterator[str]:
@@ -83,7 +102,11 @@ def _fields(section: type[BaseModel], *, set_lines: str) -> Iterator[str]:
     reasons = _reasons(section)
     for key, field in section.model_fields.items():
         default = field.default
-        if key in given or isinstance(default, BaseModel) or (isinstance(default, dict) and _holds_models(default)):
+        if (
+            key in given
+            or isinstance(default, BaseModel)
+            or (isinstance(default, dict) and _holds_models(default))
+        ):
             continue
         if default == {} and key in ("sources", "pipelines", "providers"):
             continue
@@ -128,7 +151,8 @@ def _toml(value: Any) -> str:
             return "{ " + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + " }"
         case tuple() | list():
             return "[" + ", ".join(_toml(item) for item in value) + "]"
-    raise TypeError(f"no TOML for {type(value).__name__}")
+        case _:
+            raise TypeError(f"no TOML for {type(value).__name__}")
 
 
 if __name__ == "__main__":

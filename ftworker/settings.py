@@ -243,7 +243,7 @@ class OpenAISettings(Section):
     def with_api_key(self, key: str) -> OpenAISettings:
         """The same service with a key that a program was given."""
         given = self.model_copy()
-        given._given_key = SecretStr(key)
+        given._given_key = SecretStr(key)  # noqa: SLF001 - our own copy
         return given
 
 
@@ -252,13 +252,13 @@ class LocalSettings(Section):
 
     kind: Literal["local"] = "local"
     trainer: Literal["none"] = "none"
-    """`none`: no weights are trained; the model is the base with the system prompt and chosen examples in a Modelfile."""
+    """`none`: no weights are trained; the model is the base with the system prompt and chosen examples."""
     ollama_host: str = "http://127.0.0.1:11434"
     """Where Ollama answers. `OLLAMA_HOST` in the environment wins."""
     pull_base: bool = False
     """True lets Ollama fetch a missing base model from its registry."""
     model_name: str | None = None
-    """Name in Ollama; the pipeline's own name when not set. Each run makes `<name>:<run_key>`, promotion moves `<name>:latest`."""
+    """Name in Ollama; the pipeline's own when not set. A run makes `<name>:<run_key>`; promotion moves `latest`."""
     messages_max_examples: Annotated[int, Field(ge=0, le=100)] = 8
     """Examples written as MESSAGE lines of the Modelfile."""
     messages_max_tokens: Annotated[int, Field(ge=0)] = 2_000
@@ -310,7 +310,7 @@ class CurationSettings(Section):
     """Which turns become examples, and what is in them. Each drop has a reason code (docs/DATASETS.md)."""
 
     unit: Literal["turn", "conversation"] = "turn"
-    """`turn`: one example for each good answer, with its history as prompt. `conversation`: whole, bad answers at weight 0."""
+    """`turn`: an example for each good answer, its history as prompt. `conversation`: whole, bad answers at weight 0."""
     context: Literal["as_served", "none"] = "as_served"
     """Whether retrieved chunks stand in the prompt of the turn being trained, as they did when it was served."""
     context_template: str = "Contexto:\n{context}\n\nPregunta: {question}"
@@ -323,7 +323,7 @@ class CurationSettings(Section):
     """Shorter answers are dropped unless rated up."""
     max_answer_characters: Annotated[int, Field(ge=1)] = 20_000
     max_tokens: Annotated[int, Field(ge=16)] = 16_384
-    """Longer examples are dropped: providers cut from the end, which would lose the answer. OpenAI's limit is 65,536."""
+    """Longer examples are dropped: providers cut from the end, where the answer is. OpenAI's limit is 65,536."""
     max_messages: Annotated[int, Field(ge=2)] = 1_000
     """A longer conversation is dropped as a whole: it is a loop, not a lesson."""
     require_consent: bool = False
@@ -375,7 +375,7 @@ class PipelineSettings(Section):
     base_model: str = "llama3.2:3b"
     """The provider's name of the model to start from."""
     strategy: Literal["all", "new", "replay"] = "all"
-    """`all`: on everything kept so far. `new`: only what no dataset holds yet. `replay`: new plus a stable sample of old."""
+    """`all`: everything kept so far. `new`: what no dataset holds yet. `replay`: new plus a stable sample of old."""
     replay_share: Share = 0.2
     """Share of old examples in a `replay` dataset."""
     format: Literal["auto", "openai-chat", "instruction-json", "instruction-jsonl"] = "auto"
@@ -560,7 +560,7 @@ def _problem(error: Any) -> ConfigurationProblem:
     if error["type"] == "extra_forbidden":
         expected = "no such setting; see config/ftworker.toml for those there are"
     if not location:
-        key, _, expected = "configuration", None, expected
+        key = "configuration"
         value = "(as a whole)"
     return ConfigurationProblem(key, value, expected)
 

@@ -33,7 +33,7 @@ class TaskFailed(Exception):
     """A task ended in an error; carries no text that an exception could have brought along."""
 
 
-class FtworkerTask(Task):  # type: ignore[misc]
+class FtworkerTask(Task):
     """What every task shares: a passing failure is a log line, a bug shows its place but not its text."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -181,7 +181,7 @@ def begin_if_due(name: str) -> int | None:
 
 
 def send_steps(run_id: int, state: RunState, provider: str) -> None:
-    """Send what is left of export → upload → create_job → poll_status as a chain of messages that carry the id alone."""
+    """Send what is left of export → upload → create_job → poll_status as one chain that carries the id alone."""
     steps = remaining_chain(state)
     if not steps:
         return

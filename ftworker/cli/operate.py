@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -27,7 +28,7 @@ def process_commands(*, concurrency: int = 2) -> dict[str, list[str]]:
         "ingest": [*ftworker, "ingest"],
         "worker": [*celery, "worker", "-n", "worker@%h", "-Q", "ftworker", "-c", str(concurrency), *quiet],
         "trainer": [*celery, "worker", "-n", "trainer@%h", "-Q", "ftworker.training", "-c", "1", *quiet],
-        "beat": [*celery, "beat", "--schedule", os.path.join(_home(), "beat"), "--pidfile="],
+        "beat": [*celery, "beat", "--schedule", str(_home() / "beat"), "--pidfile="],
         "web": [*ftworker, "web"],
     }
 
@@ -46,14 +47,16 @@ def process_environment(here: Installation) -> dict[str, str]:
     return {**os.environ, **found}
 
 
-def _home() -> str:
+def _home() -> Path:
     home = load_settings().home.absolute()
     home.mkdir(parents=True, exist_ok=True)
-    return str(home)
+    return home
 
 
 @click.command()
-@click.option("--concurrency", default=2, show_default=True, help="Processes of the worker on the short queue.")
+@click.option(
+    "--concurrency", default=2, show_default=True, help="Processes of the worker on the short queue."
+)
 def up(concurrency: int) -> None:
     """Start ingest, worker, trainer, beat and web in this terminal; Ctrl-C stops them in order.
 
@@ -106,7 +109,13 @@ def status(json_: bool) -> None:
             "Runs",
             ["run", "pipeline", "state", "since", "model or error"],
             [
-                [r["id"], r["pipeline"], r["state"], age(r["state_since"], now), r["error_code"] or r["model"]]
+                [
+                    r["id"],
+                    r["pipeline"],
+                    r["state"],
+                    age(r["state_since"], now),
+                    r["error_code"] or r["model"],
+                ]
                 for r in facts["runs"]
             ],
         )

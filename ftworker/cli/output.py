@@ -78,7 +78,7 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 @contextmanager
 def progress(total: int | None, label: str) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error; calls give how many are done so far. Without a terminal, a line now and then."""
+    """A progress bar on standard error; calls say how many are done so far. Without a terminal, a line now and then."""
     if not sys.stderr.isatty():
         yield _plain_progress(total, label)
         return

@@ -137,7 +137,7 @@ def show(run_id: int, json_: bool) -> None:
         entries = [{"at": e.at, "kind": e.kind, "message": e.message, "data": e.data} for e in journal]
         emit_json({**run_facts(run), "journal": entries})
         return
-    facts = {**run_facts(run), **{key: "" for key in ("detail",)}}
+    facts = {**run_facts(run), "detail": ""}
     table(
         f"Run {run.id}", ["", ""], [[key, value] for key, value in facts.items() if value not in (None, "")]
     )

@@ -79,7 +79,10 @@ class RunView:
     id: int
     pipeline: str
     run_key: str
-    """Names this run at the provider: unique for dataset, base model, method, provider and generation. [a-z0-9-], <= 40 characters."""
+    """Names this run at the provider: unique for dataset, base model, method, provider and generation.
+
+    [a-z0-9-], at most 40 characters.
+    """
     base_model: str
     method: Mapping[str, Any]
     """The pipeline's `training` section as it was when the run began: `type`, `n_epochs`, `suffix`, `seed`..."""
@@ -150,7 +153,7 @@ class JobSucceeded:
 
 @dataclass(frozen=True)
 class JobPackaged:
-    """Artefacts are finished, but nobody serves them yet (no Ollama answered): a person runs the commands, or retries."""
+    """Artefacts are finished, but nobody serves them yet (no Ollama answered): a person runs the commands."""
 
     model: str
     instructions: str
@@ -184,7 +187,7 @@ class Provider(Protocol):
         ...
 
     def check(self) -> Sequence[Finding]:
-        """The same look without a run, for `ftworker doctor`: reachable, key accepted, base models known. Never raises."""
+        """The same look without a run, for `ftworker doctor`: reachable, key accepted, models known. Never raises."""
         ...
 
     def upload(self, run: RunView, record: Record) -> Uploaded:

@@ -41,11 +41,13 @@ def test_crossing_the_threshold_ends_in_a_promoted_model(bench: Workbench, opena
     run = bench.wait_for_run(RunState.PROMOTED)
 
     assert openai_api.jobs_created == 1
-    assert run.model is not None and run.model.startswith("ft:gpt-4.1-mini")
+    assert str(run.model).startswith("ft:gpt-4.1-mini")
     assert run.trained_tokens
     folder = next((bench.folder / "home" / "storage" / "datasets" / "tutor").iterdir())
     assert {path.name for path in folder.iterdir()} >= {"train.jsonl", "manifest.json", "README.md"}
-    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text(encoding="utf-8").split("\n") if line]
+    rows = [
+        json.loads(line) for line in (folder / "train.jsonl").read_text(encoding="utf-8").split("\n") if line
+    ]
     assert [message["role"] for message in rows[0]["messages"]] == ["system", "user", "assistant"]
 
 

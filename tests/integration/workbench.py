@@ -109,7 +109,10 @@ class Workbench:
                 [*celery, "worker", "-n", "trainer@%h", "-Q", "ftworker.training", "-c", "1", *quiet],
                 "ready.",
             ),
-            "beat": ([*celery, "beat", "-s", str(self.folder / "beat"), "--pidfile=", "-l", "INFO"], "beat: Starting"),
+            "beat": (
+                [*celery, "beat", "-s", str(self.folder / "beat"), "--pidfile=", "-l", "INFO"],
+                "beat: Starting",
+            ),
         }
         for name in names:
             self.processes[name] = self.start_process(commands[name][0], self.environment)
