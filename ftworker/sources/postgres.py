@@ -56,7 +56,12 @@ FROM (
 ) AS found {with_conversations}
 """
 _WITH_CONVERSATIONS = "JOIN ({conversations}) AS c ON c.key = found.key"
-_LISTED = "SELECT c.key::text, c.message_count, c.last_change_at, c.last_row FROM ({changes}) AS c "
+# A clock that was set wrong, or `infinity`, is a time that no event can carry: as if there were none.
+_LISTED = """
+SELECT c.key::text, c.message_count, c.last_row,
+    CASE WHEN c.last_change_at::timestamptz BETWEEN '1970-01-02' AND '9998-01-01' THEN c.last_change_at::timestamptz END
+FROM ({changes}) AS c
+"""
 # Scopes first, then their conversations: a page of the grouped rows would group the whole table each time.
 _PAGE = """
 SELECT page.scope::text
@@ -352,7 +357,7 @@ class PostgresSource:
 
 
 def _listed(row: tuple[Any, ...]) -> ListedConversation:
-    key, message_count, last_change_at, last_row = row
+    key, message_count, last_row, last_change_at = row
     changed = last_change_at.astimezone(UTC) if last_change_at is not None else None
     return ListedConversation(
         conversation_id=key,

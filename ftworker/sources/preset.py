@@ -34,6 +34,8 @@ from ftworker.sources.values import (
     word,
 )
 
+NO_TIMES = "times: conversations are followed by their number of messages; `--since` cannot be used"
+
 Row = Mapping[str, Any]
 """A row of a preset's `messages`, as JSON gives it: SQL's NULL is None."""
 
@@ -53,7 +55,7 @@ class Column:
     @property
     def is_time(self) -> bool:
         """Whether it can be compared with a time as it stands, and so through its index."""
-        return self.type_name.startswith("timestamp") or self.type_name == "date"
+        return self.type_name.startswith("timestamp")
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,13 @@ def require(section: str, columns: BaseModel, needed: Sequence[str]) -> None:
         raise SourceRejected(
             f"the preset {section} needs a name in {', '.join(empty)}, which the configuration leaves empty"
         )
+
+
+def times_in(table: Table, name: str) -> Column | None:
+    """The column with the rows' times. None where the configuration names none, and for bare days: a
+    conversation of today would count as untouched since midnight."""
+    found = table.columns[name] if name else None
+    return None if found is None or found.type_name == "date" else found
 
 
 def comparable(alias: str, found: Column) -> sql.Composable:

@@ -14,7 +14,18 @@ from psycopg2 import sql
 
 from ftworker.conversations import Message
 from ftworker.settings import SourceSettings
-from ftworker.sources.preset import Plan, Preset, Reader, Row, Table, TableUse, comparable, fill, time_of
+from ftworker.sources.preset import (
+    NO_TIMES,
+    Plan,
+    Preset,
+    Reader,
+    Row,
+    Table,
+    TableUse,
+    comparable,
+    fill,
+    time_of,
+)
 from ftworker.sources.values import LONE_SURROGATE, UNREADABLE, decode_json
 
 _ROLES = {"human": "user", "humanmessagechunk": "user", "ai": "assistant", "aimessagechunk": "assistant"}
@@ -27,7 +38,6 @@ _CANNOT_TELL = (
     "consent: a pipeline with require_consent takes nothing from here",
     "retrieved context: only documents that a tool returned as its artifact are known",
 )
-_NO_TIMES = "times: conversations are followed by their number of messages; `--since` cannot be used"
 
 
 def _uses(settings: SourceSettings) -> tuple[TableUse, ...]:
@@ -62,7 +72,7 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
         appended=None if created_at else fill("langchain", "appended", table=table),
         last_row=None if created_at else fill("langchain", "last_row", table=table),
         order=("id",),
-        cannot_tell=_CANNOT_TELL if created_at else (_NO_TIMES, *_CANNOT_TELL),
+        cannot_tell=_CANNOT_TELL if created_at else (NO_TIMES, *_CANNOT_TELL),
     )
 
 

@@ -15,6 +15,7 @@ from psycopg2 import sql
 from ftworker.conversations import Message
 from ftworker.settings import SourceSettings
 from ftworker.sources.preset import (
+    NO_TIMES,
     Plan,
     Preset,
     Reader,
@@ -26,6 +27,7 @@ from ftworker.sources.preset import (
     fill,
     require,
     time_of,
+    times_in,
 )
 from ftworker.sources.values import LONE_SURROGATE
 
@@ -44,7 +46,6 @@ _FIELDS = {
 """Field of a row to the setting that names its column."""
 
 _MISSING = {
-    "created_at": "times: conversations are followed by their number of rows; `--since` cannot be used",
     "user": "users: training and validation are split by conversation instead of by user",
     "rating": "ratings: bad answers cannot be told from good ones",
     "context": "retrieved context: examples hold question and answer alone",
@@ -82,9 +83,11 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
         if (found := getattr(columns, setting))
     )
     identity = column("l", columns.id)
-    created_at = log.columns[columns.created_at] if columns.created_at else None
-    missing = (
-        tuple(text for setting, text in _MISSING.items() if not getattr(columns, setting)) + _ALWAYS_MISSING
+    created_at = times_in(log, columns.created_at)
+    missing: tuple[str, ...] = (
+        *(() if created_at else (NO_TIMES,)),
+        *(text for setting, text in _MISSING.items() if not getattr(columns, setting)),
+        *_ALWAYS_MISSING,
     )
     if _is_by_gap(settings) and created_at is not None:
         user = column("l", columns.user)
@@ -128,7 +131,7 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
         else None,
         appended=fill("log", "appended", key=key, table=table, row=identity) if by_row else None,
         last_row=fill("log", "last_row", table=table, row=identity) if by_row else None,
-        order=("created_at", "id") if created_at else ("id",),
+        order=("created_at", "id") if columns.created_at else ("id",),
         cannot_tell=missing,
     )
 

@@ -8,7 +8,19 @@ from collections.abc import Mapping
 from psycopg2 import sql
 
 from ftworker.settings import ColumnsMessages, SourceSettings
-from ftworker.sources.preset import Plan, Preset, Table, TableUse, column, comparable, fill, require, time_of
+from ftworker.sources.preset import (
+    NO_TIMES,
+    Plan,
+    Preset,
+    Table,
+    TableUse,
+    column,
+    comparable,
+    fill,
+    require,
+    time_of,
+    times_in,
+)
 
 _MESSAGE_FIELDS = {
     "id": "message_id",
@@ -30,7 +42,6 @@ _CONVERSATION_FIELDS = {
 """Field of a row to the setting that names its column."""
 
 _MISSING = {
-    "created_at": "times: conversations are followed by their number of messages; `--since` cannot be used",
     "user": "users: training and validation are split by conversation instead of by user",
     "rating": "ratings: bad answers cannot be told from good ones",
     "context": "retrieved context: examples hold question and answer alone",
@@ -94,10 +105,9 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
     selected = _named(columns, _MESSAGE_FIELDS)
     if conversations is None:
         selected |= _named(columns, _CONVERSATION_FIELDS)
-    created_at = messages.columns[columns.created_at] if columns.created_at else None
-    closed_at, closed_alias = None, "c" if conversations is not None else "m"
-    if columns.closed_at:
-        closed_at = (conversations or messages).columns[columns.closed_at]
+    created_at = times_in(messages, columns.created_at)
+    closed_at = times_in(conversations or messages, columns.closed_at)
+    closed_alias = "c" if conversations is not None else "m"
     times = [
         sql.SQL("max({})").format(time_of(alias, found))
         for alias, found in (("m", created_at), (closed_alias, closed_at))
@@ -143,7 +153,7 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
         )
     by_row = numbered and not times
     selection = _columns("m", selected)
-    if created_at is not None and not numbered:
+    if columns.created_at and not numbered:
         # A question and its answer saved in one transaction have one time. Numbers then say which came first;
         # random ids do not, and a question comes before its answer.
         selection += sql.SQL(", lower({}::text) = ANY(%(answer_roles)s) AS answers").format(
@@ -177,7 +187,10 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
         ),
         order=_order(columns, numbered=numbered),
         parameters={"answer_roles": [said.lower() for said in columns.role_assistant]},
-        cannot_tell=tuple(text for setting, text in _MISSING.items() if not getattr(columns, setting)),
+        cannot_tell=(
+            *(() if times else (NO_TIMES,)),
+            *(text for setting, text in _MISSING.items() if not getattr(columns, setting)),
+        ),
     )
 
 
