@@ -129,10 +129,13 @@ class _Server(ThreadingHTTPServer):
             self._free.release()
 
     def drain(self, seconds: float) -> None:
+        """Wait until no connection is open, at most so long."""
         deadline = time.monotonic() + seconds
-        for _ in range(MAX_CONNECTIONS):
-            if not self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                return
+        taken = 0
+        while taken < MAX_CONNECTIONS and self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            taken += 1
+        if taken:
+            self._free.release(taken)
 
     def handle_error(self, *_: Any) -> None:
         # The default prints a traceback to standard error; a client that went away is no error of ours.
@@ -180,7 +183,6 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     # Until a request line was understood.
     command = ""
-    request_version = protocol_version
     requestline = ""
 
     def setup(self) -> None:
@@ -224,6 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, response: Response) -> None:
         self.connection.settimeout(REQUEST_SECONDS)
+        # Without a version a request line is HTTP/0.9 to the library, which would leave the headers out.
+        self.request_version = self.protocol_version
         self.send_response(response.status)
         headers = {
             **STRICT_HEADERS,

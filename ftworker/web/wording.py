@@ -8,16 +8,18 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def duration(seconds: float) -> str:
-    """The two largest units that matter: `4 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
-    rest = max(0, int(seconds))
-    words = []
-    for size, unit in _UNITS:
-        number, rest = divmod(rest, size)
-        if number:
-            words.append(f"{number} {unit}")
-        if words and (len(words) == 2 or size == 60 or not rest):
-            break
-    return " ".join(words) or "0 s"
+    """The largest unit and, of days and hours, the next smaller one: `4 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
+    whole = max(0, int(seconds))
+    for place, (size, unit) in enumerate(_UNITS):
+        if whole < size and size > 1:
+            continue
+        number, rest = divmod(whole, size)
+        if size > 60:
+            smaller_size, smaller_unit = _UNITS[place + 1]
+            if rest >= smaller_size:
+                return f"{number} {unit} {rest // smaller_size} {smaller_unit}"
+        return f"{number} {unit}"
+    raise AssertionError("seconds are the last unit")
 
 
 def ago(timestamp: float, now: datetime) -> str:

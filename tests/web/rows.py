@@ -22,7 +22,7 @@ TEXT, MAIL, USER, CONVERSATION, TENANT, COURSE, MODEL, FILE, NAME, SCRIPT = SECR
 
 
 def fill(store: Store) -> None:
-    """Put rows of every kind into an empty database. The numbers that follow from them are in `test_metrics`."""
+    """Put rows of every kind into an empty database. `test_metrics` has the numbers."""
     with store.transaction() as cursor:
         _events(cursor)
         _examples(cursor)
@@ -39,9 +39,12 @@ def _events(cursor: Cursor) -> None:
         VALUES
             (%(user)s, 'e1', 'chat', %(conversation)s, %(text)s, now() - interval '20 minutes',
              now() + interval '5 minutes', NULL, NULL),
-            (%(user)s, 'e2', 'chat', %(conversation)s, %(text)s, now() - interval '10 minutes', NULL, NULL, NULL),
-            (%(user)s, 'e3', 'chat', %(conversation)s, %(text)s, now() - interval '2 days', NULL, now(), 'examples'),
-            (%(user)s, 'e4', 'chat', %(conversation)s, %(text)s, now() - interval '1 minute', NULL, now(), 'dropped')
+            (%(user)s, 'e2', 'chat', %(conversation)s, %(text)s, now() - interval '10 minutes', NULL,
+             NULL, NULL),
+            (%(user)s, 'e3', 'chat', %(conversation)s, %(text)s, now() - interval '2 days', NULL,
+             now(), 'examples'),
+            (%(user)s, 'e4', 'chat', %(conversation)s, %(text)s, now() - interval '1 minute', NULL,
+             now(), 'dropped')
         """,
         {"user": USER, "conversation": CONVERSATION, "text": TEXT},
     )
@@ -63,8 +66,9 @@ def _examples(cursor: Cursor) -> None:
             (pipeline, sequence, strategy, settings, new_examples, cut_at, sha256, url, manifest, exported_at)
         VALUES
             ('tutor', 1, 'all', '{}', 20, now() - interval '2 days', NULL, NULL, NULL, NULL),
-            ('tutor', 2, 'all', jsonb_build_object('system_prompt', %(text)s::text), 10, now() - interval '1 day',
-             'abc', 's3://secret-bucket/' || %(user)s, jsonb_build_object('note', %(text)s::text), now())
+            ('tutor', 2, 'all', jsonb_build_object('system_prompt', %(text)s::text), 10,
+             now() - interval '1 day', 'abc', 's3://secret-bucket/' || %(user)s,
+             jsonb_build_object('note', %(text)s::text), now())
         """,
         {"text": TEXT, "user": USER},
     )
@@ -72,8 +76,8 @@ def _examples(cursor: Cursor) -> None:
     cursor.execute(
         """
         INSERT INTO ftworker.examples
-            (pipeline, conversation_id, turn, split_group, content, content_sha256, token_count, model, created_at,
-             dataset_id)
+            (pipeline, conversation_id, turn, split_group, content, content_sha256, token_count, model,
+             created_at, dataset_id)
         SELECT CASE WHEN row.n > 38 THEN 'retired' ELSE 'tutor' END, c.id, 0, %(user)s, %(text)s,
                sha256(row.n::text::bytea), 100, %(model)s, now() - row.n * interval '1 hour',
                CASE WHEN row.n <= 20 THEN first.id WHEN row.n <= 30 THEN second.id END
@@ -90,7 +94,9 @@ def _examples(cursor: Cursor) -> None:
         SELECT 'tutor', min(id), -1, 'too_short' FROM ftworker.conversations
         """
     )
-    cursor.execute("INSERT INTO ftworker.pipelines (name, last_cut_at) VALUES ('tutor', now() - interval '1 day')")
+    cursor.execute(
+        "INSERT INTO ftworker.pipelines (name, last_cut_at) VALUES ('tutor', now() - interval '1 day')"
+    )
 
 
 def _runs(cursor: Cursor) -> None:
@@ -98,20 +104,24 @@ def _runs(cursor: Cursor) -> None:
         """
         INSERT INTO ftworker.runs
             (pipeline, dataset_id, provider, base_model, method, method_sha256, trigger, state, state_since,
-             finished_at, next_action_at, run_key, training_file_id, attempted_at, job_id, model, trained_tokens,
-             estimated_usd, provider_status, provider_changed_at, detail, error_code, error_message)
+             finished_at, next_action_at, run_key, training_file_id, attempted_at, job_id, model,
+             trained_tokens, estimated_usd, provider_status, provider_changed_at, detail, error_code,
+             error_message)
         SELECT row.pipeline, dataset.id, row.provider, %(model)s, '{}', row.hash, 'min_examples', row.state,
                now() - row.age, row.finished_at, row.due, 'key-' || row.hash, %(file)s, now() - row.age,
                %(file)s || 'job', %(model)s, row.tokens, row.usd, %(text)s, now() - row.silent,
                jsonb_build_object('note', %(text)s::text), row.error, %(text)s
         FROM (VALUES
-            ('tutor', 'openai', 'h1', 1, 'promoted', interval '2 days', now() - interval '2 days', NULL::timestamptz,
-             60000, 1.5, interval '2 days', NULL),
+            ('tutor', 'openai', 'h1', 1, 'promoted', interval '2 days', now() - interval '2 days',
+             NULL::timestamptz, 60000, 1.5, interval '2 days', NULL),
             ('tutor', 'openai', 'h2', 2, 'submitted', interval '8 hours', NULL, now() - interval '15 minutes',
              NULL, 0.75, interval '7 hours', NULL),
-            ('other', 'local', 'h3', 2, 'parked', interval '1 hour', NULL, NULL, NULL, 0.25, NULL, 'needs_person'),
-            ('retired', 'openai', 'h4', 1, 'failed', interval '3 days', now(), NULL, NULL, 2.0, NULL, 'server_error')
-        ) AS row (pipeline, provider, hash, sequence, state, age, finished_at, due, tokens, usd, silent, error)
+            ('other', 'local', 'h3', 2, 'parked', interval '1 hour', NULL, NULL,
+             NULL, 0.25, NULL, 'needs_person'),
+            ('retired', 'openai', 'h4', 1, 'failed', interval '3 days', now(), NULL,
+             NULL, 2.0, NULL, 'server_error')
+        ) AS row (pipeline, provider, hash, sequence, state, age, finished_at, due,
+                  tokens, usd, silent, error)
         JOIN ftworker.datasets AS dataset ON dataset.sequence = row.sequence
         """,
         {"model": MODEL, "file": FILE, "text": TEXT},
@@ -138,7 +148,8 @@ def _rest(cursor: Cursor) -> None:
         INSERT INTO ftworker.parked (raw_sha256, raw, raw_bytes, reason, detail, origin, first_at)
         SELECT sha256(n::text::bytea), convert_to(%(text)s, 'UTF8'), 40, reason, %(text)s, 'amqp',
                now() - n * interval '1 hour'
-        FROM (VALUES (1, 'malformed_json'), (2, 'malformed_json'), (3, 'too_large'), (4, %(script)s)) AS row (n, reason)
+        FROM (VALUES (1, 'malformed_json'), (2, 'malformed_json'), (3, 'too_large'), (4, %(script)s))
+             AS row (n, reason)
         """,
         {"text": TEXT, "script": SCRIPT},
     )
@@ -146,7 +157,8 @@ def _rest(cursor: Cursor) -> None:
         """
         INSERT INTO ftworker.processes (name, host, pid, seen_at, version)
         VALUES ('ingest', %(name)s, 1, now(), '0'), ('worker', %(name)s, 2, now(), '0'),
-               ('worker', %(name)s, 3, now(), '0'), ('worker', %(name)s, 4, now() - interval '5 minutes', '0'),
+               ('worker', %(name)s, 3, now(), '0'),
+               ('worker', %(name)s, 4, now() - interval '5 minutes', '0'),
                ('trainer', %(name)s, 5, now() - interval '2 hours', '0')
         """,
         {"name": NAME},
