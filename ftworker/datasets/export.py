@@ -11,7 +11,7 @@ import hashlib
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ from ftworker.datasets.manifest import (
 )
 from ftworker.datasets.split import Split
 from ftworker.datasets.storage import full_url, open_storage, publish_folder, storage_errors, sync_file
-from ftworker.errors import PermanentError
+from ftworker.errors import FtworkerError, PermanentError
 
 MINIMUM_TRAIN_ROWS = 10
 """OpenAI trains on no fewer. A validation file that would push training below gives way."""
@@ -46,6 +46,8 @@ _MODELS_LISTED = 20
 _ABANDONED_AFTER = timedelta(hours=24)
 _TEMPORARY_NAME = re.compile(r"\.exporting-(\d{8}T\d{6}Z)-[0-9a-f]{32}")
 _STAMP = "%Y%m%dT%H%M%SZ"
+
+_Row = tuple[str, str, int, int, str | None]
 
 
 class ExampleRow(NamedTuple):
@@ -95,7 +97,7 @@ class ExportResult:
 
 def export_dataset(
     spec: ExportSpec,
-    rows: Iterable[tuple[str, str, int, int, str | None]],
+    rows: Iterable[_Row],
     storage_url: str,
     *,
     progress: Callable[[int], None] | None = None,
@@ -113,25 +115,43 @@ def export_dataset(
     folder = f"{root}/datasets/{spec.pipeline}"
     now = clock()
     temporary = f"{folder}/.exporting-{now.astimezone(UTC).strftime(_STAMP)}-{uuid.uuid4().hex}"
-    with storage_errors(storage_url):
-        filesystem.makedirs(temporary, exist_ok=True)
-        _remove_abandoned(filesystem, folder, now)
-        try:
-            manifest = _write(spec, form, rows, filesystem, temporary, progress=progress)
-            target = f"{folder}/{spec.sequence}-{manifest.sha256[:12]}"
-            names = (*(entry.name for entry in manifest.files()), "README.md", MANIFEST_NAME)
-            publish_folder(filesystem, temporary, target, names)
-        except BaseException:
-            if filesystem.exists(temporary):
-                filesystem.rm(temporary, recursive=True)
-            raise
+    try:
+        with storage_errors(storage_url):
+            filesystem.makedirs(temporary, exist_ok=True)
+            _remove_abandoned(filesystem, folder, now)
+            try:
+                manifest = _write(spec, form, _guarded(rows), filesystem, temporary, progress=progress)
+                target = f"{folder}/{spec.sequence}-{manifest.sha256[:12]}"
+                names = (*(entry.name for entry in manifest.files()), "README.md", MANIFEST_NAME)
+                publish_folder(filesystem, temporary, target, names)
+            except BaseException:
+                with suppress(Exception):  # the first error is the one to tell; the leftover is cleared later
+                    filesystem.rm(temporary, recursive=True)
+                raise
+    except _RowsFailed as failed:
+        raise failed.error from None
     return ExportResult(full_url(filesystem, target), manifest.sha256, manifest)
+
+
+class _RowsFailed(FtworkerError):
+    """The caller's rows raised: not the storage's trouble, and raised again as it was."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _guarded(rows: Iterable[_Row]) -> Iterator[_Row]:
+    try:
+        yield from rows
+    except Exception as error:
+        raise _RowsFailed(error) from error
 
 
 def _write(
     spec: ExportSpec,
     form: RowFormat,
-    rows: Iterable[tuple[str, str, int, int, str | None]],
+    rows: Iterable[_Row],
     filesystem: Any,
     temporary: str,
     *,

@@ -46,7 +46,7 @@ class Pairs:
 
 
 def read_rows(file: BinaryIO, facts: FileFacts) -> Iterator[tuple[int, Any]]:
-    """(line on which a row begins, its value or Unreadable), objects as Pairs. `facts` is filled on the way."""
+    """(line where a row begins, its value or Unreadable), objects as Pairs. `facts` is filled on the way."""
     head = file.read(64)
     file.seek(0)
     facts.is_array = head.removeprefix(_BOM).lstrip()[:1] == b"["
@@ -107,10 +107,8 @@ def _parse(raw: bytes) -> Any:
         return Unreadable(Check.INVALID_JSON, _not_json(error))
 
 
-def read_array(file: BinaryIO, facts: FileFacts) -> Iterator[tuple[int, Any]]:
-    """(line on which the element begins, its value or Unreadable). Reading stops at the first thing
-    unreadable.
-    """
+def _read_array(file: BinaryIO, facts: FileFacts) -> Iterator[tuple[int, Any]]:
+    """One JSON array. Reading stops at the first thing that is not JSON."""
     source = _ArrayText(file, facts)
     try:
         source.skip_space()

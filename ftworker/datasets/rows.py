@@ -154,7 +154,7 @@ def _check_message(value: Any, where: str, found: RowContext) -> tuple[str, Any,
     if "weight" in message:
         if role != "assistant":
             found.add(Check.WEIGHT_NOT_ALLOWED, f"{where}.weight", "only assistant messages have a weight")
-        if isinstance(weight, bool) or weight not in {0, 1}:
+        if isinstance(weight, bool) or weight not in (0, 1):
             found.add(Check.WEIGHT_VALUE, f"{where}.weight", f"{shown(weight)} is neither 0 nor 1")
     tokens = TOKENS_PER_MESSAGE
     for place, text in _texts(message, where, found):
@@ -187,7 +187,7 @@ def _texts(message: Mapping[str, Any], where: str, found: RowContext) -> Iterato
             text = values.get("text")
             if isinstance(text, str):
                 yield f"{field}.text", text
-            elif values.get("type") in {"text", None}:
+            elif values.get("type", "text") == "text":
                 found.add(Check.MISSING_CONTENT, field, "expected a part with a type, and its text or image")
     else:
         found.add(Check.DATA_TYPE, where, f"expected text, found {_type(content)}")

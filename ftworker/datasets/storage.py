@@ -15,7 +15,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from ftworker.errors import PermanentError, TransientError
+from ftworker.errors import FtworkerError, PermanentError, TransientError
 from ftworker.settings import mask_url
 
 
@@ -29,16 +29,26 @@ class StorageRejected(PermanentError):
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Give errors of the file system a type and a next step."""
+    """Give errors of the file system a type and a next step. Only what talks to the storage belongs inside."""
     where = mask_url(url)
     try:
         yield
+    except FtworkerError:
+        raise
     except (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError) as error:
         raise StorageRejected(f"{where}: {_reason(error)}; check storage_url and its rights") from error
     except OSError as error:
         if error.errno in _FULL:
             raise StorageRejected(f"{where}: {_reason(error)}; free some room, then retry the run") from error
         raise StorageUnavailable(f"{where}: {_reason(error)}") from error
+    except Exception as error:
+        # Clouds' libraries have errors of their own, under no common type (botocore's EndpointConnectionError).
+        name = type(error).__name__
+        if type(error).__module__ == "builtins":
+            raise
+        if "Credential" in name or "Auth" in name:
+            raise StorageRejected(f"{where}: {name}; give this process the storage's credentials") from error
+        raise StorageUnavailable(f"{where}: {name}") from error
 
 
 def open_storage(url: str) -> tuple[Any, str]:
