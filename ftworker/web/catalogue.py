@@ -287,7 +287,7 @@ PROCESSES = Metric(
     "ftworker_processes",
     "gauge",
     "processes",
-    "Processes that renewed their row within the last minute.",
+    "Processes that renewed their row within the last minute; of `beat`, whether its ticks arrive.",
     ("name",),
 )
 SWEEP_TIMESTAMP = Metric(

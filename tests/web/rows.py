@@ -159,6 +159,7 @@ def _rest(cursor: Cursor) -> None:
         VALUES ('ingest', %(name)s, 1, now(), '0'), ('worker', %(name)s, 2, now(), '0'),
                ('worker', %(name)s, 3, now(), '0'),
                ('worker', %(name)s, 4, now() - interval '5 minutes', '0'),
+               ('beat', %(name)s, 2, now(), '0'), ('beat', %(name)s, 3, now(), '0'),
                ('trainer', %(name)s, 5, now() - interval '2 hours', '0')
         """,
         {"name": NAME},

@@ -30,7 +30,7 @@ def series_of(text: str) -> Series:
     }
 
 
-def value(series: Series, name: str, **labels: str) -> float:
+def value(series: Series, name: str, /, **labels: str) -> float:
     return series[name, frozenset(labels.items())]
 
 
@@ -161,7 +161,7 @@ def test_processes_are_counted_alive_and_missing_ones_show_as_zero(series: Serie
         for (name, labels), count in series.items()
         if name == "ftworker_processes"
     }
-    assert alive == {"ingest": 1, "worker": 2, "beat": 0, "web": 1, "trainer": 0}
+    assert alive == {"ingest": 1, "worker": 2, "beat": 1, "web": 1, "trainer": 0}
 
 
 def test_the_scrape_speaks_of_itself(series: Series) -> None:
@@ -202,6 +202,7 @@ def test_an_empty_database_gives_zeros_for_what_the_configuration_expects(
     assert value(series, "ftworker_ingest_events_total", transport="amqp") == 0
     assert value(series, "ftworker_examples_kept_total", pipeline="tutor") == 0
     assert value(series, "ftworker_inbox_oldest_age_seconds") == 0
+    assert value(series, "ftworker_processes", name="beat") == 0
     assert "ftworker_inbox_last_received_timestamp_seconds" not in {name for name, _ in series}
 
 

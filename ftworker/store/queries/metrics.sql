@@ -79,9 +79,11 @@ FROM ftworker.parked
 GROUP BY reason;
 
 -- name: processes
--- Living and dead processes by name; rows of the dead go after a day.
+-- Living and dead processes by name; rows of the dead go after a day. A tick of beat is noted by whichever worker
+-- gets it, so beat's rows count workers: that there is one is all they say.
 SELECT name,
-       count(*) FILTER (WHERE seen_at > now() - %(dead_after_seconds)s * interval '1 second') AS alive,
+       least(count(*) FILTER (WHERE seen_at > now() - %(dead_after_seconds)s * interval '1 second'),
+             CASE WHEN name = 'beat' THEN 1 END) AS alive,
        extract(epoch FROM now() - max(seen_at))::float8 AS last_seen_seconds
 FROM ftworker.processes
 GROUP BY name;
