@@ -5,6 +5,8 @@ Messages for the next step are the caller's to send; without one, the sweep find
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ftworker.clock import Clock
 from ftworker.errors import Refused
 from ftworker.runs.states import IN_FLIGHT, RunState
@@ -12,7 +14,7 @@ from ftworker.store import datasets, runs
 from ftworker.store.connection import Cursor, Store
 from ftworker.store.runs import RunRow
 
-FORGET_JOB = {
+FORGET_JOB: dict[str, object] = {
     "run_key": None,
     "training_file_id": None,
     "validation_file_id": None,
@@ -21,6 +23,7 @@ FORGET_JOB = {
     "job_id": None,
     "model": None,
     "trained_tokens": None,
+    "detail": {},
     "provider_status": None,
     "provider_changed_at": None,
     "error_code": None,
@@ -29,11 +32,14 @@ FORGET_JOB = {
 }
 """What a new generation of a run does not keep: it is another upload and another job."""
 
+NO_ERROR: dict[str, object] = {"error_code": None, "error_message": None}
+
 
 def cancel_run(store: Store, run_id: int) -> RunState:
     """Stop a run. Before a job exists it ends at once; a job is cancelled at the provider by the next poll.
 
-    Raises Refused for a run that is over.
+    A parked run whose job is known goes back to polling for that; cancelled once more, it ends without
+    asking the provider. Raises Refused for a run that is over.
     """
     with store.transaction() as cursor:
         run = _lock(cursor, run_id)
@@ -49,6 +55,9 @@ def cancel_run(store: Store, run_id: int) -> RunState:
         if waits_for_nobody and run.lease_token is None:
             _move(cursor, run, RunState.CANCELLED, "cancelled by hand", delay=None)
             return RunState.CANCELLED
+        if run.state is RunState.PARKED and run.job_id and not run.cancel_requested:
+            _move(cursor, run, RunState.SUBMITTED, "its job is to be cancelled", columns=NO_ERROR)
+            return RunState.SUBMITTED
         if run.state is RunState.PARKED:
             _move(cursor, run, RunState.CANCELLED, "cancelled by hand while parked", delay=None)
             return RunState.CANCELLED
@@ -67,6 +76,7 @@ def retry_run(store: Store, run_id: int) -> RunState:
         match run.state:
             case RunState.FAILED | RunState.CANCELLED:
                 _require_free(cursor, run)
+                _keep_account(cursor, run)
                 columns = {**FORGET_JOB, "generation": run.generation + 1}
                 _move(
                     cursor,
@@ -78,13 +88,19 @@ def retry_run(store: Store, run_id: int) -> RunState:
                 return RunState.CUT
             case RunState.PACKAGED:
                 _require_free(cursor, run)
-                _move(cursor, run, RunState.UPLOADED, "registering is tried again")
+                _move(
+                    cursor,
+                    run,
+                    RunState.UPLOADED,
+                    "registering is tried again",
+                    columns={"cancel_requested": False},
+                )
                 return RunState.UPLOADED
             case RunState.PARKED:
                 if run.error_code == "outcome_unknown":
                     raise Refused(
-                        f"run {run_id} is parked because nobody knows whether its job exists: look at the provider, "
-                        f"then `ftworker runs resolve {run_id} --job ID` or `--none`"
+                        f"run {run_id} is parked because nobody knows whether its job exists: look at the "
+                        f"provider, then `ftworker runs resolve {run_id} --job ID` or `--none`"
                     )
                 target = RunState.SUBMITTED if run.job_id else RunState.SUBMITTING
                 _move(
@@ -92,7 +108,7 @@ def retry_run(store: Store, run_id: int) -> RunState:
                     run,
                     target,
                     "taken up again by hand",
-                    columns={"error_code": None, "error_message": None},
+                    columns={**NO_ERROR, "cancel_requested": False},
                 )
                 return target
             case RunState.TRAINED | RunState.PROMOTED | RunState.REJECTED:
@@ -127,23 +143,29 @@ def reject_run(store: Store, run_id: int) -> RunState:
 def resolve_run(store: Store, run_id: int, *, job_id: str | None) -> RunState:
     """Say what a person found at the provider for a parked run: its job, or (None) that there is none.
 
-    Without a job the run may create one again; that is the one way in which a call is ever repeated.
+    Without a job the run may create one again; that is the one way in which a call is ever repeated. Raises
+    Refused for a run that is not parked, and for one whose job is known already: it is to be retried or
+    cancelled.
     """
     with store.transaction() as cursor:
         run = _lock(cursor, run_id)
         if run.state is not RunState.PARKED:
             raise Refused(f"run {run_id} is {run.state}: only a parked run can be resolved")
-        cleared = {"error_code": None, "error_message": None}
+        if run.job_id is not None:
+            raise Refused(
+                f"run {run_id} has job {run.job_id}: `ftworker runs retry {run_id}` goes on with it, "
+                f"`ftworker runs cancel {run_id}` stops it"
+            )
         if job_id is not None:
             _move(
                 cursor,
                 run,
                 RunState.SUBMITTED,
                 f"job {job_id} named by hand",
-                columns={**cleared, "job_id": job_id},
+                columns={**NO_ERROR, "job_id": job_id},
             )
             return RunState.SUBMITTED
-        _move(cursor, run, RunState.UPLOADED, "a person found no job: it may be created", columns=cleared)
+        _move(cursor, run, RunState.UPLOADED, "a person found no job: it may be created", columns=NO_ERROR)
         return RunState.UPLOADED
 
 
@@ -152,6 +174,21 @@ def _lock(cursor: Cursor, run_id: int) -> RunRow:
     # The pipeline's lock orders this with cuts, which also ask whether a run is in flight.
     datasets.lock_pipeline(cursor, run.pipeline)
     return runs.get_run(cursor, run_id)
+
+
+def _keep_account(cursor: Cursor, run: RunRow) -> None:
+    """Leave in the journal what this generation may have cost, for the month's budget."""
+    surely_nothing = run.attempted_at is None or (run.state is RunState.FAILED and run.job_id is None)
+    if surely_nothing or run.estimated_usd is None:
+        return
+    assert run.attempted_at is not None
+    runs.record_journal(
+        cursor,
+        run.id,
+        "note",
+        f"generation {run.generation} may have cost {run.estimated_usd:.2f} USD",
+        {"spent_usd": run.estimated_usd, "attempted_at": run.attempted_at.isoformat()},
+    )
 
 
 def _require_free(cursor: Cursor, run: RunRow) -> None:
@@ -171,12 +208,7 @@ def _move(
     delay: float | None = 0.0,
     columns: dict[str, object] | None = None,
 ) -> None:
-    unleased = run if run.lease_token is None else _without_lease(run)
-    if not runs.move_run(cursor, unleased, target, message=message, delay_seconds=delay, columns=columns):
+    # Without a token the move holds only while nobody works on the run.
+    unclaimed = replace(run, lease_token=None)
+    if not runs.move_run(cursor, unclaimed, target, message=message, delay_seconds=delay, columns=columns):
         raise Refused(f"run {run.id} is being worked on at this moment; try again")
-
-
-def _without_lease(run: RunRow) -> RunRow:
-    from dataclasses import replace
-
-    return replace(run, lease_token=None)

@@ -1,7 +1,7 @@
 """From waiting examples to a dataset and its run, exactly once for each crossing of a threshold.
 
-The decision is taken again under the pipeline's lock, in the transaction that cuts: N workers that all saw the
-threshold crossed cut one dataset. Never sends a message and never exports: `tasks` and `steps` do.
+The decision is taken again under the pipeline's lock, in the transaction that cuts: N workers that all saw
+the threshold crossed cut one dataset. Never sends a message and never exports: `tasks` and `steps` do.
 """
 
 from __future__ import annotations
@@ -41,23 +41,28 @@ def explain_trigger(store: Store, settings: Settings, name: str, now: datetime) 
 
 
 def cut_if_due(store: Store, settings: Settings, name: str, clock: Clock) -> int | None:
-    """Cut a dataset and begin its run when a trigger holds; returns the run's id. Repeatable, safe among N workers."""
+    """Cut a dataset and begin its run when a trigger holds; returns the run's id.
+
+    Repeatable, and safe among any number of workers.
+    """
     pipeline = settings.pipeline(name)
     now = clock()
     # A look without the lock first: most looks end here, and the lock stays free.
-    if not _worth_locking(explain_trigger(store, settings, name, now).decision, pipeline):
+    looked = explain_trigger(store, settings, name, now)
+    starts_schedule = pipeline.trigger.schedule is not None and looked.facts.last_scheduled_at is None
+    if not (looked.decision.fires or looked.decision.answers_schedule or starts_schedule):
         return None
     with store.transaction() as cursor:
         row = datasets.lock_pipeline(cursor, name)
         facts = _facts(cursor, settings, name, pipeline, row)
         decision = decide(pipeline.trigger, facts, now)
         if pipeline.trigger.schedule and (decision.answers_schedule or row.last_scheduled_at is None):
-            # The first look only starts the schedule's clock: a new installation does not fire for past times.
+            # The first look only starts the schedule's clock: a new schedule does not fire for past times.
             datasets.mark_scheduled(cursor, name, now)
         if not decision.fires or decision.cause is None:
             return None
         try:
-            return _cut(cursor, settings, name, pipeline, decision.cause, facts, now)
+            return _cut(cursor, settings, name, decision.cause, facts=facts, now=now)
         except Refused:
             # Rows that accumulate was rewriting were left out and too few remained: the next look cuts.
             cursor.connection.rollback()
@@ -67,8 +72,9 @@ def cut_if_due(store: Store, settings: Settings, name: str, clock: Clock) -> int
 def start_by_hand(
     store: Store, settings: Settings, name: str, clock: Clock, *, dataset_id: int | None = None
 ) -> int:
-    """Cut what waits, below any threshold, and begin its run; or begin a run on a dataset there is. Returns its id.
+    """Cut what waits, below any threshold, and begin its run; or begin a run on a dataset there is.
 
+    Returns the run's id.
     Raises Refused with what would allow it, NotFound for an unknown pipeline or dataset.
     """
     pipeline = settings.pipeline(name)
@@ -86,7 +92,7 @@ def start_by_hand(
         blocker = blocker_by_hand(facts)
         if blocker:
             raise Refused(f"pipeline {name}: {blocker}; `ftworker triggers` shows what waits")
-        return _cut(cursor, settings, name, pipeline, "manual", facts, now)
+        return _cut(cursor, settings, name, "manual", facts=facts, now=now)
 
 
 def dataset_settings(settings: Settings, name: str) -> dict[str, Any]:
@@ -102,10 +108,6 @@ def dataset_settings(settings: Settings, name: str) -> dict[str, Any]:
     }
 
 
-def _worth_locking(decision: Decision, pipeline: PipelineSettings) -> bool:
-    return decision.fires or (pipeline.trigger.schedule is not None and decision.blocker is None)
-
-
 def _facts(
     cursor: Cursor, settings: Settings, name: str, pipeline: PipelineSettings, row: datasets.PipelineRow
 ) -> Facts:
@@ -113,7 +115,8 @@ def _facts(
     busy = runs.run_in_flight(cursor, name)
     minimum = PROVIDER_MINIMUM[settings.provider(pipeline.provider).kind]
     kept = 0
-    if pipeline.strategy == "all" and waiting.examples < minimum:
+    limit = pipeline.trigger.max_examples
+    if pipeline.strategy == "all" and min(waiting.examples, limit or waiting.examples) < minimum:
         kept = examples.count_kept(cursor, name, limit=minimum)
     return Facts(
         waiting_examples=waiting.examples,
@@ -124,18 +127,12 @@ def _facts(
         in_flight=f"run {busy[0]} ({busy[1]})" if busy else None,
         provider_minimum=minimum,
         kept_examples=kept,
+        max_examples=limit,
     )
 
 
-def _cut(
-    cursor: Cursor,
-    settings: Settings,
-    name: str,
-    pipeline: PipelineSettings,
-    cause: str,
-    facts: Facts,
-    now: datetime,
-) -> int:
+def _cut(cursor: Cursor, settings: Settings, name: str, cause: str, *, facts: Facts, now: datetime) -> int:
+    pipeline = settings.pipeline(name)
     dataset_id, claimed = datasets.cut_dataset(
         cursor,
         name,

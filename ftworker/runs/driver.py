@@ -1,5 +1,5 @@
-"""Drives a run to its end in this process, without broker or worker: for `runs start --wait` and the RAG's own
-`FineTuningManager`. The steps are the same, so a worker may take the run over at any time.
+"""Drives a run to its end in this process, without broker or worker: for `runs start --wait` and the RAG's
+own `FineTuningManager`. The steps are the same, so a worker may take the run over at any time.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def drive_run(
     on_state: OnState | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RunRow:
-    """Perform steps until the run is over, waits for a person, or is in one of the states `until`; returns it.
+    """Perform steps until the run is over, waits for a person, or is in one of the states `until`.
 
-    Blocks for as long as that takes. `on_state` hears of each new state.
+    Returns the run. Blocks for as long as that takes. `on_state` hears of each new state.
     """
     seen: RunState | None = None
     while True:

@@ -1,7 +1,7 @@
 """Fine-tuning runs: their states and the moves between them. Pure: no I/O.
 
-`pipeline` performs the moves; `store.runs` makes them safe under concurrency. A state names a completed fact, so a
-crash between two states loses nothing: whoever finds the run does the next step.
+`pipeline` performs the moves; `store.runs` makes them safe under concurrency. A state names a completed
+fact, so a crash between two states loses nothing: whoever finds the run does the next step.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class RunState(StrEnum):
     """Who moves a run on, when, and what a crash leaves. The order is the happy path, then the ends."""
 
     CUT = "cut"
-    """The dataset's rows are claimed. Next: export. A crash leaves half-written files under a temporary name."""
+    """The rows are claimed. Next: export. A crash leaves half-written files under a temporary name."""
     EXPORTED = "exported"
     """The files are written and hashed. Next: preflight, budget, upload. A crash repeats the look."""
     AWAITING_APPROVAL = "awaiting_approval"
@@ -30,7 +30,7 @@ class RunState(StrEnum):
     PROMOTED = "promoted"
     """End, well: the model is the one that the RAG is told to use."""
     PACKAGED = "packaged"
-    """End, well, unserved: artefacts and commands are written, nobody answered to register them. `retry` registers."""
+    """End, well, unserved: artefacts and commands are there, nobody answered to register them: `retry`."""
     REJECTED = "rejected"
     """End: a person, or a gate, decided against the trained model."""
     FAILED = "failed"
@@ -38,7 +38,7 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
     """End: a person stopped it."""
     PARKED = "parked"
-    """Nobody can tell whether a job exists: a person must look. Blocks the pipeline, so that nothing is paid twice."""
+    """A paid job may exist and we cannot go on: a person must look. Blocks the pipeline until then."""
 
 
 MOVES: dict[RunState, frozenset[RunState]] = {
@@ -59,7 +59,7 @@ MOVES: dict[RunState, frozenset[RunState]] = {
     RunState.REJECTED: frozenset({RunState.PROMOTED}),
     RunState.FAILED: frozenset({RunState.CUT}),
     RunState.CANCELLED: frozenset({RunState.CUT}),
-    # A person found the job (submitted), found none (uploaded), or gives up (failed).
+    # A person found the job or takes it up again (submitted, submitting), found none (uploaded), or gives up.
     RunState.PARKED: frozenset(
         {RunState.SUBMITTED, RunState.SUBMITTING, RunState.UPLOADED, RunState.FAILED, RunState.CANCELLED}
     ),
@@ -136,4 +136,4 @@ IN_FLIGHT: frozenset[RunState] = frozenset(
 """States that keep their pipeline from beginning another run. A parked run may have a paid job somewhere."""
 
 SUCCEEDED: frozenset[RunState] = frozenset({RunState.TRAINED, RunState.PROMOTED, RunState.PACKAGED})
-"""States in which the main job is done: there is a model, or everything that makes one by a single command."""
+"""States in which the main job is done: there is a model, or all that makes one by a single command."""

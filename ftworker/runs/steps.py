@@ -1,13 +1,16 @@
-"""Performs one step of a run: claim, act, move. Called by the Celery tasks, by `sweep`, and by the synchronous manager.
+"""Performs one step of a run: claim, act, move. Called by the Celery tasks, by `sweep`, and by the
+synchronous manager.
 
 The rules that keep money and data safe, in the order of a run's life:
-- A step begins by claiming the run (a lease with a token) in the state that it leads out of; a message that comes
-  twice, late, or for a run that moved on finds nothing to claim and does nothing.
+- A step begins by claiming the run (a lease with a token) in the state that it leads out of; a message that
+  comes twice, late, or for a run that moved on finds nothing to claim and does nothing.
 - Work outside (files, provider) happens between transactions, never inside one.
-- The intent to create a job is committed before the call, and whatever finds a run in `submitting` reconciles and
-  never creates (shared rules in docs/RELIABILITY.md).
-- A passing failure releases the run with a growing delay; a permanent one ends it with a code; a bug parks or fails
-  it after some tries, so that no run loops for ever.
+- The intent to create a job is committed before the call, and whatever finds a run in `submitting`
+  reconciles and never creates (shared rules in docs/RELIABILITY.md).
+- A passing failure releases the run with a growing delay; a permanent one ends it with a code; a bug does
+  after some tries, so that no run loops for ever.
+- From the intent on a paid job may exist, so trouble of ours parks the run; only the provider fails it, by
+  saying that it created nothing or that the job failed.
 Never decides when a run begins: that is `cutting`.
 """
 
@@ -47,7 +50,7 @@ from ftworker.providers.contract import (
     RunView,
 )
 from ftworker.runs.states import RunState, Step, next_step
-from ftworker.settings import OpenAISettings, Settings
+from ftworker.settings import LocalSettings, OpenAISettings, Settings
 from ftworker.store import datasets, examples, runs, totals
 from ftworker.store.connection import Store
 from ftworker.store.datasets import DatasetRow
@@ -59,9 +62,13 @@ STATES_OF_STEP: dict[Step, tuple[RunState, ...]] = {
     step: tuple(state for state in RunState if next_step(state) is step) for step in Step
 }
 UNEXPECTED_LIMIT = 5
-"""Tries of a step that ends in an unexpected error (a bug, not a provider) before the run is failed or parked."""
+"""Tries of a step that ends in an unexpected error (a bug, not a provider) before the run is failed or
+parked."""
+LONGEST_WISH_SECONDS = 86_400.0
+"""Longest wait that a provider may ask for; daily limits end within a day."""
 RENEW_EVERY_SECONDS = 5.0
-"""Least time between two renewals of a lease by progress, so that a busy export does not flood the database."""
+"""Least time between two renewals of a lease by progress, so that a busy export does not flood the
+database."""
 
 
 class LeaseLost(FtworkerError):
@@ -93,21 +100,27 @@ class StepRunner:
         if run is None:
             return None
         try:
-            return self._act(run, step)
+            return self._perform_claimed(run, step)
         except LeaseLost:
             logger.warning("run %s: another worker took over step %s", run.id, step)
             return None
+
+    def _perform_claimed(self, run: RunRow, step: Step) -> RunState:
+        try:
+            return self._act(run, step)
+        except LeaseLost:
+            raise
         except ProviderRejected as error:
-            self._count_error(run, step, error.code)
-            if error.disables_provider:
-                self._record(
-                    run, JournalEntry("alert", f"provider {run.provider} refuses every run: {error}")
-                )
+            self._note_refusal(run, step, error)
             return self._fail(run, error.code, str(error))
         except NeedsPerson as error:
-            return self._park_or_fail(run, "needs_person", str(error))
+            return self._fail(run, "needs_person", str(error), needs_person=True)
         except TransientError as error:
-            self._count_error(run, step, getattr(error, "code", type(error).__name__))
+            match error:
+                case ProviderUnavailable():
+                    self._count_error(run, step, error.code)
+                case OutcomeUnknown():
+                    self._count_error(run, step, "outcome_unknown")
             return self._try_later(run, step, error)
         except PermanentError as error:
             return self._fail(run, type(error).__name__, str(error))
@@ -218,7 +231,10 @@ class StepRunner:
         if estimate is None:
             return None
         if budget.max_usd_per_run is not None and estimate > budget.max_usd_per_run:
-            return f"waits for approval: {estimate:.2f} USD is over the {budget.max_usd_per_run:.2f} USD of a run"
+            return (
+                f"waits for approval: {estimate:.2f} USD is over the "
+                f"{budget.max_usd_per_run:.2f} USD of a run"
+            )
         if budget.max_usd_per_month is not None:
             with self.store.transaction() as cursor:
                 spent = runs.spent_this_month(cursor, run.pipeline)
@@ -232,13 +248,24 @@ class StepRunner:
     # -- uploaded → submitting → submitted: the paid call
 
     def _create_job(self, run: RunRow) -> RunState:
-        # The intent is committed before the call: a crash from here on is found as `submitting` and reconciled.
+        # The intent is committed before the call: a crash from here on is found as `submitting` and
+        # reconciled.
         submitting = self._move_keeping_lease(
             run, RunState.SUBMITTING, "about to create the job", attempted_at=self.clock()
         )
         provider = self.make_provider(run.provider)
         try:
             job_id = provider.submit(self._view(submitting), self._recorder(submitting))
+        except ProviderRejected as error:
+            self._note_refusal(run, Step.CREATE_JOB, error)
+            return self._move(
+                submitting,
+                RunState.FAILED,
+                f"not created: {error.code}",
+                delay=None,
+                error_code=error.code,
+                error_message=str(error),
+            )
         except OutcomeUnknown as error:
             self._count_error(run, Step.CREATE_JOB, "outcome_unknown")
             self._record(
@@ -247,15 +274,23 @@ class StepRunner:
             self._release(submitting, delay=self.settings.worker.reconcile_interval_seconds)
             return RunState.SUBMITTING
         except ProviderUnavailable as error:
-            # The provider answered that it created nothing: the run is back where it was, and may ask again later.
+            # The provider answered that it created nothing: the run is back where it was, and may ask again
+            # later.
             self._count_error(run, Step.CREATE_JOB, error.code)
             delay = self._delay(run.attempts, error.retry_after_seconds)
-            moved = self._move(
-                submitting, RunState.UPLOADED, f"not created, again in {delay:.0f} s: {error}", delay=delay
+            return self._move(
+                submitting,
+                RunState.UPLOADED,
+                f"not created, again in {delay:.0f} s: {error}",
+                delay=delay,
+                attempts=run.attempts + 1,
             )
-            self._set_attempts(run.id, run.attempts + 1)
-            return moved
-        return self._move(submitting, RunState.SUBMITTED, f"job {job_id} created", job_id=job_id)
+        try:
+            return self._move(submitting, RunState.SUBMITTED, f"job {job_id} created", job_id=job_id)
+        except LeaseLost:
+            # Whoever took over finds the job by reconciling; a person who looks first finds its name here.
+            self._record(run, JournalEntry("alert", f"job {job_id} was created by a worker taken for dead"))
+            raise
 
     def _reconcile(self, run: RunRow) -> RunState:
         provider = self.make_provider(run.provider)
@@ -278,8 +313,8 @@ class StepRunner:
             error_code="outcome_unknown",
             error_message=(
                 f"run {run.id}: the call that creates the job was not answered, and no job shows after "
-                f"{looked_for.total_seconds():.0f} s; look at the provider, then `ftworker runs resolve {run.id} "
-                "--job ID` or `--none`"
+                f"{looked_for.total_seconds():.0f} s; look at the provider, then "
+                f"`ftworker runs resolve {run.id} --job ID` or `--none`"
             ),
         )
 
@@ -296,12 +331,12 @@ class StepRunner:
             case JobRunning():
                 return self._still_running(run, status)
             case JobSucceeded():
-                if status.trained_tokens:
-                    self._count_tokens(run, status.trained_tokens)
+                labels = totals.label_text(pipeline=run.pipeline, provider=run.provider)
                 return self._move(
                     run,
                     RunState.TRAINED,
                     f"model {status.model}",
+                    counts={("tokens_trained", labels): status.trained_tokens or 0},
                     model=status.model,
                     trained_tokens=status.trained_tokens,
                     detail={**run.detail, **status.detail},
@@ -318,7 +353,15 @@ class StepRunner:
                     provider_status="packaged",
                 )
             case JobFailed():
-                return self._fail(run, status.code, status.message)
+                return self._move(
+                    run,
+                    RunState.FAILED,
+                    f"failed: {status.code}",
+                    delay=None,
+                    error_code=status.code,
+                    error_message=status.message,
+                    provider_status="failed",
+                )
             case JobCancelled():
                 return self._move(
                     run, RunState.CANCELLED, status.message, delay=None, provider_status="cancelled"
@@ -339,7 +382,8 @@ class StepRunner:
                     run,
                     JournalEntry(
                         "alert",
-                        f"job {run.job_id} has been {status.status} for {silent / 3600:.1f} h without a change",
+                        f"job {run.job_id} has been {status.status} for {silent / 3600:.1f} h "
+                        "without a change",
                         external_id=f"stalled-{run.provider_changed_at:%Y%m%d%H%M%S}",
                     ),
                 )
@@ -352,10 +396,23 @@ class StepRunner:
     # -- trained → promoted
 
     def _promote(self, run: RunRow) -> RunState:
-        if self.settings.pipeline(run.pipeline).promote != "auto":
-            self._release(run, delay=None)
-            return RunState.TRAINED
-        return self._promote_now(run)
+        if self.settings.pipeline(run.pipeline).promote == "auto":
+            reason = self._why_not_promoted(run)
+            if reason is None:
+                return self._promote_now(run)
+            self._record(run, JournalEntry("note", f"not promoted: {reason}", external_id="not-promoted"))
+        self._release(run, delay=None)
+        return RunState.TRAINED
+
+    def _why_not_promoted(self, run: RunRow) -> str | None:
+        if run.cancel_requested:
+            return "the run was to be cancelled when its job had already succeeded"
+        with self.store.transaction() as cursor:
+            present = runs.present_promotion(cursor, run.pipeline)
+        # A promotion that kept failing must not put an old model over a newer one.
+        if present is not None and present.run_id > run.id:
+            return f"run {present.run_id}, which is newer, serves the pipeline"
+        return None
 
     def _promote_now(self, run: RunRow) -> RunState:
         with self.store.transaction() as cursor:
@@ -391,6 +448,8 @@ class StepRunner:
             present = None if run else runs.get_run(cursor, run_id)
         if run is None:
             assert present is not None
+            if present.state in states:
+                raise Refused(f"run {run_id} is being promoted at this moment; look again in a minute")
             raise Refused(f"run {run_id} is {present.state}; only a trained or rejected run can be promoted")
         try:
             return self._promote_now(run)
@@ -401,11 +460,28 @@ class StepRunner:
     # -- how a step ends
 
     def _move(
-        self, run: RunRow, target: RunState, message: str, *, delay: float | None = 0.0, **columns: Any
+        self,
+        run: RunRow,
+        target: RunState,
+        message: str,
+        *,
+        delay: float | None = 0.0,
+        attempts: int = 0,
+        counts: Mapping[tuple[str, str], float] | None = None,
+        **columns: Any,
     ) -> RunState:
         with self.store.transaction() as cursor:
-            if not runs.move_run(cursor, run, target, message=message, delay_seconds=delay, columns=columns):
+            if not runs.move_run(
+                cursor,
+                run,
+                target,
+                message=message,
+                delay_seconds=delay,
+                attempts=attempts,
+                columns=columns,
+            ):
                 raise LeaseLost(f"run {run.id}")
+            totals.add(cursor, counts or {})
         logger.info("run %s: %s -> %s", run.id, run.state, target)
         return target
 
@@ -429,55 +505,51 @@ class StepRunner:
         with self.store.transaction() as cursor:
             runs.release_run(cursor, run, delay_seconds=delay, attempts=attempts, columns=columns)
 
-    def _fail(self, run: RunRow, code: str, message: str) -> RunState:
-        if run.state is RunState.TRAINED:
+    def _fail(self, run: RunRow, code: str, message: str, *, needs_person: bool = False) -> RunState:
+        """End the run with a code; where something paid may be lost by that, park it for a person instead."""
+        present = self._present(run)
+        if present.state is RunState.TRAINED:
             # A trained model is paid for; a promotion that fails waits for a person instead of losing it.
             self._record(run, JournalEntry("alert", f"promotion failed ({code}): {message}"))
-            self._release(run, delay=None)
+            self._release(present, delay=None)
             return RunState.TRAINED
+        free = isinstance(self.settings.providers.get(run.provider), LocalSettings)
+        parks = present.state in (RunState.SUBMITTING, RunState.SUBMITTED) and (needs_person or not free)
         return self._move(
-            self._present(run),
-            RunState.FAILED,
-            f"failed: {code}",
+            present,
+            RunState.PARKED if parks else RunState.FAILED,
+            f"{'parked' if parks else 'failed'}: {code}",
             delay=None,
             error_code=code,
             error_message=message,
         )
 
-    def _park_or_fail(self, run: RunRow, code: str, message: str) -> RunState:
-        present = self._present(run)
-        if present.state in (RunState.SUBMITTING, RunState.SUBMITTED):
-            return self._move(
-                present,
-                RunState.PARKED,
-                f"parked: {code}",
-                delay=None,
-                error_code=code,
-                error_message=message,
-            )
-        return self._fail(run, code, message)
-
-    def _try_later(self, run: RunRow, step: Step, error: TransientError) -> RunState:
+    def _try_later(self, run: RunRow, step: Step, error: TransientError, *, kind: str = "note") -> RunState:
         delay = self._delay(run.attempts, error.retry_after_seconds)
-        self._record(
-            run,
-            JournalEntry(
-                "note", f"step {step}: {error}; again in {delay:.0f} s", {"attempt": run.attempts + 1}
-            ),
-        )
         present = self._present(run)
+        with self.store.transaction() as cursor:
+            runs.record_journal(
+                cursor,
+                run.id,
+                kind,
+                f"step {step}: {error}; again in {delay:.0f} s",
+                {"attempt": run.attempts + 1},
+            )
         self._release(present, delay=delay, attempts=run.attempts + 1)
         return present.state
 
     def _unexpected(self, run: RunRow, step: Step, error: Exception) -> RunState:
         name = type(error).__name__
-        if run.attempts + 1 < UNEXPECTED_LIMIT:
-            return self._try_later(run, step, TransientError(f"unexpected {name}; the log has its place"))
-        return self._park_or_fail(
+        with self.store.transaction() as cursor:
+            before = runs.errors_among_failures(cursor, run.id, run.attempts)
+        if before + 1 < UNEXPECTED_LIMIT:
+            again = TransientError(f"unexpected {name}; the log has its place")
+            return self._try_later(run, step, again, kind="error")
+        return self._fail(
             run,
             "unexpected_error",
-            f"run {run.id}: step {step} ended {UNEXPECTED_LIMIT} times in an unexpected {name}; see the worker's log, "
-            f"then `ftworker runs retry {run.id}`",
+            f"run {run.id}: step {step} ended {UNEXPECTED_LIMIT} times in an unexpected {name}; "
+            f"see the worker's log, then `ftworker runs retry {run.id}`",
         )
 
     def _present(self, run: RunRow) -> RunRow:
@@ -488,14 +560,10 @@ class StepRunner:
             raise LeaseLost(f"run {run.id}")
         return now
 
-    def _set_attempts(self, run_id: int, attempts: int) -> None:
-        with self.store.transaction() as cursor:
-            runs.set_attempts(cursor, run_id, attempts)
-
     def _delay(self, attempts: int, wished_seconds: float | None) -> float:
         worker = self.settings.worker
         if wished_seconds is not None:
-            return float(max(wished_seconds, 1.0))
+            return min(max(wished_seconds, 1.0), LONGEST_WISH_SECONDS)
         delay = min(worker.retry_base_seconds * 2.0 ** min(attempts, 20), worker.retry_max_seconds)
         # Jitter, so that runs that failed together do not come back together.
         return delay * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
@@ -534,7 +602,9 @@ class StepRunner:
 
     def _record(self, run: RunRow, entry: JournalEntry) -> None:
         with self.store.transaction() as cursor:
-            runs.record_journal(cursor, run.id, entry.kind, entry.message, entry.data, entry.external_id)
+            runs.record_journal(
+                cursor, run.id, entry.kind, entry.message, entry.data, external_id=entry.external_id
+            )
 
     def _record_finding(self, run: RunRow, finding: Finding) -> None:
         self._record(
@@ -546,15 +616,15 @@ class StepRunner:
             ),
         )
 
+    def _note_refusal(self, run: RunRow, step: Step, error: ProviderRejected) -> None:
+        self._count_error(run, step, error.code)
+        if error.disables_provider:
+            self._record(run, JournalEntry("alert", f"provider {run.provider} refuses every run: {error}"))
+
     def _count_error(self, run: RunRow, step: Step, code: str) -> None:
         labels = totals.label_text(provider=run.provider, kind=code, step=step.value)
         with self.store.transaction() as cursor:
             totals.add(cursor, {("provider_errors", labels): 1})
-
-    def _count_tokens(self, run: RunRow, tokens: int) -> None:
-        labels = totals.label_text(pipeline=run.pipeline, provider=run.provider)
-        with self.store.transaction() as cursor:
-            totals.add(cursor, {("tokens_trained", labels): tokens})
 
     def _view(self, run: RunRow) -> RunView:
         with self.store.transaction() as cursor:
@@ -593,7 +663,9 @@ def _export_spec(dataset: DatasetRow, drops: Mapping[str, int]) -> ExportSpec:
 
 
 def _exported(dataset: DatasetRow) -> ExportedDataset:
-    assert dataset.manifest is not None and dataset.url is not None and dataset.sha256 is not None
+    assert dataset.manifest is not None
+    assert dataset.url is not None
+    assert dataset.sha256 is not None
     content = dataset.manifest["content"]
 
     def file(entry: Mapping[str, Any] | None) -> DatasetFile | None:

@@ -1,13 +1,14 @@
 """When a pipeline begins a run. Pure: numbers in, a decision and its reasons out. `runs.cutting` acts on it.
 
-Every condition is evaluated and explained, also those that did not decide, so that `ftworker triggers` can say for
-each pipeline why it fired or did not, and how far it is.
+Every condition is evaluated and explained, also those that did not decide, so that `ftworker triggers` can
+say for each pipeline why it fired or did not, and how far it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from croniter import croniter
 
@@ -29,6 +30,16 @@ class Facts:
     """Examples below which the provider refuses a dataset."""
     kept_examples: int = 0
     """Examples that the next dataset holds besides the waiting ones (strategy `all`)."""
+    max_examples: int | None = None
+    """At most so many of the waiting ones enter the next dataset."""
+
+    @property
+    def dataset_examples(self) -> int:
+        """How many examples the next dataset would hold."""
+        taken = self.waiting_examples
+        if self.max_examples is not None:
+            taken = min(taken, self.max_examples)
+        return taken + self.kept_examples
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,8 @@ class Condition:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to cut now. `cause` names the trigger; `blocker` what forbids a cut even though a trigger holds."""
+    """Whether to cut now. `cause` names the trigger; `blocker` what forbids a cut even though a trigger
+    holds."""
 
     fires: bool
     cause: str | None
@@ -52,12 +64,13 @@ class Decision:
     conditions: tuple[Condition, ...]
     answers_schedule: bool = False
     """The cron time has come: whoever acts on the decision marks it answered, fired or not."""
+    combine: Literal["all", "any"] = "all"
 
     @property
     def progress(self) -> float:
-        """How near the nearest trigger is, 0 to 1."""
+        """How far the thresholds are, 0 to 1: the farthest where all must hold, the nearest where not."""
         shares = [min(1.0, c.have / c.need) for c in self.conditions if c.need > 0 and c.name in _THRESHOLDS]
-        return max(shares, default=0.0)
+        return (min if self.combine == "all" else max)(shares, default=0.0)
 
 
 _THRESHOLDS = frozenset({"min_examples", "min_tokens"})
@@ -77,7 +90,7 @@ def decide(trigger: TriggerSettings, facts: Facts, now: datetime) -> Decision:
 
     enough_for_floor = facts.waiting_examples >= trigger.max_wait_floor
     if trigger.max_wait_seconds is not None:
-        waited = (now - facts.oldest_at).total_seconds() if facts.oldest_at else 0.0
+        waited = max(0.0, (now - facts.oldest_at).total_seconds()) if facts.oldest_at else 0.0
         met = waited >= trigger.max_wait_seconds and enough_for_floor
         conditions.append(
             Condition(
@@ -91,12 +104,15 @@ def decide(trigger: TriggerSettings, facts: Facts, now: datetime) -> Decision:
         )
         cause = cause or ("max_wait" if met else None)
 
-    answers_schedule = False
+    time_has_come = False
     if trigger.schedule is not None:
         due_at = last_scheduled_time(trigger.schedule, now)
-        answered = max((at for at in (facts.last_scheduled_at, facts.last_cut_at) if at), default=None)
-        answers_schedule = answered is not None and answered < due_at
-        met = answers_schedule and enough_for_floor
+        # Before the schedule's clock was started (the first look), no time of it has come.
+        if facts.last_scheduled_at is not None:
+            time_has_come = (
+                max(facts.last_scheduled_at, facts.last_cut_at or facts.last_scheduled_at) < due_at
+            )
+        met = time_has_come and enough_for_floor
         upcoming = croniter(trigger.schedule, now).get_next(datetime)
         conditions.append(
             Condition(
@@ -112,7 +128,13 @@ def decide(trigger: TriggerSettings, facts: Facts, now: datetime) -> Decision:
 
     blocker = _blocker(trigger, facts, now)
     return Decision(
-        cause is not None and blocker is None, cause, blocker, tuple(conditions), answers_schedule
+        fires=cause is not None and blocker is None,
+        cause=cause,
+        blocker=blocker,
+        conditions=tuple(conditions),
+        # With too few examples the time passes unused. With enough of them it waits until nothing blocks it.
+        answers_schedule=time_has_come and (blocker is None or not enough_for_floor),
+        combine=trigger.combine,
     )
 
 
@@ -127,7 +149,8 @@ def blocker_by_hand(facts: Facts) -> str | None:
 
 def last_scheduled_time(schedule: str, now: datetime) -> datetime:
     """The latest time of the cron line that is not after now."""
-    at: datetime = croniter(schedule, now + timedelta(seconds=1)).get_prev(datetime)
+    # croniter looks strictly before its start, in whole seconds.
+    at: datetime = croniter(schedule, now.replace(microsecond=0) + timedelta(seconds=1)).get_prev(datetime)
     return at
 
 
@@ -169,12 +192,12 @@ def _blocker(trigger: TriggerSettings, facts: Facts, now: datetime) -> str | Non
 
 
 def _too_few(facts: Facts) -> str | None:
-    total = facts.waiting_examples + facts.kept_examples
-    if total < facts.provider_minimum:
-        return (
-            f"the dataset would hold {total} examples, the provider needs at least {facts.provider_minimum}"
-        )
-    return None
+    if facts.dataset_examples >= facts.provider_minimum:
+        return None
+    return (
+        f"the dataset would hold {facts.dataset_examples} examples, "
+        f"the provider needs at least {facts.provider_minimum}"
+    )
 
 
 def _duration(seconds: float) -> str:

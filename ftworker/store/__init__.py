@@ -1,4 +1,4 @@
-"""The only place with SQL about ftworker's own state: connections, named queries, migrations, and one module a table.
+"""The only place with SQL about ftworker's own state: connections, queries, migrations, a module a table.
 
 Functions take a cursor of the caller's transaction, so that a step is one transaction whatever it touches.
 Never reads the RAG's tables: that is `ftworker.sources`. Start with `connection`.

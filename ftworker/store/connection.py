@@ -1,18 +1,19 @@
 """Connections and transactions to ftworker's PostgreSQL, and the named queries of the `.sql` files.
 
-One connection for each thread of each process, opened when first needed and again after a failure. Errors of the
-driver become DatabaseUnavailable (transient); anything else is a programming error and stays what it is.
+One connection for each thread of each process, opened when first needed and again after a failure. Errors of
+the driver become DatabaseUnavailable (transient) or DatabaseRejected; no other error is touched.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg2
 import psycopg2.errors
@@ -21,14 +22,23 @@ import psycopg2.extras
 
 from ftworker.errors import DatabaseRejected, DatabaseUnavailable
 
-Cursor = psycopg2.extensions.cursor
-"""A cursor inside a transaction. Rows are named tuples."""
+if TYPE_CHECKING:
+
+    class Cursor(psycopg2.extensions.cursor):
+        """A cursor inside a transaction. Rows are named tuples; the statement decides names and types."""
+
+        def fetchone(self) -> Any: ...
+        def fetchall(self) -> list[Any]: ...
+else:
+    Cursor = psycopg2.extensions.cursor
 
 CONNECT_TIMEOUT_SECONDS = 10
+READ_ONLY = "25006"
+"""SQLSTATE of a write on a standby: after a failover the name soon points at the new primary."""
 
 
 class QueryFile(dict[str, str]):
-    """The named queries of one `.sql` file: `-- name: NAME` begins each, one sentence of guarantee follows."""
+    """The named queries of one `.sql` file: `-- name: NAME` begins each, a sentence of guarantee follows."""
 
     def __init__(self, filename: str) -> None:
         super().__init__()
@@ -56,7 +66,8 @@ def connect(url: str, *, application_name: str = "ftworker") -> psycopg2.extensi
         )
     except psycopg2.OperationalError as error:
         raise DatabaseUnavailable(
-            f"PostgreSQL does not accept a connection: {_first_line(error)}; check FTWORKER_DATABASE_URL"
+            f"PostgreSQL does not accept a connection: {_without_password(_first_line(error))}; "
+            "check FTWORKER_DATABASE_URL"
         ) from None
     except psycopg2.ProgrammingError:
         raise DatabaseUnavailable(
@@ -69,7 +80,7 @@ def connect(url: str, *, application_name: str = "ftworker") -> psycopg2.extensi
 
 
 class Store:
-    """ftworker's database. Cheap to make; connects when first used; safe to share between threads and after fork."""
+    """ftworker's database. Cheap to make; connects when first used; safe to share by threads and forks."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -79,17 +90,19 @@ class Store:
     def transaction(self) -> Iterator[Cursor]:
         """One transaction: committed at the end of the block, rolled back by any exception.
 
-        Raises DatabaseUnavailable when the server is away or drops the connection; nothing of the block was kept
-        (for the commit itself that is unknown, which is why every writer of ftworker may be repeated).
+        Raises DatabaseUnavailable when the server is away or drops the connection; nothing of the block was
+        kept (for the commit itself that is unknown, which is why every writer of ftworker may be repeated).
         """
         connection = self._connection()
         try:
             with connection, connection.cursor() as cursor:
-                yield cursor
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            self._discard(connection)
-            raise DatabaseUnavailable(f"PostgreSQL dropped the transaction: {_first_line(error)}") from None
+                yield cast(Cursor, cursor)
         except psycopg2.Error as error:
+            if connection.closed or _passes(error):
+                self._discard(connection)
+                raise DatabaseUnavailable(
+                    f"PostgreSQL dropped the transaction: {_first_line(error)}"
+                ) from None
             raise _refused(error) from None
         except BaseException:
             if connection.closed:
@@ -111,9 +124,9 @@ class Store:
                 cursor.itersize = fetch_size
                 cursor.execute(query, parameters)
                 yield iter(cursor)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            raise DatabaseUnavailable(f"PostgreSQL dropped the export: {_first_line(error)}") from None
         except psycopg2.Error as error:
+            if connection.closed or _passes(error):
+                raise DatabaseUnavailable(f"PostgreSQL dropped the export: {_first_line(error)}") from None
             raise _refused(error) from None
         finally:
             connection.close()
@@ -121,7 +134,9 @@ class Store:
     def close(self) -> None:
         """Close this thread's connection, if it has one."""
         held = getattr(self._local, "held", None)
-        if held is not None:
+        self._local.held = None
+        # The goodbye of a forked child on its parent's socket would end the parent's session.
+        if held is not None and held[0] == os.getpid():
             self._discard(held[1])
 
     def _connection(self) -> psycopg2.extensions.connection:
@@ -142,6 +157,16 @@ class Store:
             return
 
 
+def _passes(error: psycopg2.Error) -> bool:
+    """Whether the statement can succeed later: the server is away, shut down, full, or chose a victim."""
+    if error.pgcode is not None:
+        # Limits of the program itself (a value too large for an index) stay; a read-only standby does not.
+        return not error.pgcode.startswith("54") and (
+            isinstance(error, psycopg2.OperationalError) or error.pgcode == READ_ONLY
+        )
+    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+
+
 def _refused(error: psycopg2.Error) -> DatabaseRejected:
     place = getattr(error.diag, "constraint_name", None) or getattr(error.diag, "table_name", None) or ""
     if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.InvalidSchemaName):
@@ -155,3 +180,8 @@ def _first_line(error: BaseException) -> str:
     # Later lines of a PostgreSQL message (DETAIL, CONTEXT) can echo the text of a row.
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _without_password(text: str) -> str:
+    # A password with an unescaped "@" is read as part of the host's name, which the driver then quotes.
+    return re.sub(r'"[^"]*@', '"***@', text)

@@ -1,4 +1,7 @@
-"""Conversations' versions, their examples and drops, and what waits in each pipeline. Set-based: one statement a batch."""
+"""Conversations' versions, their examples and drops, and what waits in each pipeline.
+
+Set-based: one statement for a batch.
+"""
 
 from __future__ import annotations
 

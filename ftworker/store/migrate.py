@@ -1,4 +1,4 @@
-"""Numbered migrations of the schema `ftworker`. Each is one transaction; a second migrator waits for the first."""
+"""Numbered migrations of the schema `ftworker`: what is missing, in one transaction. Migrators wait in line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def available_migrations() -> list[tuple[str, str]]:
 
 
 def migrate(url: str) -> list[str]:
-    """Bring the schema up to date and return the names of what was applied. Repeatable, safe to run in parallel."""
+    """Bring the schema up to date and return the names of what was applied. Repeatable, also in parallel."""
     store = Store(url)
     applied = []
     try:
@@ -33,8 +33,8 @@ def migrate(url: str) -> list[str]:
             unknown = done - {name for name, _ in available_migrations()}
             if unknown:
                 raise PermanentError(
-                    f"the database has migrations that this version does not know ({', '.join(sorted(unknown))}); "
-                    "it was used by a newer ftworker: upgrade this one"
+                    f"the database has migrations that this version does not know "
+                    f"({', '.join(sorted(unknown))}); it was used by a newer ftworker: upgrade this one"
                 )
             for name, statements in available_migrations():
                 if name not in done:

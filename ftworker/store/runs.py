@@ -1,7 +1,7 @@
 """Runs: claims with a lease, moves by compare-and-set, the journal, promotions.
 
-Every change of state is one call of `move_run`, which also writes the journal in the same transaction. A lease's
-token is a fence: a worker that was taken for dead cannot move the run when it comes back.
+Every change of state is one call of `move_run`, which also writes the journal in the same transaction. A
+lease's token is a fence: a worker that was taken for dead cannot move the run when it comes back.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class RunRow:
 
 COLUMNS = ", ".join("estimated_usd::float8" if f.name == "estimated_usd" else f.name for f in fields(RunRow))
 _JSON_COLUMNS = frozenset({"detail", "method"})
-# Columns that a move or a release may set; the names enter the statement, so they are listed, never passed through.
+# Columns that a move or a release may set; the names enter the statement, so they are listed, never passed
+# through.
 _ASSIGNABLE = frozenset(
     {
         "run_key",
@@ -191,12 +192,13 @@ def move_run(
     message: str,
     delay_seconds: float | None = 0.0,
     keep_lease_seconds: float | None = None,
+    attempts: int = 0,
     columns: Mapping[str, Any] | None = None,
 ) -> bool:
     """Move a claimed (or, without a token, unclaimed) run; False when somebody else moved it first.
 
-    `delay_seconds` is when the next step is due; None: it waits for a person, or is over.
-    Raises ValueError for a move that does not exist.
+    `delay_seconds` is when the next step is due; None: it waits for a person, or is over. `attempts` keeps
+    the count of failures in a row over a move back. Raises ValueError for a move that does not exist.
     """
     if not can_move(run.state, target):
         raise ValueError(f"run {run.id}: no move from {run.state} to {target}")
@@ -211,6 +213,7 @@ def move_run(
             "target": target.value,
             "token": run.lease_token,
             "finished": over,
+            "attempts": attempts,
             "delay_seconds": delay_seconds,
             "keep_lease": keep_lease_seconds is not None,
             "lease_seconds": keep_lease_seconds or 0.0,
@@ -248,11 +251,6 @@ def release_run(
     return cursor.fetchone() is not None
 
 
-def set_attempts(cursor: Cursor, run_id: int, attempts: int) -> None:
-    """Keep the count of failures in a row over a move that would begin it anew."""
-    cursor.execute("UPDATE ftworker.runs SET attempts = %s WHERE id = %s", (attempts, run_id))
-
-
 def wake_run(cursor: Cursor, run_id: int, *, cancel: bool = False) -> None:
     """Make the run due now; with `cancel`, ask the next step to stop it. Raises NotFound."""
     cursor.execute(queries("runs.sql")["wake_run"], {"run_id": run_id, "cancel": cancel})
@@ -276,6 +274,7 @@ def record_journal(
     kind: str,
     message: str,
     data: Mapping[str, Any],
+    *,
     external_id: str | None = None,
 ) -> None:
     """Write into the run's journal; once for each external id. Progress replaces the progress before."""
@@ -285,7 +284,7 @@ def record_journal(
             {"run_id": run_id, "message": message, "data": Json(dict(data))},
         )
     else:
-        _journal(cursor, run_id, kind, message, data, external_id)
+        _journal(cursor, run_id, kind, message, data, external_id=external_id)
 
 
 def read_journal(cursor: Cursor, run_id: int, *, after: int = 0, limit: int = 1_000) -> list[Any]:
@@ -300,10 +299,21 @@ def spent_this_month(cursor: Cursor, pipeline: str) -> float:
     return float(cursor.fetchone().usd)
 
 
+def errors_among_failures(cursor: Cursor, run_id: int, failures: int) -> int:
+    """How many of the last `failures` failures of a step were unexpected errors."""
+    cursor.execute(queries("runs.sql")["errors_among_failures"], {"run_id": run_id, "failures": failures})
+    return int(cursor.fetchone().errors)
+
+
+def present_promotion(cursor: Cursor, pipeline: str) -> Any | None:
+    """Row (id, run_id, model, promoted_at) of what the pipeline serves now."""
+    cursor.execute(queries("runs.sql")["present_promotion"], {"pipeline": pipeline})
+    return cursor.fetchone()
+
+
 def present_model(cursor: Cursor, pipeline: str) -> str | None:
     """The model that the pipeline serves now."""
-    cursor.execute(queries("runs.sql")["present_promotion"], {"pipeline": pipeline})
-    row = cursor.fetchone()
+    row = present_promotion(cursor, pipeline)
     return row.model if row else None
 
 
@@ -338,6 +348,7 @@ def _journal(
     kind: str,
     message: str,
     data: Mapping[str, Any],
+    *,
     external_id: str | None = None,
 ) -> None:
     cursor.execute(

@@ -41,8 +41,9 @@ RETURNING id;
 -- name: move_run
 -- Compare and set: no row when another worker moved the run first or the lease was lost.
 UPDATE ftworker.runs SET
-    state = %(target)s, state_since = now(), attempts = 0,
-    finished_at = CASE WHEN %(finished)s THEN now() END,
+    state = %(target)s, state_since = now(), attempts = %(attempts)s,
+    -- Promoting or rejecting a trained model later does not change when its training was over.
+    finished_at = CASE WHEN %(finished)s THEN coalesce(finished_at, now()) END,
     next_action_at = CASE WHEN %(delay_seconds)s::float8 IS NOT NULL
                           THEN now() + make_interval(secs => %(delay_seconds)s) END,
     -- A step that is due at once has its message on the way already: the next link of the chain.
@@ -98,10 +99,24 @@ DO UPDATE SET message = excluded.message, data = excluded.data, at = now();
 SELECT id, at, kind, message, data FROM ftworker.run_journal
 WHERE run_id = %(run_id)s AND id > %(after)s ORDER BY id LIMIT %(limit)s;
 
+-- name: errors_among_failures
+-- Each failure of a step in a row wrote one entry with its number.
+SELECT count(*) FILTER (WHERE kind = 'error') AS errors FROM (
+    SELECT kind FROM ftworker.run_journal
+    WHERE run_id = %(run_id)s AND data ? 'attempt' ORDER BY id DESC LIMIT %(failures)s) AS failures;
+
 -- name: spent_this_month
--- Estimated dollars of jobs that were or may have been created since the first of the month, UTC.
-SELECT coalesce(sum(estimated_usd), 0)::float8 AS usd FROM ftworker.runs
-WHERE pipeline = %(pipeline)s AND attempted_at >= date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
+-- Estimated dollars of jobs that were or may have been created since the first of the month, UTC, those of earlier
+-- generations included: a retry leaves what it may have cost in the journal. A failed run without a job cost nothing.
+WITH month AS (SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS begin)
+SELECT coalesce(sum(usd), 0)::float8 AS usd FROM (
+    SELECT estimated_usd AS usd FROM ftworker.runs, month
+    WHERE pipeline = %(pipeline)s AND attempted_at >= month.begin AND NOT (state = 'failed' AND job_id IS NULL)
+    UNION ALL
+    SELECT (entry.data ->> 'spent_usd')::numeric FROM month, ftworker.runs AS run
+    JOIN ftworker.run_journal AS entry ON entry.run_id = run.id
+    WHERE run.pipeline = %(pipeline)s AND run.generation > 1 AND entry.data ? 'spent_usd'
+      AND (entry.data ->> 'attempted_at')::timestamptz >= month.begin) AS spent;
 
 -- name: present_promotion
 SELECT id, run_id, model, promoted_at FROM ftworker.promotions

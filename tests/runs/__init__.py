@@ -1,0 +1,1 @@
+"""Tests of runs: states, triggers, cutting, steps under leases, and what a person may do."""
