@@ -21,7 +21,6 @@ from ftworker.settings import (
     OpenAISettings,
     PipelineSettings,
     Settings,
-    TriggerSettings,
     config_path,
     load_settings,
     rag_database_url,
@@ -95,10 +94,13 @@ class FineTuningManager:
         try:
             connection = self._connection()
             settings, name = self._settings(connection)
-            return self._result(run_once(settings, name, connection, wait=wait or self.provider == "local"))
+            result = self._result(run_once(settings, name, connection, wait=wait or self.provider == "local"))
         except FtworkerError as error:
-            logger.error("%s", error)
-            return FineTuningResult(False, f"Error en el fine-tuning: {error}")
+            result = FineTuningResult(False, f"Error en el fine-tuning: {error}")
+        if not result:
+            # The documentation's own program prints only that something went wrong: the reason is here.
+            logger.error("%s", result.message)
+        return result
 
     def _connection(self) -> str:
         connection = self.db_connection or rag_database_url()
@@ -112,30 +114,22 @@ class FineTuningManager:
     def _settings(self, connection: str) -> tuple[Settings, str]:
         """The settings for this call, and the name of the pipeline in them."""
         configured = load_settings()
-        has_file = config_path() is not None
-        # A pipeline of the configuration is used as it is, but it never begins by itself here.
-        name = next((n for n, p in configured.pipelines.items() if self._is_mine(configured, p)), None)
-        if name is None or not has_file:
-            name = f"rag-{self.provider}"
-            pipeline = PipelineSettings(
-                provider=self.provider,
-                base_model=DEFAULT_OPENAI_MODEL
-                if self.provider == "openai"
-                else PipelineSettings().base_model,
-            )
-        else:
-            pipeline = configured.pipelines[name]
+        pipelines = dict(configured.pipelines) if config_path() is not None else {}
+        # Both providers' pipelines take in every conversation now, so that a later call with the other one finds it.
+        for provider, model in (("local", PipelineSettings().base_model), ("openai", DEFAULT_OPENAI_MODEL)):
+            pipelines.setdefault(f"rag-{provider}", PipelineSettings(provider=provider, base_model=model))
+        name = next(n for n, p in pipelines.items() if self._is_mine(configured, p))
+        pipeline = pipelines[name]
         if self.openai_model and self.provider == "openai":
             pipeline = pipeline.model_copy(update={"base_model": self.openai_model})
-        pipeline = pipeline.model_copy(update={"trigger": TriggerSettings(min_examples=None)})
+        pipelines[name] = pipeline
         providers = dict(configured.providers)
-        provider = providers[pipeline.provider]
-        if self._openai_api_key and isinstance(provider, OpenAISettings):
-            providers[pipeline.provider] = provider.with_api_key(self._openai_api_key)
-        others = configured.pipelines if has_file else {}
+        chosen = providers[pipeline.provider]
+        if self._openai_api_key and isinstance(chosen, OpenAISettings):
+            providers[pipeline.provider] = chosen.with_api_key(self._openai_api_key)
         update: dict[str, Any] = {
             "providers": providers,
-            "pipelines": {**others, name: pipeline},
+            "pipelines": pipelines,
             "storage_url": f"file://{self.output_dir.absolute()}",
         }
         if configured.database_url is None:
