@@ -133,9 +133,6 @@ class FileSender:
                     return self._upload_whole(copy, body)
                 return self._upload_parts(copy, body)
             except CallFailed as failed:
-                # The SDK turns whatever ends a request into a connection error; our own error must stay ours.
-                if body.stopped_by is not None:
-                    raise body.stopped_by from None
                 doing = f"uploading {copy.path.name}"
                 raise self._service.refused_or_unavailable(doing, failed.failure) from failed
 
@@ -231,7 +228,6 @@ class _Reporting(io.FileIO):
         self._doing = doing
         self._total = path.stat().st_size
         self._reported = 0
-        self.stopped_by: Exception | None = None
 
     def read(self, size: int | None = -1, /) -> bytes:
         block = super().read(-1 if size is None else size)
@@ -239,9 +235,5 @@ class _Reporting(io.FileIO):
         if position - self._reported >= PROGRESS_BYTES:
             self._reported = position
             data = {"completed": position, "total": self._total, "unit": "bytes"}
-            try:
-                self._record(JournalEntry("progress", self._doing, data=data))
-            except Exception as error:
-                self.stopped_by = error
-                raise
+            self._record(JournalEntry("progress", self._doing, data=data))
         return block

@@ -240,9 +240,9 @@ def test_each_fault_reaches_the_client_and_does_or_does_not_do_the_work(
     openai_api: OpenAIDouble, client: openai.OpenAI, name: str
 ) -> None:
     file_id = upload(client)
-    openai_api.fault(name, on="jobs.create", delay_seconds=2.0)
+    openai_api.fault(name, on="jobs.create", delay_seconds=3.0)
     try:
-        answer = client.with_options(timeout=0.5).fine_tuning.jobs.create(model=MODEL, training_file=file_id)
+        answer = client.with_options(timeout=1.0).fine_tuning.jobs.create(model=MODEL, training_file=file_id)
     except (openai.APIError, json.JSONDecodeError):
         pass
     else:

@@ -226,9 +226,11 @@ from ftworker.settings import OpenAISettings
 provider = OpenAIProvider("openai", OpenAISettings(base_url=sys.argv[1]), base_models=[sys.argv[2]])
 assert "openai" not in sys.modules and "httpx2" not in sys.modules
 assert provider.check() == []
+client_of_parent = provider._service.client()
 child = os.fork()
 if child == 0:
-    os._exit(0 if provider.check() == [] and provider.check() == [] else 1)
+    own = provider._service.client() is not client_of_parent
+    os._exit(0 if own and provider.check() == [] else 1)
 _, status = os.waitpid(child, 0)
 assert os.waitstatus_to_exitcode(status) == 0
 assert provider.check() == []

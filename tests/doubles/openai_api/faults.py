@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-Kind = Literal["error", "bare", "drop", "slow", "malformed"]
+Kind = Literal["error", "bare", "drop", "slow", "malformed", "truncated"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ CATALOGUE: dict[str, Fault] = {
         Fault("reply_lost", "drop", after_work=True),
         Fault("slow_reply", "slow", after_work=True, delay_seconds=30.0),
         Fault("malformed_reply", "malformed", after_work=True, body='{"id": "ftjob-'),
+        Fault("truncated_reply", "truncated", after_work=True),
         Fault("empty_reply", "malformed", after_work=True, body=""),
         Fault("foreign_reply", "malformed", after_work=True, body='{"ok": true}'),
     )

@@ -153,4 +153,9 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.end_headers()
+        if reply.truncate:
+            self.close_connection = True
+            self.wfile.write(reply.content[: len(reply.content) // 2])
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
         self.wfile.write(reply.content)

@@ -62,13 +62,14 @@ class Incoming:
 
 @dataclass
 class Reply:
-    """An answer. `drop` closes the connection instead."""
+    """An answer. `drop` closes the connection instead, `truncate` after half of the answer."""
 
     status: int
     content: bytes
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     drop: bool = False
+    truncate: bool = False
 
 
 def json_reply(status: int, value: Any, **headers: str) -> Reply:

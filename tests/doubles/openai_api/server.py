@@ -17,7 +17,7 @@ from tests.doubles.openai_api.account import Account
 from tests.doubles.openai_api.faults import Behaviour, Fault, FaultPlan
 from tests.doubles.openai_api.http_front import Handler, Server
 from tests.doubles.openai_api.messages import ROUTES, Incoming, Reply, envelope, json_reply
-from tests.doubles.openai_api.spec import is_described, request_problem, response_problem
+from tests.doubles.openai_api.spec import is_described, openapi, request_problem, response_problem
 from tests.doubles.openai_api.storage import Refusal
 from tests.doubles.openai_api.wire import Form
 
@@ -49,6 +49,7 @@ class OpenAIDouble:
     """
 
     def __init__(self, port: int = 0, *, keys: tuple[str, ...] = (KEY,)) -> None:
+        openapi()  # before the first request, which would wait for it beyond a short timeout
         self.keys = keys
         self.lock = threading.RLock()
         self.faults = FaultPlan()
@@ -137,6 +138,8 @@ class OpenAIDouble:
         if fault.kind == "slow":
             self.stopping.wait(fault.delay_seconds)
             return reply
+        if fault.kind == "truncated":
+            return replace(reply, truncate=True)
         return self._spoil(fault, incoming)
 
     def _note(self, incoming: Incoming, outcome: str, *, done: bool) -> None:
@@ -164,6 +167,8 @@ class OpenAIDouble:
             case "slow":
                 self.stopping.wait(fault.delay_seconds)
                 return self._work(incoming)
+            case "truncated":
+                return replace(self._work(incoming), truncate=True)
             case "error":
                 key = incoming.exchange.authorization.removeprefix("Bearer ")
                 shown = f"{key[:8]}{'*' * max(0, len(key) - 12)}{key[-4:]}"

@@ -93,7 +93,8 @@ def load_spec() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _openapi() -> OpenAPI:
+def openapi() -> OpenAPI:
+    """The description, ready to check with. Reading it takes about half a second, once a process."""
     return OpenAPI.from_dict(load_spec())
 
 
@@ -117,7 +118,7 @@ def is_described(path: str) -> bool:
 def request_problem(exchange: Exchange) -> str | None:
     """Why the request breaks the description, in one line; None when it keeps it."""
     try:
-        _openapi().validate_request(_Request(exchange))
+        openapi().validate_request(_Request(exchange))
     except OpenAPIError as error:
         return _first_reason(error)
     return None
@@ -126,7 +127,7 @@ def request_problem(exchange: Exchange) -> str | None:
 def response_problem(exchange: Exchange, status: int, content_type: str, data: bytes) -> str | None:
     """Why our own answer breaks the description, in one line; None when it keeps it."""
     try:
-        _openapi().validate_response(_Request(exchange), _Response(status, content_type, data))
+        openapi().validate_response(_Request(exchange), _Response(status, content_type, data))
     except OpenAPIError as error:
         return _first_reason(error)
     return None
