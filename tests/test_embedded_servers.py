@@ -341,6 +341,17 @@ def test_a_missing_wheel_is_an_error_that_says_what_to_do(
         EmbeddedValkey(home).start()
 
 
+def test_without_the_wheels_nothing_runs_and_nothing_can_be_stopped(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in the Docker image, which names its servers by URL.
+    monkeypatch.setattr("ftworker.embedded.lifecycle.find_spec", lambda module: None)
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    for kind in KINDS:
+        assert not kind(home).is_running()
+        kind(home).stop()
+
+
 def test_a_server_that_cannot_start_shows_its_log(home: Path) -> None:
     server = EmbeddedPostgres(home)
     with (server._data / "postgresql.conf").open("a") as configuration:

@@ -1,4 +1,4 @@
-"""What an operator starts ftworker with says the same everywhere: Procfile, `up`, Compose, image, lock file."""
+"""What starts ftworker says the same everywhere: Procfile, `ftworker up`, Compose, image, lock file, Makefile."""
 
 from __future__ import annotations
 

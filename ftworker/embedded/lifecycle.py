@@ -73,14 +73,15 @@ class EmbeddedServer(ABC):
 
     def stop(self) -> None:
         """Stop the server in order, whoever uses it, and return when it is gone. Nothing to do when it is."""
-        if not self.directory.exists():
+        if not self.is_running():
             return
         with self._exclusively():
             self._stop_process()
 
     def is_running(self) -> bool:
-        """Whether the server of this directory runs now."""
-        return self._running_process() is not None
+        """Whether the server of this directory runs now. Without the extra `embedded` there is none to run."""
+        installed = find_spec("psutil") is not None
+        return installed and self.directory.exists() and self._running_process() is not None
 
     @contextlib.contextmanager
     def running(self) -> Iterator[str]:

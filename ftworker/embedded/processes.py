@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,9 @@ def find_process(argument: str, pid: int | None = None) -> psutil.Process | None
     """The living process that has `argument` on its command line; only `pid` is looked at when given."""
     import psutil
 
-    candidates: Iterator[psutil.Process]
-    if pid is None:
-        candidates = psutil.process_iter()
-    else:
-        candidates = iter([psutil.Process(pid)] if psutil.pid_exists(pid) else [])
+    candidates: Iterable[psutil.Process] = psutil.process_iter()
+    if pid is not None:
+        candidates = [psutil.Process(pid)] if psutil.pid_exists(pid) else []
     for process in candidates:
         # Another user's process cannot be looked into; it is not ours either.
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):

@@ -151,7 +151,7 @@ class _Supervisor:
                 env=self._env,
                 # A group of its own: Ctrl-C reaches us alone, and we decide what the children get.
                 start_new_session=True,
-                preexec_fn=_end_with(os.getpid()),  # noqa: PLW1509 - `up` has no thread that could hold a lock
+                preexec_fn=end_with(os.getpid()),  # noqa: PLW1509 - `up` has no thread that could hold a lock
             )
         except OSError as error:
             self._say(f"{child.name} cannot be started: {error.strerror}: {error.filename}")
@@ -281,7 +281,7 @@ def _wake_up_on_signals(handler: Callable[[int, FrameType | None], None]) -> Ite
         os.close(writing)
 
 
-def _end_with(parent: int) -> Callable[[], None] | None:
+def end_with(parent: int) -> Callable[[], None] | None:
     """What a new child does first, so that it ends when we are killed: else two sets of processes would run.
 
     Linux alone can do this; elsewhere a supervisor that was killed leaves its children, to be ended by hand.
