@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftworker.events.contract import ClosedEvent, EventRejected, decode, to_conversation, with_event_facts
-    from ftworker.events.publisher import Publisher, PublishFailed, Unroutable, publish
+    from ftworker.events.publisher import Publisher, PublishFailed, publish
+    from ftworker.events.transport import BrokerRefused, Unroutable
 
 _HOME = {
+    "BrokerRefused": "transport",
     "ClosedEvent": "contract",
     "EventRejected": "contract",
     "decode": "contract",
@@ -21,11 +23,12 @@ _HOME = {
     "with_event_facts": "contract",
     "PublishFailed": "publisher",
     "Publisher": "publisher",
-    "Unroutable": "publisher",
+    "Unroutable": "transport",
     "publish": "publisher",
 }
 
 __all__ = [
+    "BrokerRefused",
     "ClosedEvent",
     "EventRejected",
     "PublishFailed",

@@ -15,7 +15,8 @@ import amqp
 import kombu
 from kombu.exceptions import KombuError
 
-from ftworker.events.transport import BrokerRefused, BrokerUnavailable, Delivery
+from ftworker.events.contract import EVENT_TYPE
+from ftworker.events.transport import BrokerRefused, BrokerUnavailable, Delivery, Unroutable
 
 if TYPE_CHECKING:
     from ftworker.settings import IngestSettings
@@ -42,11 +43,9 @@ def broker_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-def open_connection(url: str) -> kombu.Connection:
+def open_connection(url: str, *, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> kombu.Connection:
     """A connection to the first server of the URL that answers. Raises BrokerUnavailable or BrokerRefused."""
-    connection = kombu.Connection(
-        url, heartbeat=HEARTBEAT_SECONDS, connect_timeout=CONNECT_TIMEOUT_SECONDS, transport_options={}
-    )
+    connection = kombu.Connection(url, heartbeat=heartbeat_seconds, connect_timeout=CONNECT_TIMEOUT_SECONDS)
     with broker_errors("connect"):
         connection.connect()
     return connection
@@ -70,6 +69,8 @@ class AmqpTransport:
         self._connection = open_connection(self._url)
         with broker_errors("open a channel"):
             self._channel = self._connection.connection.channel()
+            # Bodies stay bytes whatever content_encoding their publisher wrote on them.
+            self._channel.auto_decode = False
         self._declare()
         with broker_errors(f"consume from {self._settings.queue}"):
             # One batch is being written while the next gathers; more would only wait in our memory.
@@ -104,9 +105,8 @@ class AmqpTransport:
             ) from error
 
     def _on_message(self, message: amqp.Message) -> None:
-        body = message.body
-        raw = body if isinstance(body, bytes) else bytes(body) if body else b""
-        self._received.append(Delivery(raw, message.delivery_tag))
+        # An empty body is an empty string in py-amqp.
+        self._received.append(Delivery(message.body or b"", message.delivery_tag))
 
     def receive(self, limit: int, timeout_seconds: float) -> list[Delivery]:
         connection = self._open().connection
@@ -157,3 +157,80 @@ class AmqpTransport:
         if self._connection is None:
             raise BrokerUnavailable("RabbitMQ is not connected")
         return self._connection
+
+
+class AmqpSender:
+    """Publishes persistent messages with confirms and `mandatory`, and waits until RabbitMQ has them all."""
+
+    def __init__(self, url: str, exchange: str, routing_key: str, timeout_seconds: float) -> None:
+        self._exchange = exchange
+        self._routing_key = routing_key
+        self._timeout_seconds = timeout_seconds
+        # No heartbeat: between two events nobody would send one, and RabbitMQ would hang up.
+        self._connection = open_connection(url, heartbeat_seconds=0)
+        with broker_errors("open a channel"):
+            self._channel = self._connection.connection.channel()
+            self._channel.confirm_select()
+        self._channel.events["basic_ack"].add(self._on_ack)
+        self._channel.events["basic_nack"].add(self._on_nack)
+        self._channel.events["basic_return"].add(self._on_return)
+        self._sent = 0
+        self._unconfirmed: set[int] = set()
+        self._refused = 0
+        self._returned: list[str] = []
+
+    def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        try:
+            with broker_errors("publish"):
+                for event_id, raw in messages:
+                    self._sent += 1
+                    self._unconfirmed.add(self._sent)
+                    self._channel.basic_publish(
+                        amqp.Message(
+                            raw,
+                            content_type="application/cloudevents+json",
+                            content_encoding="utf-8",
+                            delivery_mode=2,
+                            message_id=event_id,
+                            type=EVENT_TYPE,
+                        ),
+                        exchange=self._exchange,
+                        routing_key=self._routing_key,
+                        mandatory=True,
+                    )
+                while self._unconfirmed:
+                    self._connection.connection.drain_events(timeout=self._timeout_seconds)
+        except BrokerUnavailable as error:
+            if isinstance(error.__cause__, amqp.NotFound):
+                raise Unroutable(
+                    f"RabbitMQ has no exchange {self._exchange}; start `ftworker ingest` once, which makes it"
+                ) from error
+            raise
+        if self._returned:
+            count, first = len(self._returned), self._returned[0]
+            raise Unroutable(
+                f"RabbitMQ has no queue for {count} event{'s' if count != 1 else ''} (the first: id {first}) with "
+                f"routing key {self._routing_key} on {self._exchange}; start `ftworker ingest` once, which binds one"
+            )
+        if self._refused:
+            raise BrokerUnavailable(f"RabbitMQ could not keep {self._refused} of {len(messages)} events")
+
+    def close(self) -> None:
+        try:
+            self._connection.close()
+        except (amqp.AMQPError, KombuError, OSError, EOFError):
+            return
+
+    def _on_ack(self, delivery_tag: int, multiple: bool) -> None:
+        if multiple:
+            self._unconfirmed = {tag for tag in self._unconfirmed if tag > delivery_tag}
+        else:
+            self._unconfirmed.discard(delivery_tag)
+
+    def _on_nack(self, delivery_tag: int, multiple: bool) -> None:
+        before = len(self._unconfirmed)
+        self._on_ack(delivery_tag, multiple)
+        self._refused += before - len(self._unconfirmed)
+
+    def _on_return(self, _error: Exception, _exchange: str, _routing_key: str, message: amqp.Message) -> None:
+        self._returned.append(str(message.properties.get("message_id")))

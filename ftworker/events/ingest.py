@@ -106,7 +106,7 @@ class Doorbell:
         self._changed = threading.Condition()
         self._rung = False
         self._closing = False
-        self._thread = threading.Thread(target=self._answer, name="doorbell", daemon=True)
+        self._thread = threading.Thread(target=self._answer, args=(notify,), name="doorbell", daemon=True)
         if notify is not None:
             self._thread.start()
 
@@ -123,8 +123,7 @@ class Doorbell:
         if self._notify is not None:
             self._thread.join(timeout_seconds)
 
-    def _answer(self) -> None:
-        assert self._notify is not None
+    def _answer(self, notify: Callable[[], object]) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._rung or self._closing)
@@ -132,7 +131,7 @@ class Doorbell:
                     return
                 self._rung = False
             try:
-                self._notify()
+                notify()
             except Exception as error:  # noqa: BLE001 - the sweep rings again, so nothing is lost
                 logger.warning("the doorbell did not ring (%s); the sweep finds the events", _name(error))
 
@@ -169,11 +168,16 @@ class Ingest:
         self._backoff_seconds = 0.0
         self._next_seen = monotonic()
         self._next_report = monotonic() + REPORT_SECONDS
-        self._totals: Counter[str] = Counter()
+        self._reported = BatchCounts(0, 0, 0)
+        self.counts = BatchCounts(0, 0, 0)
+        """What this process has recorded and acknowledged so far."""
 
     def stop(self) -> None:
         """Ask `run` to end: safe in a signal handler, repeatable. It answers within about a second."""
         self._stopping = True
+
+    def is_stopping(self) -> bool:
+        return self._stopping
 
     def run(self) -> None:
         """Work until `stop`. Outages of broker or database are waited out; nothing raises."""
@@ -205,7 +209,7 @@ class Ingest:
         )
         logger.error("%s; trying again in %.1f s", why, self._backoff_seconds)
         until = self._monotonic() + self._backoff_seconds
-        while not self._stopping and self._monotonic() < until:
+        while self._monotonic() < until and not self.is_stopping():
             time.sleep(0.1)
 
     def _await_database(self) -> None:
@@ -260,7 +264,7 @@ class Ingest:
         if writing.deliveries:
             self._transport.acknowledge(writing.deliveries)
         self._backoff_seconds = 0.0
-        self._totals.update(recorded=counts.recorded, duplicates=counts.duplicates, parked=counts.parked)
+        self.counts = _sum(self.counts, counts)
 
     def _write(self, deliveries: list[Delivery]) -> BatchCounts:
         """Record one batch in one transaction. In the writer's thread."""
@@ -324,15 +328,7 @@ class Ingest:
                 detail = f"{error}; report it, then replay with a newer ftworker"
                 return self._record([], [ParkedMessage.of(deliveries[0].raw, "database_refused", detail)])
         middle = len(deliveries) // 2
-        first, second = (
-            self._record_in_halves(deliveries[:middle]),
-            self._record_in_halves(deliveries[middle:]),
-        )
-        return BatchCounts(
-            first.recorded + second.recorded,
-            first.duplicates + second.duplicates,
-            first.parked + second.parked,
-        )
+        return _sum(self._record_in_halves(deliveries[:middle]), self._record_in_halves(deliveries[middle:]))
 
     def _say_goodbye(self) -> None:
         try:
@@ -349,15 +345,15 @@ class Ingest:
             self._report()
 
     def _report(self) -> None:
-        if self._totals.total():
-            counts = self._totals
-            logger.info(
-                "%d events recorded, %d repeats, %d parked",
-                counts["recorded"],
-                counts["duplicates"],
-                counts["parked"],
-            )
-            counts.clear()
+        if self.counts != self._reported:
+            self._reported = now = self.counts
+            logger.info("so far %d recorded, %d repeats, %d parked", now.recorded, now.duplicates, now.parked)
+
+
+def _sum(first: BatchCounts, second: BatchCounts) -> BatchCounts:
+    return BatchCounts(
+        first.recorded + second.recorded, first.duplicates + second.duplicates, first.parked + second.parked
+    )
 
 
 def _name(error: BaseException) -> str:

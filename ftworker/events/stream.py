@@ -262,3 +262,24 @@ def _delivery(entry: bytes, fields: dict[bytes, bytes]) -> Delivery:
     whole = b"\n".join(key + b": " + value for key, value in fields.items())
     detail = "the entry has no field `event`; expected XADD key * event JSON"
     return Delivery(whole, entry, ("no_event_field", detail))
+
+
+class StreamSender:
+    """Appends events to a stream (XADD); the server's answer is its word. How safe that is, its `appendfsync` says."""
+
+    def __init__(self, url: str, stream: str) -> None:
+        self._stream = stream
+        self._client = open_client(url)
+
+    def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        with broker_errors(f"add to the stream {self._stream}"):
+            pipeline = self._client.pipeline(transaction=False)
+            for _, raw in messages:
+                pipeline.xadd(self._stream, {FIELD: raw})
+            pipeline.execute()
+
+    def close(self) -> None:
+        try:
+            self._client.close()
+        except (redis.RedisError, OSError):
+            return

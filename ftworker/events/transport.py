@@ -26,6 +26,10 @@ class BrokerRefused(PermanentError):
     """The broker does not allow it as configured: no right, or a queue, exchange or key of another kind is there."""
 
 
+class Unroutable(PermanentError):
+    """RabbitMQ has no queue for an event, so it would have been lost. `ftworker ingest` makes the queue."""
+
+
 class Delivery(NamedTuple):
     """A message as it came. `tag` is the transport's own, for the acknowledgement."""
 
