@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 
-_VOID = frozenset({"link", "meta"})
+_VOID = frozenset({"link", "meta", "wbr"})
 
 
 class Html(str):

@@ -249,10 +249,10 @@ def _coming_in(snapshot: Snapshot, now: datetime) -> Html:
 
 def _parked(snapshot: Snapshot) -> Html:
     rows = [
-        (code_of(reason), f"{group.messages:,}", duration(group.oldest_age_seconds))
+        (_breakable(code_of(reason)), f"{group.messages:,}", duration(group.oldest_age_seconds))
         for reason, group in sorted(snapshot.parked.items())
     ]
-    return _table(("Reason", "Messages", "Oldest"), rows, "None: every message was understood.")
+    return _table(("Reason", "Count", "Oldest"), rows, "None: every message was understood.")
 
 
 def _processes(snapshot: Snapshot, now: datetime) -> Html:
@@ -269,6 +269,12 @@ def _processes(snapshot: Snapshot, now: datetime) -> Html:
 
 def _state_words(state: str) -> str:
     return STATE_WORDS.get(state, code_of(state))
+
+
+def _breakable(code: str) -> Html:
+    """A code that a narrow column may break behind an underscore, not in the middle of a word."""
+    first, *others = code.split("_")
+    return tag("span", first, *(part for word in others for part in ("_", tag("wbr"), word)))
 
 
 def _with_code(sentence: str) -> list[Child]:
