@@ -203,7 +203,7 @@ class OpenAISettings(Section):
     check_model: bool = True
     """False for a service without `/models/{model}`."""
     hyperparameters_in: Literal["method", "body"] = "method"
-    """`body` for a service that knows only the older top-level `hyperparameters` (Nebius)."""
+    """`body` for a service that knows only the older top-level `hyperparameters`."""
     extra_hyperparameters: dict[str, int | float | str | bool] = {}
     """Sent beside ours, for what only this service knows (Nebius: `lora = true`)."""
     extra_body: dict[str, int | float | str | bool] = {}

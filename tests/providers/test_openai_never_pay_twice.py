@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import openai
 import pytest
 
 from ftworker.providers.contract import NeedsPerson, OutcomeUnknown
@@ -26,13 +25,12 @@ from tests.providers.openai_runs import (
 
 
 def other_jobs(double: OpenAIDouble, count: int, *, file_id: str | None = None, **more: Any) -> list[str]:
-    """Jobs that others created in the same account."""
-    with openai.OpenAI(api_key=KEY, base_url=double.base_url, max_retries=0) as client:
+    """Jobs that others created in the same account; with `file_id`, jobs on our file."""
+    with double.lock:
         if file_id is None:
-            content = next(iter(double.account.storage.files.values())).content
-            file_id = client.files.create(file=("other.jsonl", content), purpose="fine-tune").id
-        create = client.fine_tuning.jobs.create
-        return [create(model=MODEL, training_file=file_id, **more).id for _ in range(count)]
+            file_id = str(double.account.storage.create_file("other.jsonl", b"{}", "fine-tune")["id"])
+        body = {"model": MODEL, "training_file": file_id, **more}
+        return [str(double.account.create_job(body)["id"]) for _ in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +157,16 @@ def test_a_service_without_a_metadata_filter_is_listed_plainly(
     run = submitted_run(provider, new_run(tmp_path), openai_api)
     openai_api.fault("exceeded_quota", on="jobs.list", status=400, code="unknown_parameter")
     assert provider.reconcile(replace(run, job_id=None), journal) == run.job_id
+
+
+def test_a_service_that_ignores_the_cursor_does_not_hold_the_look_for_ever(
+    openai_api: OpenAIDouble, openai_provider: MakeProvider, tmp_path: Path, journal: Journal
+) -> None:
+    openai_api.behave(cursor_works=False)
+    provider = openai_provider()
+    run = submitted_run(provider, new_run(tmp_path), openai_api)
+    assert provider.reconcile(replace(run, job_id=None), journal) == run.job_id
+    assert len(openai_api.calls("jobs.list")) == 1 + 2
 
 
 def test_metadata_can_be_left_out_for_services_that_refuse_it(

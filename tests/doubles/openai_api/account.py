@@ -119,7 +119,9 @@ class Account:
         if behaviour.metadata_filter_works and metadata:
             shown = [job for job in shown if metadata.items() <= (job.metadata or {}).items()]
         shown.reverse()
-        page, more = one_page(shown, after, limit, lambda job: job.id)
+        cursor = after if behaviour.cursor_works else None
+        page, more = one_page(shown, cursor, limit, lambda job: job.id)
+        more = more or not behaviour.cursor_works
         return {"object": "list", "data": [job.as_json(behaviour) for job in page], "has_more": more}
 
     def list_events(self, job_id: str, after: str | None, limit: int) -> dict[str, Any]:

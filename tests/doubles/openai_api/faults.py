@@ -187,6 +187,8 @@ class Behaviour:
     """When set, the double's clock moves jobs instead of polls."""
     listing_lag_calls: int = 0
     """A new job or file shows only after so many listings, as on a replica that is behind."""
+    cursor_works: bool = True
+    """False: every page is the first one, and says that more follow."""
     metadata_filter_works: bool = True
     metadata_stored: bool = True
     shutdown_dates: bool = True
