@@ -31,7 +31,7 @@ check: $(VENV)/.installed-dev ## Check style, types and the layers of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_imports.py
+	$(BIN)/python -m pytest -q tests/test_layers.py
 
 .PHONY: bench
 bench: $(VENV)/.installed-test ## Measure, and print what was reached (BENCH=benchmarks/ingest.py for one)
