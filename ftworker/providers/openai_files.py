@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from ftworker.clock import Clock
+from ftworker.datasets.storage import open_storage, storage_errors
 from ftworker.providers.contract import (
     DatasetFile,
     JournalEntry,
@@ -58,8 +57,9 @@ class FileSender:
     def send(self, name: str, source: DatasetFile, record: Record) -> str:
         """Return the id of the file `name` at the service, uploading it only when it is not there.
 
-        Raises ProviderRejected (the service refuses it, or the export changed), ProviderUnavailable (try
-        again: the next call finds what this one may have left there).
+        Raises ProviderRejected (the service refuses it, or the export changed), StorageRejected and
+        StorageUnavailable (the export cannot be read), ProviderUnavailable (try again: the next call finds
+        what this one may have left there).
         """
         with tempfile.TemporaryDirectory(prefix="ftworker-upload-") as folder:
             copy = self._fetch(source, Path(folder) / name)
@@ -73,30 +73,20 @@ class FileSender:
         return stored.id
 
     def _fetch(self, source: DatasetFile, path: Path) -> LocalCopy:
-        try:
-            return self._copy(source, path)
-        except FileNotFoundError as error:
-            raise ProviderRejected(
-                f"provider {self._service.name}: {source.url} is not there; restore it or cut the dataset"
-                " again",
-                code="dataset_missing",
-            ) from error
-        except OSError as error:
-            raise ProviderUnavailable(
-                f"provider {self._service.name}: {source.url} could not be read: {error}",
-                code="storage_unavailable",
-            ) from error
-
-    def _copy(self, source: DatasetFile, path: Path) -> LocalCopy:
-        """Fetch the export and check it. A frozen dataset whose bytes changed is never trained on."""
+        """Copy the export and check it. A frozen dataset whose bytes changed is never trained on."""
         sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-        with fsspec.open(source.url, "rb", compression="infer") as origin, path.open("wb") as target:
-            first = True
-            while block := origin.read(COPY_BYTES):
+        filesystem, where = open_storage(source.url)
+        with storage_errors(source.url):
+            origin = filesystem.open(where, "rb")
+        with origin, path.open("wb") as target:
+            while True:
+                with storage_errors(source.url):
+                    block = origin.read(COPY_BYTES)
+                if not block:
+                    break
                 sha256.update(block)
-                if first and self._service.settings.bom and not block.startswith(BOM):
+                if size == 0 and self._service.settings.bom and not block.startswith(BOM):
                     block = BOM + block
-                first = False
                 md5.update(block)
                 size += len(block)
                 target.write(block)

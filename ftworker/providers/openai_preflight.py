@@ -10,6 +10,9 @@ from datetime import date
 from typing import Any
 
 from ftworker.clock import Clock
+from ftworker.datasets.checks import ERROR, Check
+from ftworker.datasets.validate import validate_file
+from ftworker.errors import PermanentError
 from ftworker.providers.contract import ExportedDataset, Finding, ProviderRejected, RunView
 from ftworker.providers.openai_client import Service
 from ftworker.providers.openai_errors import CallFailed, Verdict
@@ -28,6 +31,7 @@ SHUT_DOWN_BY_OPENAI = {
 page).
 """
 WARN_DAYS = 120
+SHOWN_PROBLEMS = 3
 MIN_EXAMPLES = 10
 MAX_FILE_BYTES = 8 * 1024**3
 """What the Uploads API takes."""
@@ -42,7 +46,7 @@ class Preflight:
 
     def of_run(self, run: RunView) -> list[Finding]:
         """Everything that would stop or spoil this run. Raises ProviderUnavailable when it cannot look."""
-        findings = list(_dataset_findings(run.dataset))
+        findings = list(_dataset_findings(run.dataset)) or list(_row_findings(run.dataset))
         findings += self.of_service([run.base_model])
         return findings
 
@@ -151,6 +155,29 @@ def _dataset_findings(dataset: ExportedDataset) -> Iterable[Finding]:
         if file.size_bytes > MAX_FILE_BYTES:
             message = f"{file.url} has {file.size_bytes} bytes, at most {MAX_FILE_BYTES} can be uploaded"
             yield Finding("error", "file_too_large", message)
+
+
+def _row_findings(dataset: ExportedDataset) -> Iterable[Finding]:
+    """What the service would find in the rows, after the files were sent and the job was made."""
+    for file, least in ((dataset.train, MIN_EXAMPLES), (dataset.validation, 1)):
+        if file is None or file.rows == 0:
+            continue
+        try:
+            report = validate_file(file.url, minimum_rows=least)
+        except PermanentError as error:
+            yield Finding("error", "dataset_missing", f"dataset {dataset.id}: {error}")
+            continue
+        # The service takes larger files in parts; its own limit was looked at before.
+        errors = [
+            problem
+            for problem in report.problems
+            if problem.check.level == ERROR and problem.check is not Check.FILE_TOO_LARGE
+        ]
+        if errors:
+            shown = "; ".join(problem.text(report.file) for problem in errors[:SHOWN_PROBLEMS])
+            more = f" (first of {report.errors})" if report.errors > SHOWN_PROBLEMS else ""
+            message = f"dataset {dataset.id} would fail at the provider{more}: {shown}"
+            yield Finding("error", errors[0].check.value, message)
 
 
 def _day(text: Any) -> date | None:

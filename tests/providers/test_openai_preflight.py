@@ -11,7 +11,7 @@ import pytest
 from ftworker.providers import openai_preflight
 from ftworker.providers.contract import Finding
 from tests.doubles.openai_api import KEY, OpenAIDouble
-from tests.providers.openai_runs import MODEL, MakeProvider, new_run
+from tests.providers.openai_runs import MODEL, MakeProvider, dataset_file, new_run, rows
 
 
 def at(day: date) -> datetime:
@@ -128,6 +128,25 @@ def test_a_dataset_that_would_fail_at_the_provider_is_stopped_here(
     huge = replace(run.dataset.train, size_bytes=9 * 1024**3, rows=10)
     findings = list(provider.preflight(replace(run, dataset=replace(run.dataset, train=huge))))
     assert codes(findings) == [("error", "file_too_large")]
+
+
+def test_rows_that_would_fail_the_job_are_named_before_anything_is_sent(
+    openai_api: OpenAIDouble, openai_provider: MakeProvider, tmp_path: Path
+) -> None:
+    run = new_run(tmp_path)
+    good = rows(20).split(b"\n")
+    good[2] = good[2].replace(b'"messages"', b'"conversation": 7, "messages"')
+    good[4] = good[4].replace(b'"assistant"', b'"asistente"')
+    dataset_file(tmp_path, "train.jsonl", b"\n".join(good))
+    provider = openai_provider(clock=lambda: at(AUTUMN))
+    findings = list(provider.preflight(run))
+    assert codes(findings) == [("error", "unknown_row_key")]
+    assert "train.jsonl:3:" in findings[0].message
+    assert "train.jsonl:5:" in findings[0].message
+    assert "suma" not in findings[0].message
+
+    (tmp_path / "train.jsonl").unlink()
+    assert codes(list(provider.preflight(run))) == [("error", "dataset_missing")]
 
 
 def test_the_doctor_looks_at_key_address_and_models_and_never_raises(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from ftworker.datasets.storage import StorageRejected
 from ftworker.providers import openai_files
 from ftworker.providers.contract import JournalEntry, ProviderRejected, ProviderUnavailable
 from tests.doubles.openai_api import OpenAIDouble
@@ -97,23 +97,6 @@ def test_without_the_mark_azure_refuses_the_file_and_the_run_says_so(
     assert not raised.value.disables_provider
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_a_compressed_export_is_sent_unpacked(
-    openai_api: OpenAIDouble, openai_provider: MakeProvider, tmp_path: Path, journal: Journal, suffix: str
-) -> None:
-    import gzip
-
-    import zstandard
-
-    run = new_run(tmp_path, validation_rows=0)
-    packed = tmp_path / f"train.jsonl{suffix}"
-    packed.write_bytes(gzip.compress(rows(20)) if suffix == ".gz" else zstandard.compress(rows(20)))
-    train = replace(run.dataset.train, url=packed.as_uri())
-    run = replace(run, dataset=replace(run.dataset, train=train))
-    uploaded = openai_provider().upload(run, journal)
-    assert openai_api.account.storage.file(uploaded.training_file_id).content == rows(20)
-
-
 def test_an_export_that_changed_since_it_was_frozen_is_not_sent(
     openai_api: OpenAIDouble, openai_provider: MakeProvider, tmp_path: Path, journal: Journal
 ) -> None:
@@ -123,7 +106,7 @@ def test_an_export_that_changed_since_it_was_frozen_is_not_sent(
         openai_provider().upload(run, journal)
     assert raised.value.code == "dataset_changed"
     (tmp_path / "train.jsonl").unlink()
-    with pytest.raises(ProviderRejected, match="is not there"):
+    with pytest.raises(StorageRejected, match="storage_url and its rights"):
         openai_provider().upload(run, journal)
     assert openai_api.account.storage.files == {}
 
