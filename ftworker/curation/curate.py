@@ -107,7 +107,7 @@ def curate(
         turns, unanswered = read_turns(conversation, with_context=settings.context == "as_served")
     except UnknownRole:
         return _nothing(DropReason.UNKNOWN_ROLE)
-    if not turns and unanswered is None:
+    if unanswered is None and not any(turn.question or turn.answer for turn in turns):
         return _nothing(DropReason.EMPTY_CONVERSATION)
     if unanswered is None and not any(turn.question for turn in turns):
         return _nothing(DropReason.NO_USER_MESSAGE)

@@ -91,7 +91,7 @@ def read_turns(conversation: Conversation, *, with_context: bool) -> tuple[list[
             answered.append(message)
         if message.context and role != "system":
             passages.append(message.context)
-    unanswered = _joined(asked) if asked and not answered else None
+    unanswered = (_joined(asked) or None) if not answered else None
     if answered:
         end_turn()
     return turns, unanswered

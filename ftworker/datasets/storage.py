@@ -15,7 +15,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from ftworker.errors import FtworkerError, PermanentError, TransientError
+from ftworker.errors import FtworkerError, NotFound, PermanentError, TransientError
 from ftworker.settings import mask_url
 
 
@@ -61,6 +61,15 @@ def open_storage(url: str) -> tuple[Any, str]:
             's3://bucket/prefix (pip install "ftworker[s3]")'
         ) from error
     return filesystem, path.rstrip("/")
+
+
+def file_size(url: str) -> int:
+    """Bytes of a file. Raises NotFound, StorageRejected, StorageUnavailable."""
+    filesystem, path = open_storage(url)
+    with storage_errors(url):
+        if not filesystem.isfile(path):
+            raise NotFound(f"{mask_url(url)}: no such file")
+        return int(filesystem.info(path)["size"])
 
 
 def full_url(filesystem: Any, path: str) -> str:

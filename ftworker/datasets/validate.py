@@ -15,9 +15,7 @@ from ftworker.datasets.estimate import estimate_epochs
 from ftworker.datasets.manifest import MANIFEST_NAME, read_manifest
 from ftworker.datasets.reading import FileFacts, Unreadable, read_rows
 from ftworker.datasets.rows import MAX_TOKENS, RowContext, as_object, check_row, kind_of
-from ftworker.datasets.storage import open_storage, storage_errors
-from ftworker.errors import NotFound
-from ftworker.settings import mask_url
+from ftworker.datasets.storage import file_size, open_storage, storage_errors
 
 MAX_FILE_BYTES = 536_870_912
 """OpenAI's limit for one file, 512 MB."""
@@ -38,17 +36,13 @@ def validate_file(
     `progress` is called with the bytes read so far. Raises NotFound, StorageRejected, StorageUnavailable.
     """
     filesystem, path = open_storage(url)
-    with storage_errors(url):
-        if not filesystem.isfile(path):
-            raise NotFound(f"{mask_url(url)}: no such file")
-        report = Report(path.rpartition("/")[2], max_problems=max_problems)
-        report.size_bytes = int(filesystem.info(path)["size"])
-        with filesystem.open(path, "rb") as file:
-            _check_file(file, report, minimum_rows, progress)
+    report = Report(path.rpartition("/")[2], size_bytes=file_size(url), max_problems=max_problems)
+    with storage_errors(url), filesystem.open(path, "rb") as file:
+        _check_file(file, report, minimum_rows, progress)
     return report
 
 
-def validate_dataset(url: str, *, progress: Callable[[int], None] | None = None) -> list[Report]:
+def validate_dataset(url: str, *, max_problems: int = 100) -> list[Report]:
     """Check the files of an exported dataset, and that they are the ones its manifest describes.
 
     Raises NotFound when no dataset is there, PermanentError for an altered manifest.
@@ -59,7 +53,7 @@ def validate_dataset(url: str, *, progress: Callable[[int], None] | None = None)
     reports = []
     for entry in manifest.files():
         needed = MINIMUM_ROWS if trains_at_provider and entry is manifest.content.train else 1
-        report = validate_file(f"{folder}/{entry.name}", minimum_rows=needed, progress=progress)
+        report = validate_file(f"{folder}/{entry.name}", minimum_rows=needed, max_problems=max_problems)
         if report.sha256 != entry.sha256:
             report.add(
                 Check.ALTERED, None, "", f"sha256 is not {entry.sha256[:12]}..., as {MANIFEST_NAME} says"

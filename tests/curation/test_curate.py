@@ -60,6 +60,7 @@ WHOLE = [
     (DropReason.EMPTY_CONVERSATION, conversation(), {}, {}),
     (DropReason.EMPTY_CONVERSATION, conversation(Message("system", "Eres un tutor.")), {}, {}),
     (DropReason.EMPTY_CONVERSATION, conversation(Message("tool", "{}")), {}, {}),
+    (DropReason.EMPTY_CONVERSATION, conversation(user(" "), assistant("\n"), user("")), {}, {}),
     (DropReason.TOO_MANY_MESSAGES, conversation(*GOOD, *GOOD), {}, {"max_messages": 3}),
     (DropReason.UNKNOWN_ROLE, conversation(*GOOD, Message("narrador", "Y entonces...")), {}, {}),
     (DropReason.UNKNOWN_ROLE, conversation(Message("", "hola"), assistant()), {}, {}),

@@ -34,6 +34,8 @@ from ftworker.errors import DatabaseUnavailable, NotFound, PermanentError
 from ftworker.settings import CurationSettings
 from tests.doubles.openai_api.training_data import read_training_data
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
 SPEC = ExportSpec(
     pipeline="tutor",
     sequence=7,
@@ -385,7 +387,8 @@ def test_a_storage_that_cannot_be_used_is_refused_with_the_next_step(url: str) -
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     program = """
-import resource, sys
+import sys
+from tests.datasets.memory import peak_kib
 from ftworker.datasets.export import ExampleRow, ExportSpec, export_dataset
 from ftworker.datasets.split import Split
 
@@ -396,13 +399,13 @@ def rows(count):
 
 spec = ExportSpec("tutor", 1, "instruction-json", "", "1", {}, Split(0.1, "s"))
 export_dataset(spec, rows(1_000), sys.argv[1])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_kib()
 export_dataset(spec, rows(40_000), sys.argv[1])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak_kib() - before)
 """
     done = subprocess.run(
         [sys.executable, "-c", program, f"file://{tmp_path}"],
-        capture_output=True, text=True, check=True, timeout=100,
+        capture_output=True, text=True, check=True, timeout=100, cwd=REPOSITORY
     )  # fmt: skip
     assert int(done.stdout) < 12_000  # KiB, for 85 MB
 
