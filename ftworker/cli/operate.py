@@ -13,6 +13,7 @@ from ftworker.cli.context import load
 from ftworker.cli.output import age, emit_json, table
 from ftworker.installation import Installation
 from ftworker.settings import config_path, load_settings, masked_settings
+from ftworker.store import datasets as stored_datasets
 from ftworker.store import migrate as apply_migrations
 from ftworker.store import runs as stored_runs
 
@@ -97,7 +98,7 @@ def status(json_: bool) -> None:
             [
                 p["pipeline"],
                 p["waiting_examples"],
-                f"{p['progress']:.0%}",
+                f"{p['progress']:.0%}" if p["configured"] else "-",
                 p["model"],
                 p["fires_by"] or p["blocker"] or "collecting",
             ]
@@ -147,6 +148,7 @@ def status_facts(here: Installation) -> dict[str, Any]:
         pipelines.append(
             {
                 "pipeline": name,
+                "configured": True,
                 "waiting_examples": report.facts.waiting_examples,
                 "waiting_tokens": report.facts.waiting_tokens,
                 "progress": round(report.decision.progress, 4),
@@ -158,6 +160,22 @@ def status_facts(here: Installation) -> dict[str, Any]:
         )
     with here.store.transaction() as cursor:
         recent = stored_runs.list_runs(cursor, limit=10)
+        # What was done under another configuration, such as the demo's, must not vanish from sight.
+        for name in sorted({*snapshot.waiting, *(run.pipeline for run in recent)} - set(names)):
+            waiting = snapshot.waiting.get(name)
+            pipelines.append(
+                {
+                    "pipeline": name,
+                    "configured": False,
+                    "waiting_examples": waiting.examples if waiting else 0,
+                    "waiting_tokens": waiting.tokens if waiting else 0,
+                    "progress": 0.0,
+                    "fires_by": None,
+                    "blocker": "not in this configuration",
+                    "last_cut_at": stored_datasets.read_pipeline(cursor, name).last_cut_at,
+                    "model": stored_runs.present_model(cursor, name),
+                }
+            )
     hints = {
         RunState.PARKED: "run {} is parked: ftworker runs show {}",
         RunState.AWAITING_APPROVAL: "run {} waits for approval: ftworker runs approve {}",

@@ -1,0 +1,116 @@
+"""What the demonstration left in ftworker's tables: how far it has come, who else is at work, how to forget it.
+
+The statements are in state.sql. Touches rows of the demonstration's own source and pipeline alone.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from ftworker.demo.conversations import PIPELINE_NAME, SOURCE_NAME
+from ftworker.runs.states import IN_FLIGHT
+from ftworker.store import Cursor, runs
+from ftworker.store.metrics import DEAD_AFTER_SECONDS
+from ftworker.store.runs import RunRow
+
+_NAMES = {"source": SOURCE_NAME, "pipeline": PIPELINE_NAME}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the demonstration has come. Two that are equal mean that nothing has moved in between."""
+
+    published: int
+    recorded: int
+    """Events that `ingest` has written down."""
+    accumulated: int
+    """Events whose conversations have become examples, or were left out."""
+    kept: int
+    """Examples."""
+    journal_entries: int
+    """Lines that the steps of the run have written."""
+    run: RunRow | None
+
+    def is_over(self, conversations: int) -> bool:
+        """Whether every conversation was worked on and the run has come to where it ends, or waits for a person."""
+        run = self.run
+        if self.accumulated < conversations or run is None:
+            return False
+        return run.next_action_at is None and run.lease_token is None
+
+
+def read_progress(cursor: Cursor, published: int) -> Progress:
+    """The present state; `published` is what the caller knows of its own publishing."""
+    cursor.execute(_statements()["progress"], _NAMES)
+    row = cursor.fetchone()
+    return Progress(published, row.recorded, row.accumulated, row.kept, row.journal_entries, last_run(cursor))
+
+
+def last_run(cursor: Cursor) -> RunRow | None:
+    """The newest run of the demonstration's pipeline."""
+    found = runs.list_runs(cursor, pipeline=PIPELINE_NAME, limit=1)
+    return found[0] if found else None
+
+
+def read_drops(cursor: Cursor) -> Mapping[str, int]:
+    """Turns and conversations left out, by reason code, the most frequent first."""
+    cursor.execute(_statements()["drops"], _NAMES)
+    return {row.reason: row.drops for row in cursor.fetchall()}
+
+
+def others_at_work(cursor: Cursor) -> str | None:
+    """What is under way in this database besides the demonstration, in a person's words; None when nothing is."""
+    cursor.execute(_statements()["processes"], {"seconds": DEAD_AFTER_SECONDS})
+    alive = [row.name for row in cursor.fetchall() if not _has_ended(row.host, row.pid)]
+    if alive:
+        return f"ftworker's processes are running on this database ({', '.join(dict.fromkeys(alive))})"
+    cursor.execute(_statements()["others"], _NAMES)
+    row = cursor.fetchone()
+    if row.waiting:
+        return f"{row.waiting} events of your own wait in this database"
+    if row.runs:
+        return f"{row.runs} runs of your own pipelines are under way in this database"
+    return None
+
+
+def is_ready(cursor: Cursor, name: str, pid: int) -> bool:
+    """Whether the process of that name and number on this machine has said that it works."""
+    cursor.execute(_statements()["ready"], {"name": name, "host": socket.gethostname(), "pid": pid})
+    return bool(cursor.fetchone().ready)
+
+
+def withdraw(cursor: Cursor) -> RunRow | None:
+    """Take back the events that still wait; returns the run in flight, if there is one, which goes on later."""
+    cursor.execute(_statements()["withdraw"], _NAMES)
+    run = last_run(cursor)
+    return run if run is not None and run.state in IN_FLIGHT else None
+
+
+def forget(cursor: Cursor) -> None:
+    """Remove every row of the demonstration and its chat store. Files of datasets and runs stay."""
+    cursor.execute(_statements()["forget"], _NAMES)
+
+
+def _has_ended(host: str, pid: int) -> bool:
+    """Whether a process of this host is surely gone: one that was killed leaves its row for a minute."""
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+@cache
+def _statements() -> Mapping[str, str]:
+    text = files("ftworker.demo").joinpath("state.sql").read_text(encoding="utf-8")
+    parts = (part.partition("\n") for part in text.split("-- name: ")[1:])
+    return {name.strip(): body.strip() for name, _, body in parts}

@@ -1,0 +1,165 @@
+"""What the demonstration says at its end: what came in, what became of it, where it lies, what to type next.
+
+Text for 80 columns out; paths and commands are never broken, so that they can be copied. Reads the dataset's training
+file for one row to show; its words are invented, as all of the demonstration's.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+import msgspec
+
+from ftworker.curation.reasons import DropReason
+from ftworker.datasets.storage import open_storage, storage_errors
+from ftworker.demo.conversations import SENDS_IDS_ALONE, packaged_conversations
+from ftworker.demo.run import DemoResult
+from ftworker.runs.states import RunState
+
+WIDTH = 80
+
+
+@dataclass(frozen=True)
+class Part:
+    """A heading and its lines."""
+
+    title: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a person stands: what to call ftworker there, and where things lie."""
+
+    command: str
+    """How to type `ftworker` in this terminal."""
+    directory: Path
+    """The directory that they are in."""
+    config: Path
+    """The demonstration's configuration."""
+    log_folder: Path
+    storage_url: str
+    threshold: int
+    """Examples that begin a run of the demonstration's pipeline."""
+
+    def shown(self, path: str | Path) -> str:
+        """The path as one would type it: from this directory when it lies below, an URL as it is."""
+        text = str(path).removeprefix("file://")
+        if "://" in text:
+            return text
+        absolute = Path(text).absolute()
+        if absolute.is_relative_to(self.directory):
+            return str(absolute.relative_to(self.directory))
+        return str(absolute)
+
+
+def summary(result: DemoResult, place: Place) -> Iterator[Part]:
+    """The parts in the order in which they are read."""
+    yield Part("What happened", list(_happened(result, place)))
+    yield Part("Where it lies", list(_files(result, place)))
+    yield Part("One example of the training file", list(_taste(result)))
+    yield Part("What to do next", list(_next(result, place)))
+
+
+def _happened(result: DemoResult, place: Place) -> Iterator[str]:
+    conversations = packaged_conversations()
+    by_id = sum(conversation["tenant_id"] == SENDS_IDS_ALONE for conversation in conversations)
+    manifest = result.dataset.manifest or {}
+    content: dict[str, Any] = manifest["content"]
+    train, validation = content["train"]["rows"], (content["validation"] or {"rows": 0})["rows"]
+    yield from _text(
+        f"{len(conversations)} conversations came in: {by_id} by an event with their id alone, and ftworker read "
+        f"them in the RAG's chat store; {len(conversations) - by_id} inside their event."
+    )
+    yield from _text(
+        f"{result.progress.kept} answers became training examples, each with the question, the history and the "
+        f"passages that the RAG had found. {sum(result.drops.values())} did not:"
+    )
+    for reason, count in result.drops.items():
+        yield from _text(_MEANINGS.get(reason, reason), f"  {count:4}  ", "        ")
+    crossed = f"When {place.threshold} waited" if result.run.trigger == "min_examples" else "By hand"
+    rest = f" The other {result.waiting} wait for the next." if result.waiting else ""
+    yield from _text(
+        f"{crossed}, the pipeline cut its dataset: {train} examples to train and {validation}, of other pupils, "
+        f"to validate.{rest}"
+    )
+    yield from _text(_ENDS[result.run.state].format(run=result.run.id, model=result.run.model))
+
+
+_MEANINGS: dict[str, str] = {reason.value: reason.meaning for reason in DropReason}
+
+_ENDS = {
+    RunState.PACKAGED: (
+        "Run {run} ended `packaged`: the model {model} is ready to be made, but no Ollama that has its base "
+        "model answered here."
+    ),
+    RunState.TRAINED: "Run {run} ended `trained`: Ollama has the model {model}; nobody promoted it yet.",
+    RunState.PROMOTED: "Run {run} ended `promoted`: Ollama has the model {model}, and the RAG may ask for it.",
+    RunState.REJECTED: "Run {run} was trained as {model}, and a person rejected it.",
+}
+
+
+def _files(result: DemoResult, place: Place) -> Iterator[str]:
+    manifest = result.dataset.manifest or {}
+    content: dict[str, Any] = manifest["content"]
+    names = [entry["name"] for entry in (content["train"], content["validation"]) if entry]
+    yield f"dataset   {place.shown(str(result.dataset.url))}/"
+    yield f"            {'  '.join([*names, 'manifest.json', 'README.md'])}"
+    yield f"model     {place.shown(_artefacts(result, place))}/"
+    yield "            Modelfile  INSTRUCTIONS.md  INSTRUCCIONES.md  create-request.json"
+    yield f"settings  {place.shown(place.config)}"
+    yield f"logs      {place.shown(place.log_folder)}/"
+
+
+def _artefacts(result: DemoResult, place: Place) -> str:
+    return f"{place.storage_url.rstrip('/')}/runs/{result.run.run_key}"
+
+
+def _taste(result: DemoResult) -> Iterator[str]:
+    manifest = result.dataset.manifest or {}
+    url = f"{result.dataset.url}/{manifest['content']['train']['name']}"
+    filesystem, path = open_storage(url)
+    with storage_errors(url):
+        rows = msgspec.json.decode(filesystem.cat_file(path), type=list[dict[str, str]])
+    shortest = min(rows, key=lambda row: (sum(map(len, row.values())), row["instruction"]))
+    for number, (key, value) in enumerate(shortest.items()):
+        text = f'"{key}": {msgspec.json.encode(value).decode()}{"}" if number else ","}'
+        yield from _text(text, " " if number else "{", "  ")
+
+
+def _next(result: DemoResult, place: Place) -> Iterator[str]:
+    yield "Look at it again:"
+    yield f"  {place.command} status"
+    yield f"  {place.command} runs show {result.run.id}"
+    yield "Ask why the pipeline fired, and how far the next dataset is:"
+    yield f"  FTWORKER_CONFIG={shlex.quote(place.shown(place.config))} {place.command} triggers"
+    match result.run.state:
+        case RunState.PACKAGED:
+            yield "Make the model, where Ollama is (or start Ollama and repeat the demo):"
+            yield from (f"  {line}" for line in _instructions(result, place))
+        case RunState.TRAINED | RunState.PROMOTED | RunState.REJECTED:
+            yield "Talk to the model:"
+            yield f"  ollama run {result.run.model}"
+        case _:
+            pass
+    yield "Point it at your own RAG: README.md, `With your own RAG`."
+    yield "See all of this once more:"
+    yield f"  {place.command} demo --again"
+
+
+def _instructions(result: DemoResult, place: Place) -> Iterator[str]:
+    for line in str(result.run.detail.get("instructions", "")).splitlines():
+        if line.startswith("cd ") and "://" not in _artefacts(result, place).removeprefix("file://"):
+            yield f"cd {shlex.quote(place.shown(_artefacts(result, place)))}"
+        else:
+            yield line
+
+
+def _text(text: str, first: str = "", rest: str = "") -> list[str]:
+    # Two columns less than there are: the parts stand indented.
+    return wrap(text, WIDTH - 2, initial_indent=first, subsequent_indent=rest, break_long_words=False)
