@@ -1,7 +1,8 @@
 """The wire to one service that speaks OpenAI's API: its client, its key, reads with short retries, calls made
 once.
 
-Never retries a call that makes something. `import openai` happens in here, on the first call, after the fork.
+`once` sends exactly once; `read` is for calls that may be repeated. `import openai` happens in here, on the
+first call, after the fork.
 """
 
 from __future__ import annotations
