@@ -33,7 +33,8 @@ Invoke = Callable[..., Result]
 
 
 @pytest.fixture
-def invoke(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+def invoke(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
+    monkeypatch.chdir(tmp_path)  # where no config/ftworker.toml is
     monkeypatch.setenv("FTWORKER_DATABASE_URL", database_url)
     monkeypatch.setenv("FTWORKER_BROKER_URL", "redis://127.0.0.1:1/0")
     return lambda *arguments: CliRunner().invoke(
