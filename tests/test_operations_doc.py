@@ -156,12 +156,10 @@ def test_the_rag_with_the_rights_described_can_add_to_the_stream_and_nothing_els
         try:
             with redis.Redis(port=valkey_server.port, username="rag", password="password") as rag:
                 assert rag.xadd("ftworker:events", {"event": "{}"})
-                for refused in (
-                    lambda: rag.xlen("ftworker:events"),
-                    lambda: rag.xadd("other", {"event": "{}"}),
-                ):
-                    with pytest.raises(redis.exceptions.NoPermissionError):
-                        refused()
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    rag.xlen("ftworker:events")
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    rag.xadd("other", {"event": "{}"})
         finally:
             execute("ACL", "DELUSER", "rag")
 
@@ -173,7 +171,8 @@ def test_every_command_of_ours_in_the_document_exists() -> None:
     inline = re.findall(r"`([^`\n]+)`", DOCUMENT)
     # Also inside a container: `docker compose exec web ftworker status`.
     commands = [
-        re.match(r"(?:docker .*? )?(?:ftworker )?ftworker ([a-z]+)\b", text) for text in [*lines, *inline]
+        re.match(r"(?:docker .*? )?(?:ftworker )?ftworker (?!ftworker)([a-z]+)\b", text)
+        for text in [*lines, *inline]
     ]
     shown = {found[1] for found in commands if found}
     assert shown - set(COMMANDS) == set()
