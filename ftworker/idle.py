@@ -89,11 +89,10 @@ def _sweep_by_changes(store: Store, source: Source, now: datetime, until: dateti
 
 def _note_the_past(store: Store, source: Source, now: datetime, last_row: tuple[str, ...] | None) -> int:
     """The first look at a store without times: what is there counts as closed before our time."""
-    noted = 0
-    if last_row is None:
-        for batch in _batches(source.snapshot(None)):
-            with store.transaction() as cursor:
-                noted += store_changes.observe(cursor, source.name, batch, now, closed=True)
+    # With numbered rows, only what the next looks will see again: the newest.
+    for batch in _batches(source.snapshot(last_row)):
+        with store.transaction() as cursor:
+            store_changes.observe(cursor, source.name, batch, now, closed=True)
     _begin(store, source, BY_COUNT, *(last_row or ()))
     logger.info(
         "source %s: first sweep; what it holds already is left to `ftworker backfill --source %s`",

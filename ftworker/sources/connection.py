@@ -50,6 +50,14 @@ _SAYS_NAMES_ALONE = (
 )
 
 
+class Name(sql.Identifier):
+    """A name of a table or column, quoted, for a statement that takes parameters: there a bare `%` is a parameter."""
+
+    def as_string(self, context: Any = None) -> str:
+        quoted: str = super().as_string(context)
+        return quoted.replace("%", "%%")
+
+
 class UnreadableRows(Exception):
     """Something in the rows asked for cannot be read: broken bytes, a value of a wrong form, too large to
     send.
@@ -70,7 +78,7 @@ class Reading:
     ) -> list[tuple[Any, ...]]:
         """All rows of a statement with a small answer."""
         with self._connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
+            cursor.execute(statement, parameters or {})
             return cursor.fetchall()
 
     def value(self, statement: str | sql.Composable, parameters: Mapping[str, Any] | None = None) -> Any:

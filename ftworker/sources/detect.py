@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from ftworker.errors import SourceRejected
 from ftworker.settings import ColumnsLog, ColumnsMessages, SourceSettings
-from ftworker.sources.connection import Connections, Reading, UnreadableRows
+from ftworker.sources.connection import Connections, Name, Reading, UnreadableRows
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ ROLE = (
 )  # fmt: skip
 CONTENT = ("content", "contenido", "mensaje", "message", "text", "texto", "message_text", "body", "cuerpo")
 QUESTION = (
-    "question", "pregunta", "query", "user_message", "consulta", "prompt", "user_query", "user_input", "mensaje_usuario",
-    "usermessage",
+    "question", "pregunta", "query", "user_message", "consulta", "prompt", "user_query", "user_input",
+    "mensaje_usuario", "usermessage",
 )  # fmt: skip
 ANSWER = (
     "answer", "respuesta", "response", "bot_response", "assistant_message", "ai_response", "completion", "reply",
@@ -91,8 +91,8 @@ CONVERSATIONS_TABLE = (
 )  # fmt: skip
 
 USER_WORDS = frozenset(
-    {"user", "human", "usuario", "usuaria", "alumno", "alumna", "estudiante", "student", "customer", "cliente", "person",
-     "persona", "pregunta", "question", "input", "in", "sent"}
+    {"user", "human", "usuario", "usuaria", "alumno", "alumna", "estudiante", "student", "customer", "cliente",
+     "person", "persona", "pregunta", "question", "input", "in", "sent"}
 )  # fmt: skip
 ASSISTANT_WORDS = frozenset(
     {"assistant", "ai", "bot", "asistente", "tutor", "tutora", "ia", "chatbot", "model", "modelo", "agent", "agente",
@@ -233,7 +233,7 @@ def _langchain(reading: Reading, table: _Table) -> dict[str, Any] | None:
         return None
     sample = sql.SQL(
         "SELECT bool_and(message::text ~ '^\\s*[{{].*\"type\"') FROM (SELECT message FROM {} LIMIT {}) AS sample"
-    ).format(sql.Identifier(table.schema, table.name), sql.Literal(SAMPLE_ROWS))
+    ).format(Name(table.schema, table.name), sql.Literal(SAMPLE_ROWS))
     if reading.value(sample) is False:
         return None
     return {"preset": "langchain", "langchain_table": table.name}
@@ -308,7 +308,7 @@ def _role_words(reading: Reading, table: _Table, role: str) -> dict[str, tuple[s
         return {"role_user": (user_is,), "role_assistant": (bot_is,)}
     sample = sql.SQL(
         "SELECT DISTINCT lower({0}::text) FROM (SELECT {0} FROM {1} LIMIT {2}) AS sample"
-    ).format(sql.Identifier(role), sql.Identifier(table.schema, table.name), sql.Literal(SAMPLE_ROWS))
+    ).format(Name(role), Name(table.schema, table.name), sql.Literal(SAMPLE_ROWS))
     words = sorted(row[0].strip() for row in reading.rows(sample) if row[0])
     users = tuple(word for word in words if word in USER_WORDS)
     assistants = tuple(word for word in words if word in ASSISTANT_WORDS)
@@ -343,5 +343,5 @@ def _log(table: _Table) -> dict[str, Any] | None:
 
 
 def _has_rows(reading: Reading, table: _Table) -> bool:
-    statement = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table.schema, table.name))
+    statement = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(Name(table.schema, table.name))
     return bool(reading.value(statement))

@@ -22,7 +22,7 @@ from ftworker.conversations import Conversation, Message
 from ftworker.errors import Refused, SourceRejected, SourceUnavailable
 from ftworker.settings import SourceSettings
 from ftworker.sources.catalog import compare, read_catalog, writable_tables
-from ftworker.sources.connection import Connections, Reading, UnreadableRows, array_literal
+from ftworker.sources.connection import Connections, Name, Reading, UnreadableRows, array_literal
 from ftworker.sources.contract import Finding, ListedConversation, Page, Position
 from ftworker.sources.preset import Plan, Reader, Row, preset, reader
 from ftworker.sources.values import TOO_LARGE, UNREADABLE, decode_rows, opinion, truth, when, word
@@ -279,7 +279,7 @@ class PostgresSource:
         statement = sql.SQL(_FETCH).format(
             conversation=sql.SQL("row_to_json(c)::text" if plan.conversations is not None else "NULL"),
             limit=sql.Literal(MAX_CONVERSATION_BYTES),
-            order=sql.SQL(", ").join(sql.SQL("m.{}").format(sql.Identifier(name)) for name in plan.order),
+            order=sql.SQL(", ").join(sql.SQL("m.{}").format(Name(name)) for name in plan.order),
             messages=plan.messages,
             with_conversations=sql.SQL(_WITH_CONVERSATIONS).format(conversations=plan.conversations)
             if plan.conversations is not None
@@ -351,7 +351,7 @@ class PostgresSource:
         tail: sql.Composable,
     ) -> Iterator[ListedConversation]:
         if scopes:
-            within = sql.SQL("WHERE c.{} = ANY(%(scopes)s) ").format(sql.Identifier(plan.scope))
+            within = sql.SQL("WHERE c.{} = ANY(%(scopes)s) ").format(Name(plan.scope))
             statement = self._listed(plan) + within + tail
             yield from map(_listed, reading.rows(statement, {**parameters, "scopes": array_literal(scopes)}))
 

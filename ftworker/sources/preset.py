@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from ftworker.conversations import Message
 from ftworker.errors import SourceRejected
 from ftworker.settings import SourceSettings
+from ftworker.sources.connection import Name
 from ftworker.sources.values import (
     LONE_SURROGATE,
     MAX_CONTENT_CHARACTERS,
@@ -211,7 +212,7 @@ def fill(name: str, statement: str, **parts: sql.Composable) -> sql.Composed:
 
 def column(alias: str, name: str) -> sql.Composable:
     """`alias."name"`, quoted."""
-    return sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name))
+    return sql.SQL("{}.{}").format(sql.SQL(alias), Name(name))
 
 
 def time_of(alias: str, found: Column) -> sql.Composable:

@@ -192,7 +192,8 @@ def plain_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "\n".join(text for text in map(plain_text, value) if text)
+        # As LangChain does: a model that cites cuts one sentence into several blocks.
+        return "".join(map(plain_text, value))
     if isinstance(value, dict):
         if value.get("type", "text") not in ("text", "input_text", "output_text"):
             return ""

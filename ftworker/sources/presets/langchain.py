@@ -14,6 +14,7 @@ from psycopg2 import sql
 
 from ftworker.conversations import Message
 from ftworker.settings import SourceSettings
+from ftworker.sources.connection import Name
 from ftworker.sources.preset import (
     NO_TIMES,
     Plan,
@@ -48,7 +49,7 @@ def _uses(settings: SourceSettings) -> tuple[TableUse, ...]:
 
 def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
     found = tables[settings.langchain_table]
-    table = sql.Identifier(settings.schema_name, found.name)
+    table = Name(settings.schema_name, found.name)
     created_at = found.columns.get("created_at")
     return Plan(
         messages=fill(

@@ -14,6 +14,7 @@ from psycopg2 import sql
 
 from ftworker.conversations import Message
 from ftworker.settings import SourceSettings
+from ftworker.sources.connection import Name
 from ftworker.sources.preset import (
     NO_TIMES,
     Plan,
@@ -76,9 +77,9 @@ def _is_by_gap(settings: SourceSettings) -> bool:
 def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
     columns = settings.log
     log = tables[columns.table]
-    table = sql.Identifier(settings.schema_name, log.name)
+    table = Name(settings.schema_name, log.name)
     selected = sql.SQL(", ").join(
-        sql.SQL("{} AS {}").format(column("l", found), sql.Identifier(name))
+        sql.SQL("{} AS {}").format(column("l", found), Name(name))
         for name, setting in _FIELDS.items()
         if (found := getattr(columns, setting))
     )

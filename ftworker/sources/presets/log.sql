@@ -35,7 +35,8 @@ SELECT max({row}) FROM {table} AS l;
 
 -- name: messages_by_gap
 -- A log without conversations: those of one person go on until a gap, and are named by their first row. A person's
--- rows are read once for all their conversations asked for, from the first of these on.
+-- rows are read once for all their conversations asked for, from a gap before the first of these on: a row that
+-- stands within that gap shows that the one asked for does not begin a conversation.
 SELECT turns.*
 FROM (
     SELECT numbered.*, first_value(numbered.id) OVER (
@@ -47,11 +48,11 @@ FROM (
                 PARTITION BY {user} ORDER BY {at}, {id}) <= %(gap)s THEN 0 ELSE 1 END AS starts
             FROM {table} AS l
             JOIN (
-                SELECT DISTINCT ON ({user}) {user} AS scope, {at} AS at, {id} AS id
+                SELECT {user} AS scope, min({at}) AS at
                 FROM {table} AS l
                 WHERE {id} = ANY(%(ids)s)
-                ORDER BY {user}, {at}, {id}
-            ) AS first ON {user} = first.scope AND ({at}, {id}) >= (first.at, first.id)
+                GROUP BY {user}
+            ) AS first ON {user} = first.scope AND {at} >= first.at - %(gap)s
         ) AS marked
     ) AS numbered
 ) AS turns

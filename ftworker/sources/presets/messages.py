@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from psycopg2 import sql
 
 from ftworker.settings import ColumnsMessages, SourceSettings
+from ftworker.sources.connection import Name
 from ftworker.sources.preset import (
     NO_TIMES,
     Plan,
@@ -93,7 +94,7 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
     columns = settings.messages
     messages = tables[columns.messages_table]
     conversations = tables[columns.conversations_table] if columns.conversations_table else None
-    messages_table = sql.Identifier(settings.schema_name, messages.name)
+    messages_table = Name(settings.schema_name, messages.name)
     key = column("m", columns.message_conversation_id)
     conversation_key = column("c", columns.conversation_id)
     if conversations is not None:
@@ -133,7 +134,7 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
                 "messages",
                 "closed",
                 key=conversation_key if conversations is not None else key,
-                table=sql.Identifier(settings.schema_name, (conversations or messages).name),
+                table=Name(settings.schema_name, (conversations or messages).name),
                 alias=sql.SQL(closed_alias),
                 closed_at=comparable(closed_alias, closed_at),
             )
@@ -142,7 +143,7 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
     joined: sql.Composable = sql.SQL("")
     of_conversations = None
     if conversations is not None:
-        conversations_table = sql.Identifier(settings.schema_name, conversations.name)
+        conversations_table = Name(settings.schema_name, conversations.name)
         joined = sql.SQL("JOIN {} AS c ON {} = {}").format(conversations_table, conversation_key, key)
         of_conversations = fill(
             "messages",
@@ -182,7 +183,7 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
             "messages",
             "scopes",
             key=conversation_key if conversations is not None else key,
-            table=sql.Identifier(settings.schema_name, (conversations or messages).name),
+            table=Name(settings.schema_name, (conversations or messages).name),
             alias=sql.SQL("c" if conversations is not None else "m"),
         ),
         order=_order(columns, numbered=numbered),
@@ -203,8 +204,7 @@ def _roles(settings: SourceSettings) -> dict[str, str]:
 
 def _columns(alias: str, selected: Mapping[str, str]) -> sql.Composable:
     return sql.SQL(", ").join(
-        sql.SQL("{} AS {}").format(column(alias, found), sql.Identifier(name))
-        for name, found in selected.items()
+        sql.SQL("{} AS {}").format(column(alias, found), Name(name)) for name, found in selected.items()
     )
 
 

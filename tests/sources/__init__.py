@@ -1,0 +1,1 @@
+"""Sources on a real PostgreSQL, over tables that each test makes as a RAG would have."""

@@ -1,0 +1,202 @@
+"""LangChain's chat history, in the rows that its own packages wrote (langchain-postgres 0.0.19, langchain-community
+0.4.2, langchain-core 1.7.2) and in the shapes of n8n and LangChain.js."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ftworker.conversations import Chunk, Message
+from ftworker.sources.postgres import PostgresSource
+from tests.sources.conftest import OpenSource, RagDatabase
+
+TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
+SESSION = "00000000-0000-0000-0000-000000000007"
+
+LANGCHAIN_POSTGRES = """
+CREATE TABLE chat_history (id serial PRIMARY KEY, session_id uuid NOT NULL, message jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now());
+CREATE INDEX idx_chat_history_session_id ON chat_history (session_id);
+"""
+MESSAGE_STORE = (
+    "CREATE TABLE message_store (id serial PRIMARY KEY, session_id text NOT NULL, message TYPE NOT NULL);"
+)
+N8N = """
+CREATE TABLE n8n_chat_histories (id serial PRIMARY KEY, session_id varchar(255) NOT NULL, message jsonb NOT NULL);
+"""
+
+# As PostgresChatMessageHistory.add_messages wrote them: message_to_dict of each.
+WRITTEN = (Path(__file__).parent / "langchain_rows.jsonl").read_text(encoding="utf-8").splitlines()
+READ = (
+    Message("system", "Eres un tutor.", id="1"),
+    Message("user", "¿Qué es la fotosíntesis?", id="2"),
+    Message("assistant", "", id="3"),
+    Message(
+        "tool",
+        "La fotosíntesis...",
+        id="4",
+        context=(Chunk("La fotosíntesis convierte luz en energía.", source="bio.pdf", chunk_id="d1"),),
+    ),
+    Message("assistant", "Es el proceso que convierte luz.", id="5", model="gpt-4.1-mini"),
+    Message("user", "¿Y esta imagen?", id="6"),
+    Message("assistant", "Cortada", id="7", error=True),
+    Message("profesor", "Hola", id="8"),
+)
+
+
+def write(rag: RagDatabase, table: str, session: str, *messages: str) -> None:
+    for message in messages:
+        rag.run(f"INSERT INTO {table} (session_id, message) VALUES (%s, %s)", [session, message])
+
+
+def n8n(open_source: OpenSource) -> PostgresSource:
+    return open_source(preset="langchain", langchain_table="n8n_chat_histories")
+
+
+def test_what_langchain_postgres_wrote_is_read_with_its_times(
+    rag: RagDatabase, open_source: OpenSource
+) -> None:
+    rag.run(LANGCHAIN_POSTGRES)
+    write(rag, "chat_history", SESSION, *WRITTEN)
+    rag.run("UPDATE chat_history SET created_at = '2026-03-01 10:00+00'")
+    source = open_source(preset="langchain", langchain_table="chat_history")
+    assert source.has_times()
+    (conversation,) = source.fetch([SESSION, "no-uuid"])
+    assert conversation.user_ref is None
+    assert [(m.role, m.content, m.context, m.error, m.model) for m in conversation.messages] == [
+        (m.role, m.content, m.context, m.error, m.model) for m in READ
+    ]
+    assert {message.created_at for message in conversation.messages} == {TEN}
+    (listed,) = source.idle(TEN - timedelta(seconds=1), TEN)
+    assert (listed.conversation_id, listed.message_count) == (SESSION, len(WRITTEN))
+
+
+@pytest.mark.parametrize("message_type", ["text", "json", "jsonb"])
+def test_what_langchain_community_wrote_is_read(
+    rag: RagDatabase, open_source: OpenSource, message_type: str
+) -> None:
+    rag.run(MESSAGE_STORE.replace("TYPE", message_type))
+    write(rag, "message_store", "+34 600 123 456", *WRITTEN)
+    source = open_source(preset="langchain")
+    assert not source.has_times()
+    (conversation,) = source.fetch(["+34 600 123 456"])
+    assert conversation.messages == READ
+
+
+def test_n8n_and_javascript_write_the_message_flat(rag: RagDatabase, open_source: OpenSource) -> None:
+    rag.run(N8N)
+    write(
+        rag,
+        "n8n_chat_histories",
+        "s1",
+        '{"type": "human", "content": "Hola", "additional_kwargs": {}, "response_metadata": {}}',
+        '{"type": "ai", "content": "Buenas", "tool_calls": [], "additional_kwargs": {},'
+        ' "response_metadata": {"model": "llama3.2", "done_reason": "stop"}, "invalid_tool_calls": []}',
+        '{"type": "ai", "data": {"content": "A medias", "response_metadata": {"stop_reason": "max_tokens"}}}',
+        '{"type": "tool", "content": "x", "status": "error", "artifact": {"documents": [{"pageContent": "Doc",'
+        ' "metadata": {"source": "a.pdf"}}, {"otra": "cosa"}]}}',
+        '{"type": "tool", "content": "y", "artifact": {"text": "no es un documento"}}',
+        '{"type": "AIMessageChunk", "content": "Trozo"}',
+    )
+    (conversation,) = n8n(open_source).fetch(["s1"])
+    assert conversation.messages == (
+        Message("user", "Hola", id="1"),
+        Message("assistant", "Buenas", id="2", model="llama3.2"),
+        Message("assistant", "A medias", id="3", error=True),
+        Message("tool", "x", id="4", error=True, context=(Chunk("Doc", source="a.pdf"),)),
+        Message("tool", "y", id="5"),
+        Message("assistant", "Trozo", id="6"),
+    )
+
+
+def test_text_that_is_no_json_is_an_error_and_the_rest_is_read(
+    rag: RagDatabase, open_source: OpenSource
+) -> None:
+    rag.run(MESSAGE_STORE.replace("TYPE", "text"))
+    deep = "[" * 100_000
+    write(
+        rag,
+        "message_store",
+        "s1",
+        '{"type": "human", "data": {"content": "Hola"}}',
+        "Hola, soy texto",
+        '{"type": "human", "data"',
+        '["human", "Hola"]',
+        "",
+        deep,
+        r'{"type": "human", "data": {"content": "medio \ud83d par y \u0000"}}',
+        '{"type": "ai", "data": {"content": null}}',
+        '{"sin": "tipo"}',
+    )
+    (conversation,) = open_source(preset="langchain").fetch(["s1"])
+    assert [(message.role, message.content, message.error) for message in conversation.messages] == [
+        ("user", "Hola", None),
+        *[("", "", "unreadable")] * 5,
+        ("user", "medio \ufffd par y \0", "lone_surrogate"),
+        ("assistant", "", None),
+        ("", "", None),
+    ]
+
+
+def test_rows_of_one_moment_stay_in_the_order_of_their_numbers(
+    rag: RagDatabase, open_source: OpenSource
+) -> None:
+    rag.run(LANGCHAIN_POSTGRES)
+    said = [f'{{"type": "human", "data": {{"content": "{number}"}}}}' for number in range(12)]
+    rag.run("INSERT INTO chat_history (session_id, message) SELECT %s, unnest(%s::jsonb[])", [SESSION, said])
+    (conversation,) = open_source(preset="langchain", langchain_table="chat_history").fetch([SESSION])
+    assert [message.content for message in conversation.messages] == [str(number) for number in range(12)]
+
+
+def test_a_store_that_keeps_only_the_last_messages_shows_a_new_version(
+    rag: RagDatabase, open_source: OpenSource
+) -> None:
+    rag.run(N8N)
+    said = '{"type": "human", "content": "Hola"}'
+    write(rag, "n8n_chat_histories", "s1", said, said)
+    source = n8n(open_source)
+    (before,) = source.snapshot(None)
+    rag.run("DELETE FROM n8n_chat_histories WHERE id = 1")
+    write(rag, "n8n_chat_histories", "s1", said)
+    (after,) = source.snapshot(None)
+    assert before.message_count == after.message_count == 2
+    assert before.version != after.version
+
+
+def test_only_what_was_written_since_a_row_is_listed_where_rows_are_numbered(
+    rag: RagDatabase, open_source: OpenSource
+) -> None:
+    rag.run(N8N)
+    said = '{"type": "human", "content": "Hola"}'
+    write(rag, "n8n_chat_histories", "vieja", said)
+    rag.run("ALTER SEQUENCE n8n_chat_histories_id_seq RESTART WITH 5000")
+    write(rag, "n8n_chat_histories", "seguida", said)
+    source = n8n(open_source)
+    mark = source.last_row()
+    assert mark == ("5000",)
+    rag.run("ALTER SEQUENCE n8n_chat_histories_id_seq RESTART WITH 9000")
+    write(rag, "n8n_chat_histories", "nueva", said)
+    write(rag, "n8n_chat_histories", "seguida", said)
+    assert {one.conversation_id: one.message_count for one in source.snapshot(mark)} == {
+        "nueva": 1,
+        "seguida": 2,
+    }
+    assert len(list(source.snapshot(None))) == 3
+
+
+def test_an_empty_history_has_a_last_row_all_the_same(rag: RagDatabase, open_source: OpenSource) -> None:
+    rag.run(N8N)
+    source = n8n(open_source)
+    assert source.last_row() == ("0",)
+    assert source.newest(5) == ()
+    assert source.count() == 0
+
+
+def test_the_index_that_community_and_n8n_lack_is_advised(rag: RagDatabase, open_source: OpenSource) -> None:
+    rag.run(N8N)
+    (warning,) = [found for found in n8n(open_source).check() if found.level == "warning"]
+    assert warning.advice == 'CREATE INDEX CONCURRENTLY ON public.n8n_chat_histories ("session_id");'
+    rag.run(warning.advice.replace("CONCURRENTLY ", ""))
+    assert not [found for found in n8n(open_source).check() if found.level == "warning"]
