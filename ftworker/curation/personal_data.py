@@ -101,11 +101,17 @@ def holds_personal_data(text: str) -> bool:
 
 
 def find_personal_data(text: str) -> list[PersonalData]:
-    """Every find, in the order of the text. Finds of different kinds may overlap."""
+    """Every find, in the order of the text; of finds of one kind inside each other the widest. Kinds may overlap."""
     found = list(_emails(text)) if "@" in text else []
     if _SOME_DIGITS.search(text):
         found.extend(_numbers(text))
-    return sorted(found, key=lambda find: (find.start, find.end, find.kind))
+    widest: list[PersonalData] = []
+    end_of: dict[Kind, int] = {}
+    for find in sorted(found, key=lambda find: (find.start, -find.end, find.kind)):
+        if find.end > end_of.get(find.kind, 0):
+            widest.append(find)
+            end_of[find.kind] = find.end
+    return widest
 
 
 def _emails(text: str) -> Iterator[PersonalData]:

@@ -163,6 +163,14 @@ def test_a_find_covers_the_digits_or_the_address(kind: str, text: str) -> None:
     )
 
 
+def test_a_number_that_several_rules_recognise_is_one_find() -> None:
+    text = "llámame al +34 611 000 222 o al 622 000 333"
+    assert [text[find.start : find.end] for find in find_personal_data(text)] == [
+        "+34 611 000 222",
+        "622 000 333",
+    ]
+
+
 @given(st.text(alphabet="0123456789 .-/+@aXZ(\n", max_size=200))
 def test_the_quick_answer_and_the_full_one_agree(text: str) -> None:
     assert holds_personal_data(text) == bool(find_personal_data(text))
