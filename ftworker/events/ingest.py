@@ -166,6 +166,7 @@ class Ingest:
         self._stopping = False
         self._batch = Batch(settings.batch_size, settings.linger_seconds, monotonic)
         self._backoff_seconds = 0.0
+        self._trouble = ""
         self._next_seen = monotonic()
         self._next_report = monotonic() + REPORT_SECONDS
         self._reported = BatchCounts(0, 0, 0)
@@ -207,7 +208,11 @@ class Ingest:
         self._backoff_seconds = min(
             max(self._backoff_seconds * 2, FIRST_BACKOFF_SECONDS), MAX_BACKOFF_SECONDS
         )
-        logger.error("%s; trying again in %.1f s", why, self._backoff_seconds)
+        if why != self._trouble:
+            logger.error(
+                "%s; trying again from %.1f s to %.0f s", why, self._backoff_seconds, MAX_BACKOFF_SECONDS
+            )
+        self._trouble = why
         until = self._monotonic() + self._backoff_seconds
         while self._monotonic() < until and not self.is_stopping():
             time.sleep(0.1)
@@ -264,6 +269,7 @@ class Ingest:
         if writing.deliveries:
             self._transport.acknowledge(writing.deliveries)
         self._backoff_seconds = 0.0
+        self._trouble = ""
         self.counts = _sum(self.counts, counts)
 
     def _write(self, deliveries: list[Delivery]) -> BatchCounts:
@@ -278,7 +284,8 @@ class Ingest:
             if not deliveries:
                 raise
             # Without this a message that PostgreSQL refuses would come again and again, and its batch with it.
-            self._record([], [])
+            with self._store.transaction() as cursor:
+                inbox.check_writable(cursor)
             counts = self._record_in_halves(deliveries)
         if counts.recorded:
             self._doorbell.ring()

@@ -97,6 +97,13 @@ def record_batch(
     return counts
 
 
+def check_writable(cursor: Cursor) -> None:
+    """Record an event and take it back: raises what any event would meet, so that the fault is not in an event."""
+    cursor.execute("SAVEPOINT check_writable")
+    record_batch(cursor, [NewEvent("ftworker", "check", "check", "check", "{}")], [], "check")
+    cursor.execute("ROLLBACK TO SAVEPOINT check_writable")
+
+
 def limit_statements(cursor: Cursor, seconds: float) -> None:
     """Let no statement of this transaction run longer; one that does is DatabaseUnavailable."""
     cursor.execute(queries("inbox.sql")["limit_statements"], {"milliseconds": str(int(seconds * 1000))})
