@@ -148,6 +148,14 @@ def _declare_queues(**_: Any) -> None:
             queue.bind(connection.default_channel).declare()
 
 
+@signals.worker_process_init.connect
+def _warm_up(**_: Any) -> None:
+    """Load the providers' packages beside the first tasks, after the fork."""
+    from ftworker.providers.registry import warm_up
+
+    threading.Thread(target=warm_up, args=(installation().settings,), name="warm-up", daemon=True).start()
+
+
 _stopping = threading.Event()
 
 

@@ -39,6 +39,11 @@ class RawAnswer(Protocol):
     def content(self) -> bytes: ...
 
 
+def load_sdk() -> None:
+    """Import the SDK now, so that the first call need not wait for it."""
+    import openai  # noqa: F401 - wanted for its effect
+
+
 class Service:
     """One service: settings, key, and a client made when first needed and anew after a fork.
 
