@@ -55,7 +55,7 @@ def rag_url(postgres_server: PostgresServer) -> str:
             cursor.execute(
                 "INSERT INTO conversaciones (usuario_id) VALUES (%s) RETURNING id", (f"alumno-{number % 6}",)
             )
-            (key,) = cursor.fetchone()
+            [key] = cursor.fetchall()[0]
             for role, text in (
                 ("usuario", f"¿Cuál es la fórmula número {number} de la energía?"),
                 (
