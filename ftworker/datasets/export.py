@@ -34,7 +34,14 @@ from ftworker.datasets.manifest import (
     manifest_bytes,
 )
 from ftworker.datasets.split import Split
-from ftworker.datasets.storage import full_url, open_storage, publish_folder, storage_errors, sync_file
+from ftworker.datasets.storage import (
+    full_url,
+    make_folder,
+    open_storage,
+    publish_folder,
+    storage_errors,
+    sync_file,
+)
 from ftworker.errors import FtworkerError, PermanentError
 
 MINIMUM_TRAIN_ROWS = 10
@@ -117,7 +124,7 @@ def export_dataset(
     temporary = f"{folder}/.exporting-{now.astimezone(UTC).strftime(_STAMP)}-{uuid.uuid4().hex}"
     try:
         with storage_errors(storage_url):
-            filesystem.makedirs(temporary, exist_ok=True)
+            make_folder(filesystem, temporary)
             _remove_abandoned(filesystem, folder, now)
             try:
                 manifest = _write(spec, form, _guarded(rows), filesystem, temporary, progress=progress)
@@ -314,7 +321,11 @@ def _write_small(filesystem: Any, path: str, data: bytes) -> None:
 
 def _remove_abandoned(filesystem: Any, folder: str, now: datetime) -> None:
     """Clear away what exporters that were killed left behind, long after any of them can still be at work."""
-    for path in filesystem.ls(folder, detail=False):
+    try:
+        paths = filesystem.ls(folder, detail=False)
+    except FileNotFoundError:
+        return  # an object store has no folder before the first object
+    for path in paths:
         match = _TEMPORARY_NAME.fullmatch(path.rstrip("/").rpartition("/")[2])
         if match is None:
             continue

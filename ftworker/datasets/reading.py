@@ -10,7 +10,8 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NoReturn
+from io import BufferedReader, RawIOBase
+from typing import Any, NoReturn
 
 from ftworker.datasets.checks import Check
 
@@ -24,10 +25,16 @@ class FileFacts:
     """What reading learns of the file besides its rows."""
 
     sha256: Any = field(default_factory=hashlib.sha256)
+    bytes_read: int = 0
     is_array: bool = False
     byte_order_mark: bool = False
     windows_line_ends: int = 0
     first_windows_line: int = 0
+
+    def take(self, raw: bytes) -> None:
+        """These bytes of the file were read."""
+        self.sha256.update(raw)
+        self.bytes_read += len(raw)
 
 
 @dataclass(frozen=True)
@@ -45,21 +52,42 @@ class Pairs:
     items: list[tuple[str, Any]]
 
 
-def read_rows(file: BinaryIO, facts: FileFacts) -> Iterator[tuple[int, Any]]:
+class _Blocks(RawIOBase):
+    """A file of any file system as the standard library knows files. fsspec's own read lines slowly, and some
+    only without a limit.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._file.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+
+def buffered(file: Any) -> BufferedReader:
+    """Read the file (anything with `read(size)`) in blocks."""
+    return BufferedReader(_Blocks(file), _BLOCK_BYTES)
+
+
+def read_rows(file: BufferedReader, facts: FileFacts) -> Iterator[tuple[int, Any]]:
     """(line where a row begins, its value or Unreadable), objects as Pairs. `facts` is filled on the way."""
-    head = file.read(64)
-    file.seek(0)
+    head = file.peek(64)
     facts.is_array = head.removeprefix(_BOM).lstrip()[:1] == b"["
     return _read_array(file, facts) if facts.is_array else _read_lines(file, facts)
 
 
-def _read_lines(file: BinaryIO, facts: FileFacts) -> Iterator[tuple[int, Any]]:
+def _read_lines(file: BufferedReader, facts: FileFacts) -> Iterator[tuple[int, Any]]:
     """JSON Lines. Empty lines at the end of the file are left out."""
     number = 0
     empty: list[int] = []
     while raw := file.readline(MAX_ROW_BYTES + 1):
         number += 1
-        facts.sha256.update(raw)
+        facts.take(raw)
         if number == 1 and raw.startswith(_BOM):
             facts.byte_order_mark = True
             raw = raw[len(_BOM) :]
@@ -84,16 +112,16 @@ def _read_lines(file: BinaryIO, facts: FileFacts) -> Iterator[tuple[int, Any]]:
         yield number, _parse(row)
 
 
-def _skip_line(file: BinaryIO, facts: FileFacts) -> None:
+def _skip_line(file: BufferedReader, facts: FileFacts) -> None:
     while rest := file.readline(_BLOCK_BYTES):
-        facts.sha256.update(rest)
+        facts.take(rest)
         if rest.endswith(b"\n"):
             return
 
 
-def _exhaust(file: BinaryIO, facts: FileFacts) -> None:
+def _exhaust(file: BufferedReader, facts: FileFacts) -> None:
     while block := file.read(_BLOCK_BYTES):
-        facts.sha256.update(block)
+        facts.take(block)
 
 
 def _parse(raw: bytes) -> Any:
@@ -107,7 +135,7 @@ def _parse(raw: bytes) -> Any:
         return Unreadable(Check.INVALID_JSON, _not_json(error))
 
 
-def _read_array(file: BinaryIO, facts: FileFacts) -> Iterator[tuple[int, Any]]:
+def _read_array(file: BufferedReader, facts: FileFacts) -> Iterator[tuple[int, Any]]:
     """One JSON array. Reading stops at the first thing that is not JSON."""
     source = _ArrayText(file, facts)
     try:
@@ -144,7 +172,7 @@ class _Stopped(Exception):
 class _ArrayText:
     """The text of a file, a window at a time: what was read is dropped, what is needed is fetched."""
 
-    def __init__(self, file: BinaryIO, facts: FileFacts) -> None:
+    def __init__(self, file: BufferedReader, facts: FileFacts) -> None:
         self._file = file
         self._facts = facts
         self._decode = codecs.getincrementaldecoder("utf-8")()
@@ -159,7 +187,7 @@ class _ArrayText:
         if self._ended:
             return False
         block = self._file.read(_BLOCK_BYTES)
-        self._facts.sha256.update(block)
+        self._facts.take(block)
         if self._first:
             self._first = False
             self._facts.byte_order_mark = block.startswith(_BOM)

@@ -6,6 +6,7 @@ objects: in both a dataset is there when its manifest is.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ftworker.errors import FtworkerError, NotFound, PermanentError, TransientError
 from ftworker.settings import mask_url
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oci", "oss"}
 
 
 class StorageUnavailable(TransientError):
@@ -77,6 +81,14 @@ def full_url(filesystem: Any, path: str) -> str:
     return str(filesystem.unstrip_protocol(path))
 
 
+def make_folder(filesystem: Any, path: str) -> None:
+    """Make the folder and those above it, where the file system has folders."""
+    protocols = {filesystem.protocol} if isinstance(filesystem.protocol, str) else set(filesystem.protocol)
+    # There it would make a bucket: a misspelt name must be an error, not a bucket of its own.
+    if not protocols & _OBJECT_STORES:
+        filesystem.makedirs(path, exist_ok=True)
+
+
 def publish_folder(filesystem: Any, temporary: str, target: str, names: tuple[str, ...]) -> None:
     """Bring a finished folder to its place. Another exporter of the same bytes may do so at the same time.
 
@@ -117,6 +129,3 @@ def _sync_folder(folder: Path) -> None:
 
 def _reason(error: OSError) -> str:
     return error.strerror or type(error).__name__
-
-
-_FULL = {28, 122}  # ENOSPC, EDQUOT

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 from ftworker.datasets.checks import Check, Report, TokenStatistics
 from ftworker.datasets.estimate import estimate_epochs
 from ftworker.datasets.manifest import MANIFEST_NAME, read_manifest
-from ftworker.datasets.reading import FileFacts, Unreadable, read_rows
+from ftworker.datasets.reading import FileFacts, Unreadable, buffered, read_rows
 from ftworker.datasets.rows import MAX_TOKENS, RowContext, as_object, check_row, kind_of
 from ftworker.datasets.storage import file_size, open_storage, storage_errors
 
@@ -71,9 +71,7 @@ def is_dataset(url: str) -> bool:
         return bool(filesystem.isfile(f"{path}/{MANIFEST_NAME}"))
 
 
-def _check_file(
-    file: BinaryIO, report: Report, minimum_rows: int, progress: Callable[[int], None] | None
-) -> None:
+def _check_file(file: Any, report: Report, minimum_rows: int, progress: Callable[[int], None] | None) -> None:
     if report.size_bytes > MAX_FILE_BYTES:
         report.add(
             Check.FILE_TOO_LARGE,
@@ -84,7 +82,7 @@ def _check_file(
     facts = FileFacts()
     histogram = _Histogram()
     previous: Any = None
-    for line, value in read_rows(file, facts):
+    for line, value in read_rows(buffered(file), facts):
         if isinstance(value, Unreadable):
             report.add(value.check, line, "", value.message)
             continue
@@ -94,7 +92,7 @@ def _check_file(
         report.rows += 1
         histogram.add(_check_value(value, line, report))
         if progress and not report.rows % _PROGRESS_ROWS:
-            progress(file.tell())
+            progress(facts.bytes_read)
     if progress:
         progress(report.size_bytes)
     report.sha256 = facts.sha256.hexdigest()

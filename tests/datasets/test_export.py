@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import fsspec
 import pytest
 import yaml
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,15 +69,60 @@ def in_content_order(rows: list[ExampleRow]) -> list[ExampleRow]:
 ROWS = in_content_order([example(number) for number in range(100)])
 
 
-@pytest.fixture(params=["file", "memory"])
+class ReadOnly:
+    """An object being read: the least that fsspec's buffered files can do, which read no lines with a limit."""
+
+    def __init__(self, content: bytes) -> None:
+        self._rest = content
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+    def seek(self, place: int) -> None:
+        self._rest = self._rest[place:]
+
+    def read(self, size: int = -1) -> bytes:
+        size = len(self._rest) if size < 0 else size
+        block, self._rest = self._rest[:size], self._rest[size:]
+        return block
+
+
+class ObjectStore(MemoryFileSystem):
+    """Memory as S3 would have it: no folders, so that one without objects does not exist."""
+
+    protocol = "objects"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    def open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        file = super().open(path, mode, **options)
+        return ReadOnly(file.getvalue()) if mode == "rb" else file
+
+    def mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:
+        return
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        return
+
+
+fsspec.register_implementation("objects", ObjectStore, clobber=True)
+
+
+@pytest.fixture(params=["file", "memory", "objects"])
 def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "file":
         yield f"file://{tmp_path}/storage"
         return
-    memory = fsspec.filesystem("memory")
-    memory.store.clear()
-    yield "memory://bucket/ftworker"
-    memory.store.clear()
+    filesystem = fsspec.filesystem(request.param)
+    filesystem.store.clear()
+    yield f"{request.param}://bucket/ftworker"
+    filesystem.store.clear()
 
 
 def read(url: str) -> bytes:
