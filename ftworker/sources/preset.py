@@ -195,13 +195,47 @@ def preset(name: str) -> Preset:
 
 @cache
 def statements(name: str) -> dict[str, str]:
-    """The statements of `presets/NAME.sql`: `-- name: NAME` begins each."""
-    text = files("ftworker.sources.presets").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    """The statements of `presets/NAME.sql`."""
+    return named_statements(
+        files("ftworker.sources.presets").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    )
+
+
+def named_statements(text: str) -> dict[str, str]:
+    """The statements of an `.sql` file: `-- name: NAME` begins each."""
     found = {}
     for part in text.split("-- name: ")[1:]:
         title, _, body = part.partition("\n")
         found[title.strip()] = body.strip().removesuffix(";")
     return found
+
+
+def fixed_preset(
+    name: str,
+    *uses: TableUse,
+    roles: Mapping[str, str] | None = None,
+    messages: Callable[[Sequence[Row], Reader], tuple[Message, ...]] = lambda rows, reader: reader.each_row(
+        rows
+    ),
+    order: tuple[str, ...] = ("created_at", "id"),
+    cannot_tell: tuple[str, ...] = (),
+) -> Preset:
+    """The preset of a store whose tables and columns are always the same: all else stands in `presets/NAME.sql`.
+
+    Its statements are named as the fields of Plan and hold one part, `{schema}`. Those of `messages`, `changes` and
+    `scopes` must be there; with `touched` it is a store that has times.
+    """
+
+    def plan(settings: SourceSettings, _: Mapping[str, Table]) -> Plan:
+        parts = {
+            title: sql.SQL(text).format(schema=Name(settings.schema_name))
+            for title, text in statements(name).items()
+        }
+        untold = cannot_tell if "touched" in parts else (NO_TIMES, *cannot_tell)
+        return Plan(order=order, cannot_tell=untold, **parts)  # type: ignore[arg-type]
+
+    words = {said.casefold(): role for said, role in (roles or {}).items()}
+    return Preset(name, lambda _: uses, plan, messages, lambda _: words)
 
 
 def fill(name: str, statement: str, **parts: sql.Composable) -> sql.Composed:

@@ -33,6 +33,15 @@ def read(cursor: Cursor, source_name: str, purpose: str) -> Progress | None:
     return Progress(tuple(row.position), row.done, row.updated_at, row.finished_at) if row else None
 
 
+def walks(cursor: Cursor, source_name: str) -> dict[str, Progress]:
+    """Every walk through a source, by its purpose."""
+    cursor.execute(queries("source_progress.sql")["walks"], {"source_name": source_name})
+    return {
+        row.purpose: Progress(tuple(row.position), row.done, row.updated_at, row.finished_at)
+        for row in cursor.fetchall()
+    }
+
+
 def begin(cursor: Cursor, source_name: str, purpose: str, position: Position = ()) -> Progress:
     """Begin a walk at a position, or begin it again, whatever it had come to."""
     cursor.execute(

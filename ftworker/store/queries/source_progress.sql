@@ -4,6 +4,13 @@ SELECT position, done, updated_at, finished_at
 FROM ftworker.source_progress
 WHERE source_name = %(source_name)s AND purpose = %(purpose)s;
 
+-- name: walks
+-- Every walk through a source.
+SELECT purpose, position, done, updated_at, finished_at
+FROM ftworker.source_progress
+WHERE source_name = %(source_name)s
+ORDER BY purpose;
+
 -- name: begin
 -- The walk begins (again) at a position, whatever was there.
 INSERT INTO ftworker.source_progress (source_name, purpose, position)
