@@ -99,10 +99,11 @@ class Demonstration:
             self._forget()
         try:
             done = self._perform()
-        except BaseException:
-            with suppress(DatabaseUnavailable):
-                self._leave_for_later()
-            raise
+        finally:
+            with suppress(DatabaseUnavailable), self.here.store.transaction() as cursor:
+                # Nothing of the demonstration may wait for processes that know another configuration.
+                state.withdraw(cursor)
+                state.clear_ended_processes(cursor)
         return self._result(done, repeated=False)
 
     def _refuse_beside_others(self) -> None:
@@ -207,14 +208,6 @@ class Demonstration:
             routing_key=settings.ingest.routing_key,
             stream=settings.ingest.stream,
         )
-
-    def _leave_for_later(self) -> None:
-        """Nothing of the demonstration may wait for processes that know another configuration."""
-        with self.here.store.transaction() as cursor:
-            run = state.withdraw(cursor)
-        if run is not None:
-            with suppress(Refused):
-                control.cancel_run(self.here.store, run.id)
 
     def _progress(self, published: int) -> Progress:
         with self.here.store.transaction() as cursor:

@@ -13,7 +13,6 @@ from functools import cache
 from importlib.resources import files
 
 from ftworker.demo.conversations import PIPELINE_NAME, SOURCE_NAME
-from ftworker.runs.states import IN_FLIGHT
 from ftworker.store import Cursor, runs
 from ftworker.store.metrics import DEAD_AFTER_SECONDS
 from ftworker.store.runs import RunRow
@@ -65,8 +64,9 @@ def read_drops(cursor: Cursor) -> Mapping[str, int]:
 
 def others_at_work(cursor: Cursor) -> str | None:
     """What is under way in this database besides the demonstration, in a person's words; None when nothing is."""
+    clear_ended_processes(cursor)
     cursor.execute(_statements()["processes"], {"seconds": DEAD_AFTER_SECONDS})
-    alive = [row.name for row in cursor.fetchall() if not _has_ended(row.host, row.pid)]
+    alive = [row.name for row in cursor.fetchall()]
     if alive:
         return f"ftworker's processes are running on this database ({', '.join(dict.fromkeys(alive))})"
     cursor.execute(_statements()["others"], _NAMES)
@@ -84,11 +84,18 @@ def is_ready(cursor: Cursor, name: str, pid: int) -> bool:
     return bool(cursor.fetchone().ready)
 
 
-def withdraw(cursor: Cursor) -> RunRow | None:
-    """Take back the events that still wait; returns the run in flight, if there is one, which goes on later."""
+def clear_ended_processes(cursor: Cursor) -> None:
+    """Take away the rows of processes of this machine that have ended without saying so; `status` shows the others."""
+    cursor.execute(_statements()["processes"], {"seconds": DEAD_AFTER_SECONDS})
+    for row in cursor.fetchall():
+        if _has_ended(row.host, row.pid):
+            named = {"name": row.name, "host": row.host, "pid": row.pid}
+            cursor.execute(_statements()["process_ended"], named)
+
+
+def withdraw(cursor: Cursor) -> None:
+    """Take back the events that still wait. Publishing them again records them again."""
     cursor.execute(_statements()["withdraw"], _NAMES)
-    run = last_run(cursor)
-    return run if run is not None and run.state in IN_FLIGHT else None
 
 
 def forget(cursor: Cursor) -> None:

@@ -22,9 +22,13 @@ SELECT
     (SELECT count(*) FROM ftworker.runs WHERE next_action_at IS NOT NULL AND pipeline <> %(pipeline)s) AS runs;
 
 -- name: processes
--- Processes that were seen lately. `beat` is left out: its row is written by whoever does its ticks.
+-- Processes that were seen lately.
 SELECT name, host, pid FROM ftworker.processes
-WHERE name <> 'beat' AND seen_at > now() - make_interval(secs => %(seconds)s) ORDER BY name, pid;
+WHERE seen_at > now() - make_interval(secs => %(seconds)s) ORDER BY name, pid;
+
+-- name: process_ended
+-- Takes away the row of a process that did not say goodbye: one that was killed, or `beat`, for which workers speak.
+DELETE FROM ftworker.processes WHERE name = %(name)s AND host = %(host)s AND pid = %(pid)s;
 
 -- name: ready
 -- Whether this very process of ours has said that it works.
