@@ -73,7 +73,9 @@ def demo(again: bool) -> None:
         click.echo("  an earlier demo has done all of it; nothing was sent again, and this is its result")
     else:
         click.echo(f"  done in {time.monotonic() - began:.0f} s")
-    place = Place(own_command(), Path.cwd(), config, log_folder, here.settings.storage(), threshold)
+    web_url = f"http://{here.settings.web.host}:{here.settings.web.port}"
+    storage_url = here.settings.storage()
+    place = Place(own_command(), Path.cwd(), config, log_folder, storage_url, web_url, threshold)
     for part in summary(result, place):
         click.echo()
         click.secho(part.title, bold=True)

@@ -44,6 +44,8 @@ class Place:
     """The demonstration's configuration."""
     log_folder: Path
     storage_url: str
+    web_url: str
+    """Where `ftworker up` serves its status page."""
     threshold: int
     """Examples that begin a run of the demonstration's pipeline."""
 
@@ -137,7 +139,10 @@ def _next(result: DemoResult, place: Place) -> Iterator[str]:
     yield f"  {place.command} status"
     yield f"  {place.command} runs show {result.run.id}"
     yield "Ask why the pipeline fired, and how far the next dataset is:"
-    yield f"  FTWORKER_CONFIG={shlex.quote(place.shown(place.config))} {place.command} triggers"
+    configured = f"FTWORKER_CONFIG={shlex.quote(place.shown(place.config))} {place.command}"
+    yield f"  {configured} triggers"
+    yield f"Leave everything running, with its status page at {place.web_url}:"
+    yield f"  {configured} up"
     match result.run.state:
         case RunState.PACKAGED:
             yield "Make the model, where Ollama is (or start Ollama and repeat the demo):"
