@@ -64,6 +64,8 @@ class FakeProvider:
         self.files: dict[str, str] = {}
         self.jobs: list[Job] = []
         self.findings: list[Finding] = []
+        self.submitted: list[str] = []
+        """The key of each paid call that left, whatever became of it."""
         self.served: list[tuple[str | None, str | None]] = []
         self.new_jobs_hidden_looks = 0
         self.before: dict[Method, Callable[[], None]] = {}
@@ -105,10 +107,12 @@ class FakeProvider:
         return Uploaded(file_id)
 
     def submit(self, run: RunView, record: Record) -> str:
-        fault = self._begin("submit", run)
+        self._called("submit", run)
         # As a real provider does just before the paid call: whoever lost the lease learns it here.
         record(JournalEntry("note", "asking for a job"))
         assert run.training_file_id is not None
+        self.submitted.append(run.run_key)
+        fault = self._next_fault("submit")
         job = Job(
             f"job-{len(self.jobs) + 1}",
             run.run_key,
@@ -155,10 +159,17 @@ class FakeProvider:
     # -- faults
 
     def _begin(self, method: Method, run: RunView) -> Fault | None:
+        self._called(method, run)
+        return self._next_fault(method)
+
+    def _called(self, method: Method, run: RunView) -> None:
         self.calls.append((method, run.id))
         self.views[method] = run
         if method in self.before:
             self.before[method]()
+
+    def _next_fault(self, method: Method) -> Fault | None:
+        """Raises the fault when the work is not to be done; else returns what is to follow it."""
         waiting = self._faults[method]
         fault = waiting.popleft() if waiting else None
         if fault is not None and not fault.after_work:
