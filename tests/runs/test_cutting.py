@@ -52,13 +52,18 @@ def dataset_of(world: World, run_id: int) -> DatasetRow:
 # -- exactly once
 
 
-def together(workers: int, act: Callable[[], Any]) -> list[Any]:
+def together(world: World, workers: int, act: Callable[[], Any]) -> list[Any]:
     """What each of so many threads got from `act`, begun at one moment."""
     gate = threading.Barrier(workers)
 
     def run() -> Any:
+        with world.store.transaction() as cursor:
+            cursor.execute("SELECT 1")  # connecting takes longer than what is to collide
         gate.wait(timeout=30)
-        return act()
+        try:
+            return act()
+        finally:
+            world.store.close()
 
     with ThreadPoolExecutor(workers) as pool:
         return [future.result() for future in [pool.submit(run) for _ in range(workers)]]
@@ -70,7 +75,7 @@ def test_any_number_of_workers_that_see_a_threshold_crossed_cut_one_dataset(
 ) -> None:
     world.configure(**EAGER)
     add_examples(world.store, 20)
-    begun = together(8, lambda: cut(world))
+    begun = together(world, 8, lambda: cut(world))
     assert sorted(run is not None for run in begun) == [False] * 7 + [True]
     assert [(row.sequence, row.new_examples) for row in rows(world, "SELECT * FROM ftworker.datasets")] == [
         (1, 20)
@@ -107,7 +112,7 @@ def test_a_threshold_crossed_again_and_again_by_many_is_cut_each_time_once(world
     world.configure(**EAGER, strategy="new")
     for crossing in range(3):
         add_examples(world.store, 20, first=20 * crossing)
-        begun = [run for run in together(4, lambda: cut(world)) if run is not None]
+        begun = [run for run in together(world, 4, lambda: cut(world)) if run is not None]
         assert len(begun) == 1
         control.cancel_run(world.store, begun[0])
     assert claimed(world) == [20, 20, 20]
@@ -133,7 +138,7 @@ def test_people_and_triggers_at_one_moment_begin_one_run(world: World) -> None:
             act = acts.pop()
         return act()
 
-    answers = together(6, one)
+    answers = together(world, 6, one)
     assert sum(isinstance(answer, int) for answer in answers) == 1
     assert all("is in flight" in answer for answer in answers if isinstance(answer, str))
 
@@ -466,7 +471,7 @@ def test_two_retries_at_one_moment_begin_one_generation(world: World) -> None:
             return False
         return True
 
-    together(4, retry)
+    together(world, 4, retry)
     assert world.run(run_id).generation == 2
     with world.store.transaction() as cursor:
         assert runs.run_in_flight(cursor, PIPELINE) == (run_id, RunState.CUT)
