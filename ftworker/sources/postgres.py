@@ -175,7 +175,9 @@ class PostgresSource:
         with self._listing() as (reading, plan):
             if after_row is None or plan.appended is None:
                 rows = reading.stream(
-                    self._listed(plan) + sql.SQL("WHERE c.key IS NOT NULL"), plan.parameters, LISTING_SIZE
+                    _listing_of(plan.changes) + sql.SQL("WHERE c.key IS NOT NULL"),
+                    plan.parameters,
+                    LISTING_SIZE,
                 )
                 yield from map(_listed, rows)
             else:
@@ -185,7 +187,7 @@ class PostgresSource:
     def newest(self, limit: int) -> tuple[ListedConversation, ...]:
         with self._listing() as (reading, plan):
             by = sql.SQL("last_change_at" if plan.touched is not None else "last_row")
-            statement = self._listed(plan) + sql.SQL(
+            statement = _listing_of(plan.changes) + sql.SQL(
                 "WHERE c.key IS NOT NULL ORDER BY c.{} DESC NULLS LAST, c.key LIMIT %(limit)s"
             ).format(by)
             return tuple(_listed(row) for row in reading.rows(statement, {**plan.parameters, "limit": limit}))
@@ -326,9 +328,6 @@ class PostgresSource:
         """A conversation that is there and cannot be read: a single message that says why."""
         return Conversation(self._name, identity, (Message("", "", error=error),))
 
-    def _listed(self, plan: Plan) -> sql.Composable:
-        return sql.SQL(_LISTED).format(changes=plan.changes)
-
     def _narrowed(
         self,
         reading: Reading,
@@ -352,8 +351,12 @@ class PostgresSource:
     ) -> Iterator[ListedConversation]:
         if scopes:
             within = sql.SQL("WHERE c.{} = ANY(%(scopes)s) ").format(Name(plan.scope))
-            statement = self._listed(plan) + within + tail
+            statement = _listing_of(plan.changes_within or plan.changes) + within + tail
             yield from map(_listed, reading.rows(statement, {**parameters, "scopes": array_literal(scopes)}))
+
+
+def _listing_of(changes: sql.Composable) -> sql.Composable:
+    return sql.SQL(_LISTED).format(changes=changes)
 
 
 def _listed(row: tuple[Any, ...]) -> ListedConversation:

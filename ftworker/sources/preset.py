@@ -98,6 +98,8 @@ class Plan:
     unknown)."""
     scopes: sql.Composable
     """`scope` of everything there is, repeats included; no grouping, so that an index gives it in order."""
+    changes_within: sql.Composable | None = None
+    """`changes` narrowed to `%(scopes)s` from inside, where narrowing it from outside would not reach every table."""
     conversations: sql.Composable | None = None
     """`key`, `user_ref`, `tenant_id`, `course_id`, `consent`, `closed_at`, `rating`... of the conversations
     `%(ids)s`.

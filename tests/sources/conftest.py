@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from ftworker.settings import SourceSettings
 from ftworker.sources.postgres import PostgresSource
 from ftworker.store import Store
+from tests.servers import PostgresServer
 
 OpenSource = Callable[..., PostgresSource]
 
@@ -39,9 +40,33 @@ class RagDatabase:
         return self.url.replace("//tester@", f"//{name}@")
 
 
+EMPTY = """
+DO $$
+DECLARE made text;
+BEGIN
+    FOR made IN SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', made);
+    END LOOP;
+    EXECUTE format('ALTER DATABASE %I RESET ALL', current_database());
+END $$;
+CREATE SCHEMA public;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+"""
+
+
+@pytest.fixture(scope="session")
+def _rag_database_url(postgres_server: PostgresServer) -> str:
+    postgres_server.start()
+    return postgres_server.create_database()
+
+
 @pytest.fixture
-def rag(empty_database_url: str) -> RagDatabase:
-    return RagDatabase(empty_database_url)
+def rag(postgres_server: PostgresServer, _rag_database_url: str) -> RagDatabase:
+    """A database with nothing in it. One for all tests, emptied: making one takes longer than most tests."""
+    postgres_server.start()
+    rag = RagDatabase(_rag_database_url)
+    rag.run(EMPTY)
+    return rag
 
 
 @pytest.fixture

@@ -153,6 +153,23 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
             conversations_table=conversations_table,
         )
     by_row = numbered and not times
+    # Both sides: a join passes equalities on to its other side, but not `= ANY`.
+    narrowed = [sql.SQL("AND {} = ANY(%(scopes)s)").format(side) for side in (key, conversation_key)]
+
+    def changes(within: sql.Composable) -> sql.Composable:
+        return fill(
+            "messages",
+            "changes",
+            key=key,
+            messages_table=messages_table,
+            with_conversations=joined,
+            within=within,
+            last_change_at=sql.SQL("greatest({})").format(sql.SQL(", ").join(times))
+            if times
+            else sql.SQL("NULL"),
+            last_row=sql.SQL("max({})").format(row) if numbered else sql.SQL("NULL"),
+        )
+
     selection = _columns("m", selected)
     if columns.created_at and not numbered:
         # A question and its answer saved in one transaction have one time. Numbers then say which came first;
@@ -163,17 +180,8 @@ def _plan(settings: SourceSettings, tables: Mapping[str, Table]) -> Plan:
     return Plan(
         messages=fill("messages", "messages", key=key, columns=selection, messages_table=messages_table),
         conversations=of_conversations,
-        changes=fill(
-            "messages",
-            "changes",
-            key=key,
-            messages_table=messages_table,
-            with_conversations=joined,
-            last_change_at=sql.SQL("greatest({})").format(sql.SQL(", ").join(times))
-            if times
-            else sql.SQL("NULL"),
-            last_row=sql.SQL("max({})").format(row) if numbered else sql.SQL("NULL"),
-        ),
+        changes=changes(sql.SQL("")),
+        changes_within=changes(sql.SQL(" ").join(narrowed)) if conversations is not None else None,
         touched=sql.SQL(" UNION ALL ").join(spans) if spans else None,
         appended=fill("messages", "appended", key=key, messages_table=messages_table, row=row)
         if by_row

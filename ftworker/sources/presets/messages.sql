@@ -17,7 +17,7 @@ WHERE {key} = ANY(%(ids)s);
 -- One row a conversation that has messages; where there is a conversations table, only those that stand in it.
 SELECT {key} AS key, count(*) AS message_count, {last_change_at} AS last_change_at, {last_row} AS last_row
 FROM {messages_table} AS m {with_conversations}
-WHERE {key} IS NOT NULL
+WHERE {key} IS NOT NULL {within}
 GROUP BY {key};
 
 -- name: scopes
