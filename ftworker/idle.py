@@ -9,11 +9,13 @@ version. What lies before the first sweep is left to `ftworker backfill`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from ftworker.backfill import record, version_hash
+from ftworker.errors import SourceRejected, SourceUnavailable
+from ftworker.settings import SourceSettings
 from ftworker.sources.contract import ListedConversation, Source
 from ftworker.store import source_progress, store_changes
 from ftworker.store.connection import Store
@@ -29,6 +31,22 @@ it."""
 
 BY_TIME = "sweep_idle"
 BY_COUNT = "sweep_idle:changes"
+
+
+def sweep_sources(
+    store: Store, sources: Mapping[str, SourceSettings], make_source: Callable[[str], Source], now: datetime
+) -> int:
+    """Sweep every source with `sweep_idle = true`; returns how many versions are new.
+
+    A source that cannot be read is logged and does not keep the others waiting. Raises DatabaseUnavailable.
+    """
+    found = 0
+    for name in sorted(name for name, settings in sources.items() if settings.sweep_idle):
+        try:
+            found += sweep_idle(store, make_source(name), now)
+        except (SourceUnavailable, SourceRejected) as error:
+            logger.warning("sweep_idle: %s", error)
+    return found
 
 
 def sweep_idle(store: Store, source: Source, now: datetime) -> int:

@@ -74,7 +74,7 @@ def read_turns(conversation: Conversation, *, with_context: bool) -> tuple[list[
                 chunks=chunks,
                 rating=(rating > 0) - (rating < 0),
                 model=_name(standing[-1].model or conversation.model),
-                failed=any(message.error for message in standing),
+                failed=any(message.error for message in (*asked, *standing)),
             )
         )
         asked.clear()

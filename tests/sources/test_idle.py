@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ftworker.backfill import backfill
-from ftworker.errors import SourceUnavailable
+from ftworker.errors import SourceRejected, SourceUnavailable
 from ftworker.events.contract import decode
-from ftworker.idle import sweep_idle
-from ftworker.settings import ColumnsMessages
+from ftworker.idle import sweep_idle, sweep_sources
+from ftworker.settings import ColumnsMessages, SourceSettings
 from ftworker.sources.contract import ListedConversation
 from ftworker.sources.postgres import PostgresSource
 from ftworker.store import Store
@@ -212,6 +212,28 @@ def test_a_last_look_that_changed_nothing_writes_nothing(
     before = versions()
     sweep_idle(store, unnumbered, NOON + minutes(1))
     assert versions() == before
+
+
+def test_a_source_that_cannot_be_read_does_not_keep_the_others_waiting(
+    store: Store, timed: PostgresSource, two_tables: RagDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    say_at(two_tables, "c1", NOON)
+    swept = SourceSettings(preset="messages", sweep_idle=True)
+    sources = {"away": swept, "broken": swept, "chat": swept, "off": SourceSettings(preset="messages")}
+
+    def make_source(name: str) -> PostgresSource:
+        if name == "away":
+            raise SourceUnavailable("source away: the server does not answer")
+        if name == "broken":
+            raise SourceRejected("source broken: no such table")
+        assert name == "chat"
+        return timed
+
+    assert sweep_sources(store, sources, make_source, NOON + minutes(31)) == 1
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "sweep_idle: source away: the server does not answer",
+        "sweep_idle: source broken: no such table",
+    ]
 
 
 def test_two_sweeps_at_once_hand_on_each_conversation_once(

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ftworker.conversations import Chunk, Message
+from ftworker.curation.curate import curate
 from ftworker.errors import SourceRejected
-from ftworker.settings import ColumnsMessages
+from ftworker.settings import ColumnsMessages, CurationSettings
 from tests.sources.conftest import ALL_COLUMNS, OpenSource, RagDatabase, say
 
 BARE = "(id serial, conversation_id KEY, role text, content text, created_at timestamptz)"
@@ -377,6 +378,30 @@ def test_json_content_with_nul_half_a_surrogate_and_null_keeps_the_other_message
         ("", None),
         ("17", None),
     ]
+
+
+def test_a_question_or_answer_with_half_a_surrogate_teaches_nothing_and_the_rest_of_the_talk_does(
+    rag: RagDatabase, open_source: OpenSource
+) -> None:
+    rag.run("CREATE TABLE messages (id serial, conversation_id text, role text, content json)")
+    for role, content in (
+        ("user", r"¿Qué es \ud83d una derivada?"),
+        ("bot", "Es el límite del cociente incremental."),
+        ("user", "¿Y una integral?"),
+        ("bot", r"Es \udfff el área bajo una curva."),
+        ("user", "¿Y un límite entonces?"),
+        ("bot", "El valor al que se acerca una función."),
+    ):
+        rag.run(
+            "INSERT INTO messages (conversation_id, role, content) VALUES ('c', %s, %s)",
+            [role, f'"{content}"'],
+        )
+    source = open_source(preset="messages", messages=ColumnsMessages(conversations_table="", created_at=""))
+    (conversation,) = source.fetch(["c"])
+    curated = curate(conversation, CurationSettings())
+    assert [(drop.turn, drop.reason) for drop in curated.drops] == [(0, "error_answer"), (1, "error_answer")]
+    (example,) = curated.examples
+    assert "\ufffd" not in example.content.decode()
 
 
 def test_an_enormous_message_is_an_error_and_the_rest_is_read(
