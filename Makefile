@@ -34,9 +34,9 @@ check: $(VENV)/.installed-dev ## Check style, types and the layers of imports
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
 .PHONY: bench
-bench: $(VENV)/.installed-test ## Measure, and print what was reached (BENCH=benchmarks/ingest.py for one)
-	@for file in $(or $(BENCH),$(filter-out benchmarks/__init__.py,$(wildcard benchmarks/*.py))); do \
-		echo "== $$file"; $(BIN)/python "$$file" || exit 1; \
+bench: $(VENV)/.installed-test ## Measure, and print what was reached (BENCH="ingest export" for some)
+	@for name in $(or $(BENCH),$(patsubst benchmarks/bench_%.py,%,$(wildcard benchmarks/bench_*.py))); do \
+		echo "== $$name"; $(BIN)/python -m benchmarks.bench_$$name || exit 1; \
 	done
 
 .PHONY: image-check
