@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,7 +23,6 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
 from ftworker.errors import ConfigurationError, ConfigurationProblem, NotFound
@@ -52,6 +52,7 @@ class IngestSettings(Section):
     exchange: str = "rag.events"
     """RabbitMQ topic exchange that the RAG publishes to."""
     routing_key: str = "conversation.closed.v1"
+    """Key that the RAG publishes with; the queue is bound by it."""
     queue: str = "ftworker.conversation-closed"
     """Our quorum queue, bound to the exchange; its dead letters go to `<queue>.dead`."""
     stream: str = "ftworker:events"
@@ -74,7 +75,9 @@ class WebSettings(Section):
     """The process that serves /metrics, /healthz and the pages."""
 
     host: str = "127.0.0.1"
+    """Address to listen on. 0.0.0.0 lets others look; the pages hold no conversation and ask for no login."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+    """Port to listen on; 0 takes a free one."""
     cache_seconds: Seconds = 5.0
     """A scrape within this time of the last answers from memory, so that many scrapers cost one query."""
 
@@ -95,6 +98,7 @@ class WorkerSettings(Section):
     retry_base_seconds: PositiveSeconds = 10.0
     """First wait after a passing failure; doubled each time up to `retry_max_seconds`, with jitter."""
     retry_max_seconds: PositiveSeconds = 900.0
+    """Longest wait between two tries."""
     reconcile_interval_seconds: PositiveSeconds = 30.0
     """Between two looks for a job whose creation has an unknown outcome."""
     reconcile_grace_seconds: PositiveSeconds = 600.0
@@ -109,54 +113,85 @@ class ColumnsMessages(Section):
     """Column names of the generic shape of two tables. Set to "" what the store does not have."""
 
     conversations_table: str = "conversations"
+    """Table with one row a conversation; "" when there are only messages."""
     conversation_id: str = "id"
+    """Its key."""
     user: str = ""
+    """Who asked, as a pseudonym: groups the split. Hashed before it is stored."""
     tenant: str = ""
+    """School or customer; pipelines can choose by it."""
     course: str = ""
+    """Course or subject; pipelines can choose by it."""
     closed_at: str = ""
     """When the conversation was closed or last changed; without it the newest message counts."""
     consent: str = ""
+    """Whether the user agreed to training."""
     messages_table: str = "messages"
+    """Table with one row a message."""
     message_id: str = "id"
+    """Its key; breaks ties in time."""
     message_conversation_id: str = "conversation_id"
+    """The conversation that a message belongs to."""
     role: str = "role"
+    """Who speaks."""
     content: str = "content"
+    """The text."""
     created_at: str = "created_at"
+    """When it was written."""
     context: str = ""
     """A json or jsonb column with the retrieved chunks: a list of texts or of objects with `text` or `content`."""
     rating: str = ""
+    """The user's opinion of the message."""
     error: str = ""
+    """Set when the answer failed."""
     model: str = ""
+    """The model that answered."""
     role_user: tuple[str, ...] = ("user", "human", "usuario", "alumno")
+    """Words in `role` that mean the user."""
     role_assistant: tuple[str, ...] = ("assistant", "ai", "bot", "asistente", "tutor")
+    """Words in `role` that mean the assistant."""
 
 
 class ColumnsLog(Section):
     """Column names of the generic shape of one question/answer log. Set to "" what the store does not have."""
 
     table: str = "chat_log"
+    """Table with one row a question and its answer."""
     id: str = "id"
+    """Its key; breaks ties in time."""
     conversation_id: str = ""
     """Without it, a user's rows are one conversation until a gap of `idle_seconds`."""
     question: str = "question"
+    """What was asked."""
     answer: str = "answer"
+    """What was answered."""
     created_at: str = "created_at"
+    """When it was asked."""
     user: str = ""
+    """Who asked, as a pseudonym."""
     tenant: str = ""
+    """School or customer."""
     course: str = ""
+    """Course or subject."""
     context: str = ""
+    """A json or jsonb column with the retrieved chunks."""
     rating: str = ""
+    """The user's opinion of the answer."""
     model: str = ""
+    """The model that answered."""
 
 
 class SourceSettings(Section):
     """A store of conversations that ftworker may read. `ftworker sources test NAME` tries it."""
 
     preset: Literal["messages", "log", "langchain"]
+    """Shape of the store: `messages`, `log` or `langchain` (docs/SOURCES.md)."""
     url: SecretStr | None = None
     """Connection URL of the RAG's PostgreSQL. Better: `url_env`, the environment variable that holds it."""
     url_env: str | None = None
+    """Environment variable that holds the connection URL."""
     schema_name: str = "public"
+    """PostgreSQL schema of the tables."""
     messages: ColumnsMessages = ColumnsMessages()
     log: ColumnsLog = ColumnsLog()
     langchain_table: str = "message_store"
@@ -168,8 +203,11 @@ class SourceSettings(Section):
     naive_timezone: str = "UTC"
     """Zone of timestamps that carry none."""
     statement_timeout_seconds: PositiveSeconds = 60.0
+    """Longest that one query may take in the RAG's database."""
     ratings_up: tuple[str, ...] = ("1", "up", "like", "good", "true", "t", "positive")
+    """Values of a rating that mean thumbs-up, compared in lower case."""
     ratings_down: tuple[str, ...] = ("-1", "0", "down", "dislike", "bad", "false", "f", "negative")
+    """Values that mean thumbs-down. Any other is no opinion."""
 
     def connection_url(self) -> str | None:
         """The URL to connect to, from the environment variable when one is named; None when nothing is configured."""
@@ -182,6 +220,7 @@ class OpenAISettings(Section):
     """A service that speaks OpenAI's Files and fine_tuning.jobs API."""
 
     kind: Literal["openai"] = "openai"
+    """The kind of provider."""
     base_url: str = "https://api.openai.com/v1"
     """OpenAI's own is https://api.openai.com/v1; Azure, Nebius and gateways: docs/PROVIDERS.md."""
     api_key_env: str = "OPENAI_API_KEY"
@@ -189,11 +228,13 @@ class OpenAISettings(Section):
     api_key_file: Path | None = None
     """Or a file that holds it (Docker and Kubernetes secrets)."""
     request_timeout_seconds: PositiveSeconds = 60.0
+    """Longest wait for an answer to a read."""
     submit_timeout_seconds: PositiveSeconds = 90.0
     """Longest wait for the paid call's answer; must stay below `worker.step_lease_seconds`."""
     max_upload_bytes: Annotated[int, Field(ge=1024)] = 536_870_912
     """A larger file goes up in parts through the Uploads API. OpenAI takes 512 MB a file, Azure 100 MB at once."""
     upload_part_bytes: Annotated[int, Field(ge=1024, le=67_108_864)] = 67_108_864
+    """Size of a part; OpenAI takes at most 64 MB."""
     bom: bool = False
     """Azure wants a UTF-8 byte-order mark at the start of training files."""
     suffix_max_length: Annotated[int, Field(ge=0, le=64)] = 64
@@ -217,7 +258,9 @@ class OpenAISettings(Section):
     file_expires_after_seconds: Annotated[int, Field(ge=3600, le=2_592_000)] | None = None
     """Let the provider erase uploaded files after this time (children's data should not stay)."""
     files_ready_timeout_seconds: PositiveSeconds = 600.0
+    """Longest wait until an uploaded file is processed."""
     poll_interval_seconds: PositiveSeconds = 30.0
+    """Between two looks at a job."""
     price_per_million_tokens: dict[str, Annotated[float, Field(ge=0)]] = {
         "gpt-4.1": 25.0,
         "gpt-4.1-mini": 5.0,
@@ -251,6 +294,7 @@ class LocalSettings(Section):
     """A model on your own machine, served by Ollama."""
 
     kind: Literal["local"] = "local"
+    """The kind of provider."""
     trainer: Literal["none"] = "none"
     """`none`: no weights are trained; the model is the base with the system prompt and chosen examples."""
     ollama_host: str = "http://127.0.0.1:11434"
@@ -268,8 +312,11 @@ class LocalSettings(Section):
     keep_tags: Annotated[int, Field(ge=1)] = 3
     """Older tags of the model that stay for a rollback."""
     request_timeout_seconds: PositiveSeconds = 30.0
+    """Longest wait for an answer from Ollama."""
     create_timeout_seconds: PositiveSeconds = 3_600.0
+    """Longest that `ollama create` may take."""
     poll_interval_seconds: PositiveSeconds = 5.0
+    """Between two looks at a model being made."""
 
 
 ProviderSettings = Annotated[OpenAISettings | LocalSettings, Field(discriminator="kind")]
@@ -310,18 +357,21 @@ class CurationSettings(Section):
     """Which turns become examples, and what is in them. Each drop has a reason code (docs/DATASETS.md)."""
 
     unit: Literal["turn", "conversation"] = "turn"
-    """`turn`: an example for each good answer, its history as prompt. `conversation`: whole, bad answers at weight 0."""
+    """`turn`: an example for each good answer, its history as prompt. `conversation`: whole, bad ones at weight 0."""
     context: Literal["as_served", "none"] = "as_served"
     """Whether retrieved chunks stand in the prompt of the turn being trained, as they did when it was served."""
     context_template: str = "Contexto:\n{context}\n\nPregunta: {question}"
     """How the RAG puts chunks and question together. Must be what serving uses."""
     chunk_template: str = "[{rank}] {text}"
+    """How one chunk stands in the context: {rank}, {text}, {source}."""
     chunk_separator: str = "\n\n"
+    """What stands between two chunks."""
     max_history_messages: Annotated[int, Field(ge=0)] = 20
     """Earlier messages kept before the turn."""
     min_answer_characters: Annotated[int, Field(ge=0)] = 15
     """Shorter answers are dropped unless rated up."""
     max_answer_characters: Annotated[int, Field(ge=1)] = 20_000
+    """Longer answers are dropped: they are dumps, not lessons."""
     max_tokens: Annotated[int, Field(ge=16)] = 16_384
     """Longer examples are dropped: providers cut from the end, where the answer is. OpenAI's limit is 65,536."""
     max_messages: Annotated[int, Field(ge=2)] = 1_000
@@ -329,10 +379,19 @@ class CurationSettings(Section):
     require_consent: bool = False
     """True: a conversation without an explicit consent is dropped. An explicit no is always dropped."""
     drop_thumbs_down: bool = True
+    """Whether answers rated down are left out."""
     drop_personal_data: bool = True
     """Drop turns in which an identity number, an e-mail, a phone, a card or an IBAN is found."""
     reasons_closed: tuple[str, ...] = ()
     """Only conversations closed for these reasons; empty: all."""
+
+    @field_validator("context_template")
+    @classmethod
+    def _has_places(cls, value: str) -> str:
+        for place in ("{context}", "{question}"):
+            if place not in value:
+                raise ValueError(f"expected {place} in it: else it would be lost from every example")
+        return value
 
 
 class SplitSettings(Section):
@@ -346,11 +405,15 @@ class TrainingSettings(Section):
     """What is asked of the trainer. Frozen into the run when it begins."""
 
     type: Literal["supervised"] = "supervised"
+    """Method: supervised fine-tuning."""
     n_epochs: Annotated[int, Field(ge=1, le=50)] | Literal["auto"] = 3
     """3 is the usual target; `auto` lets the provider choose, which can be many on tiny sets."""
     batch_size: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
+    """Examples in one step; `auto` lets the provider choose."""
     learning_rate_multiplier: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    """Scale of the provider's own rate; `auto` lets it choose."""
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)] | None = 42
+    """Makes a training repeatable as far as the provider can."""
     suffix: Annotated[str, Field(max_length=18, pattern=r"^[a-zA-Z0-9-]*$")] = ""
     """Shows in the name of the tuned model, before the run's key."""
 
@@ -359,7 +422,9 @@ class BudgetSettings(Section):
     """What may be spent. Checked before anything is uploaded: tokens x epochs x price."""
 
     max_usd_per_run: Annotated[float, Field(ge=0)] | None = None
+    """A run estimated above waits for approval. None: no cap."""
     max_usd_per_month: Annotated[float, Field(ge=0)] | None = None
+    """A run that would take the month's estimates above waits for approval. None: no cap."""
     approval: Literal["auto", "manual"] = "auto"
     """`manual`: every run waits for `ftworker runs approve`. Over a cap a run always waits."""
 
@@ -370,8 +435,11 @@ class PipelineSettings(Section):
     source: str = "*"
     """Name of the source whose conversations feed it; `*` for all."""
     tenant: str = "*"
+    """Only conversations of this tenant; `*` for all."""
     course: str = "*"
+    """Only conversations of this course; `*` for all."""
     provider: Name = "local"
+    """Name of the provider that trains."""
     base_model: str = "llama3.2:3b"
     """The provider's name of the model to start from."""
     strategy: Literal["all", "new", "replay"] = "all"
@@ -381,6 +449,7 @@ class PipelineSettings(Section):
     format: Literal["auto", "openai-chat", "instruction-json", "instruction-jsonl"] = "auto"
     """`auto`: openai-chat for an openai provider, instruction-json for a local one."""
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
+    """Stands in every example. Must be the very bytes that serving uses."""
     system_prompt_version: str = "1"
     """Yours to count up when the prompt changes; stands in the manifest beside the prompt's hash."""
     trigger: TriggerSettings = TriggerSettings()
@@ -409,31 +478,11 @@ class Settings(Section):
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
     sources: dict[Name, SourceSettings] = {}
+    """Stores of conversations, by name."""
     providers: dict[Name, ProviderSettings] = {"openai": OpenAISettings(), "local": LocalSettings()}
+    """Who trains, by name."""
     pipelines: dict[Name, PipelineSettings] = {"default": PipelineSettings()}
-
-    @model_validator(mode="after")
-    def _names_exist(self) -> Settings:
-        wrong = []
-        for name, pipeline in self.pipelines.items():
-            if pipeline.provider not in self.providers:
-                wrong.append(
-                    f"pipelines.{name}.provider = {pipeline.provider}: expected one of {sorted(self.providers)}"
-                )
-            if pipeline.source != "*" and not re.match(NAME_PATTERN, pipeline.source):
-                wrong.append(f"pipelines.{name}.source = {pipeline.source}: expected * or a source's name")
-        for name, provider in self.providers.items():
-            if (
-                isinstance(provider, OpenAISettings)
-                and provider.submit_timeout_seconds >= self.worker.step_lease_seconds
-            ):
-                wrong.append(
-                    f"providers.{name}.submit_timeout_seconds = {provider.submit_timeout_seconds}: "
-                    f"expected below worker.step_lease_seconds ({self.worker.step_lease_seconds})"
-                )
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
+    """Which conversations train which model, by name."""
 
     def pipeline(self, name: str) -> PipelineSettings:
         """Raises NotFound, naming the pipelines that exist."""
@@ -477,7 +526,20 @@ ENVIRONMENT = {
 }
 """Environment variables that win over the file. A `_FILE` at the end names a file that holds the value."""
 
-SECRETS_IN_FILE = ("api_key", "openai_api_key", "password")
+SECRET_KEYS = frozenset(
+    {
+        "database_url",
+        "broker_url",
+        "events_url",
+        "url",
+        "api_key",
+        "openai_api_key",
+        "key",
+        "password",
+        "token",
+    }
+)
+"""Names whose values never show, also where they stand by mistake."""
 
 
 def config_path() -> Path | None:
@@ -516,9 +578,36 @@ def load_settings(path: Path | None = None) -> Settings:
 def settings_from(values: dict[str, Any], where: str = "configuration") -> Settings:
     """Validate plain values. Raises ConfigurationError that names every problem at once."""
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(where, [_problem(e) for e in error.errors()]) from None
+    wrong = list(_contradictions(settings))
+    if wrong:
+        raise ConfigurationError(where, wrong)
+    return settings
+
+
+def _contradictions(settings: Settings) -> Iterator[ConfigurationProblem]:
+    """What is wrong between settings that are each well by themselves."""
+    for name, pipeline in settings.pipelines.items():
+        if pipeline.provider not in settings.providers:
+            known = ", ".join(sorted(settings.providers))
+            yield ConfigurationProblem(
+                f"pipelines.{name}.provider", repr(pipeline.provider), f"expected one of {known}"
+            )
+        # A source that only sends inline messages needs no section, so a name alone is enough.
+        if pipeline.source != "*" and not re.match(NAME_PATTERN, pipeline.source):
+            yield ConfigurationProblem(
+                f"pipelines.{name}.source", repr(pipeline.source), "expected * or a source's name"
+            )
+    lease = settings.worker.step_lease_seconds
+    for name, provider in settings.providers.items():
+        if isinstance(provider, OpenAISettings) and provider.submit_timeout_seconds >= lease:
+            yield ConfigurationProblem(
+                f"providers.{name}.submit_timeout_seconds",
+                str(provider.submit_timeout_seconds),
+                f"expected below worker.step_lease_seconds ({lease}): else a job is looked for while it is created",
+            )
 
 
 def _overlay_environment(values: dict[str, Any]) -> None:
@@ -528,7 +617,7 @@ def _overlay_environment(values: dict[str, Any]) -> None:
         if text:
             values[key] = text
         elif file:
-            values[key] = Path(file).read_text(encoding="utf-8").strip()
+            values[key] = _secret_file(f"{variable}_FILE", Path(file))
     base_url = os.environ.get("OPENAI_BASE_URL")
     ollama_host = os.environ.get("OLLAMA_HOST")
     providers = values.setdefault("providers", {})
@@ -542,26 +631,32 @@ def _overlay_environment(values: dict[str, Any]) -> None:
         providers["local"]["ollama_host"] = ollama_host
 
 
+def _secret_file(variable: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = ConfigurationProblem(
+            variable, str(path), f"a file that can be read ({type(error).__name__})"
+        )
+        raise ConfigurationError("environment", [problem]) from None
+
+
 def _problem(error: Any) -> ConfigurationProblem:
     location = tuple(str(part) for part in error["loc"])
     # Pydantic puts the union's tag into the location: providers.openai.openai.base_url.
     if len(location) > 2 and location[0] == "providers" and location[2] in ("openai", "local"):
         location = (*location[:2], *location[3:])
     key = ".".join(location) or "configuration"
-    secret = any(word in key for word in ("url", "key", "password", "secret", "token")) and "_env" not in key
-    value = (
-        "(missing)"
-        if error["type"] == "missing"
-        else "(hidden)"
-        if secret
-        else repr(error.get("input"))[:120]
-    )
+    last = location[-1] if location else ""
+    if error["type"] == "missing":
+        value = "(missing)"
+    elif last in SECRET_KEYS:
+        value = "(hidden)"
+    else:
+        value = repr(error.get("input"))[:120]
     expected = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         expected = "no such setting; see config/ftworker.toml for those there are"
-    if not location:
-        key = "configuration"
-        value = "(as a whole)"
     return ConfigurationProblem(key, value, expected)
 
 
@@ -592,7 +687,8 @@ def rag_database_url() -> str | None:
 
 def mask_url(url: str) -> str:
     """The URL without its password: `postgresql://user:***@host/db`; query strings, which may hold one, are dropped."""
-    masked = re.sub(r"(//[^:/@\s]*):[^@/\s]*@", r"\1:***@", url)
+    # To the last @ before the host's end: a password may itself hold one.
+    masked = re.sub(r"(//[^:/@\s]*):[^/?\s]*@", r"\1:***@", url)
     return masked.split("?", 1)[0]
 
 
