@@ -70,7 +70,7 @@ def demo(again: bool) -> None:
             environment["FTWORKER_STORAGE_URL"] = here.settings.storage_url
         result = Demonstration(here, commands, environment, log_folder, screen).run(again=again)
     if result.repeated:
-        click.echo("  an earlier demo has done all of it; nothing was sent again, and this is its result")
+        click.echo("  an earlier demo has done all of this; here is its result once more")
     else:
         click.echo(f"  done in {time.monotonic() - began:.0f} s")
     web_url = f"http://{here.settings.web.host}:{here.settings.web.port}"

@@ -26,6 +26,7 @@ from tests.integration.workbench import StartProcess
 from tests.servers import RabbitmqServer, wait_until
 
 WIDTH = 80
+REPOSITORY = Path(__file__).resolve().parents[2]
 HOME = "home-of-the-demo"
 """Not the one that every test has in its environment, by which a helper of the tests would look like a process left."""
 NOBODY_LISTENS = "http://127.0.0.1:9"
@@ -117,9 +118,14 @@ def test_a_first_demo_goes_from_conversations_to_a_packaged_model(first: tuple[N
 
 def test_every_plain_line_fits_into_80_columns(first: tuple[Newcomer, str]) -> None:
     _, output = first
-    # Where a program lies may be long, and what is to be typed must not be broken.
-    lines = output.replace(str(FTWORKER), "ftworker").splitlines()
-    assert [line for line in lines if len(line) > WIDTH] == []
+    assert [line for line in lines_of(output) if len(line) > WIDTH] == []
+
+
+def lines_of(output: str) -> list[str]:
+    """Its lines. Where the program lies may be long, and what is to be typed must not be broken, so it is shortened."""
+    return (
+        CONTROL.sub("", output).replace(str(FTWORKER), ".venv/bin/ftworker").replace("\r", "\n").splitlines()
+    )
 
 
 def test_the_line_shown_stands_in_the_training_file(first: tuple[Newcomer, str]) -> None:
@@ -162,6 +168,22 @@ def test_the_commands_it_names_work(first: tuple[Newcomer, str]) -> None:
         assert "demo-tutor" in done.stdout
 
 
+def test_the_readme_shows_what_the_demo_prints(first: tuple[Newcomer, str]) -> None:
+    _, output = first
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    transcript = readme.partition("```\n$ make demo\n")[2].partition("\n```\n")[0]
+    # The sizes of the dataset depend on which examples came first, and with them its hashes and the breaks of lines.
+    for part in ("What happened", "Where it lies", "What to do next"):
+        assert unchanging(transcript, part) == unchanging(output, part)
+
+
+def unchanging(output: str, part: str) -> str:
+    words = (
+        output.partition(f"\n{part}\n")[2].partition("\n\n")[0].replace(str(FTWORKER), ".venv/bin/ftworker")
+    )
+    return " ".join(re.sub(r"[0-9a-f]{12}|[0-9]+", "N", words).split())
+
+
 def test_no_word_of_a_conversation_is_in_a_log(first: tuple[Newcomer, str]) -> None:
     newcomer, _ = first
     logs = [*newcomer.home.glob("demo/logs/*.log"), *newcomer.home.glob("*/server.log")]
@@ -187,7 +209,8 @@ def test_a_second_demo_says_that_all_is_done_and_shows_the_same_result(first: tu
     newcomer, output = first
     again = newcomer.types("demo")
     assert again.returncode == 0, again.stderr
-    assert "an earlier demo has done all of it" in again.stdout
+    assert [line for line in lines_of(again.stdout) if len(line) > WIDTH] == []
+    assert "an earlier demo has done all of this" in again.stdout
     result = "\nWhat happened\n"
     assert again.stdout.partition(result)[2] == output.partition(result)[2]
 
@@ -200,10 +223,9 @@ def test_at_a_terminal_of_80_columns_every_line_fits_and_ollama_gets_the_model(
     status, output = at_a_terminal(newcomer, "demo")
 
     assert status == 0, output
-    lines = re.split(r"[\r\n]+", CONTROL.sub("", output))
-    shown = [line.replace(str(FTWORKER), "ftworker") for line in lines]
-    assert [line for line in shown if len(line.rstrip()) > WIDTH] == []
-    assert any(re.fullmatch(r" +the run +━+ promoted *", line) for line in shown), output
+    lines = lines_of(output)
+    assert [line for line in lines if len(line) > WIDTH] == []
+    assert any(re.fullmatch(r" +the run +━+ promoted *", line) for line in lines), output
     assert "demo-tutor:latest" in ollama_api.models
     assert [process.cmdline() for process in newcomer.processes()] == []
 
