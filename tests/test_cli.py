@@ -1,0 +1,165 @@
+"""The command line as a whole: every command explains itself, exit codes mean what they say, JSON keys stay."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from ftworker.cli import COMMANDS, cli
+from ftworker.cli.output import printable
+from ftworker.settings import settings_from
+from ftworker.store import Store, runs
+from tests.integration.workbench import Workbench, closed_events
+from tests.servers import OwnProcess
+
+
+def every_command(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield " ".join((*path, name)), command
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*path, name))
+
+
+ALL = dict(every_command(cli))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_explains_itself_with_an_example(name: str) -> None:
+    help_text = ALL[name].get_help(click.Context(ALL[name], info_name=f"ftworker {name}"))
+    assert "Example:" in help_text, f"ftworker {name} --help shows no example"
+    assert f"ftworker {name.split(maxsplit=1)[0]}" in help_text
+    assert len(help_text.partition("Example:")[0].strip()) > 20
+
+
+def test_the_short_help_of_the_first_page_fits_its_commands() -> None:
+    assert set(COMMANDS) == {name for name in ALL if " " not in name}
+
+
+def test_the_first_page_imports_nothing_heavy() -> None:
+    """`ftworker --help` answers in a fraction of a second because it loads none of these."""
+    code = (
+        "import sys\nfrom ftworker.cli import cli\ncli.main(['--help'], standalone_mode=False)\n"
+        "heavy = {'celery', 'kombu', 'openai', 'pydantic', 'psycopg2', 'rich', 'msgspec', 'redis'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "demo" in done.stdout
+
+
+def test_control_characters_from_outside_cannot_drive_the_terminal() -> None:
+    assert printable("a\x1b[2Jb\x07\r\nc\x9b31m") == "a [2Jb   c 31m"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, database_url: str, valkey_url: str, start_process: Any) -> Workbench:
+    return Workbench(
+        tmp_path, database_url, valkey_url, start_process, provider="local", base_model="llama3.2:3b"
+    )
+
+
+def run(bench: Workbench, *arguments: str) -> OwnProcess:
+    return bench.command("ftworker", *arguments)
+
+
+def keys(process: OwnProcess) -> set[str]:
+    value = json.loads(process.output())
+    return set(value[0] if isinstance(value, list) else value)
+
+
+def test_exit_codes_and_stable_keys(bench: Workbench) -> None:
+    assert run(bench, "migrate", "--check").returncode == 0
+    assert keys(run(bench, "triggers", "--json")) == {
+        "pipeline",
+        "fires",
+        "cause",
+        "blocker",
+        "progress",
+        "waiting_examples",
+        "waiting_tokens",
+        "oldest_at",
+        "last_cut_at",
+        "conditions",
+    }
+    assert {"pipelines", "runs", "inbox", "parked", "processes", "needs_person"} <= keys(
+        run(bench, "status", "--json")
+    )
+    assert keys(run(bench, "doctor", "--json")) == {"level", "subject", "message", "advice"}
+    # The answer is no: nothing waits, there is no such run.
+    assert run(bench, "triggers", "tutor").returncode == 1
+    refused = run(bench, "runs", "start", "tutor")
+    assert refused.returncode == 1
+    assert "no example waits" in refused.output()
+    assert run(bench, "runs", "show", "42").returncode == 1
+    # Wrong usage, wrong configuration.
+    assert run(bench, "runs", "show", "forty").returncode == 2
+    assert run(bench, "no-such-command").returncode == 2
+    bench.config.write_text("[worker]\nsweep_interval_second = 1\n", encoding="utf-8")
+    wrong = run(bench, "config", "check")
+    assert wrong.returncode == 2
+    assert "worker.sweep_interval_second" in wrong.output()
+
+
+def test_a_run_is_begun_followed_shown_and_listed_by_hand(bench: Workbench) -> None:
+    """`runs start --wait` needs no worker; a run without Ollama ends packaged, which is well."""
+    bench.record(closed_events(15))
+    accumulate_here(bench)
+
+    started = run(bench, "runs", "start", "tutor", "--wait")
+    assert started.returncode == 0, started.output()
+    assert "packaged" in started.output()
+    assert "ollama create" in started.output()
+
+    [found] = bench.all_runs()
+    listed = run(bench, "runs", "list", "--json")
+    assert json.loads(listed.output())[0]["state"] == "packaged"
+    shown = json.loads(run(bench, "runs", "show", str(found.id), "--json").output())
+    assert {"id", "state", "run_key", "journal", "detail", "error_code"} <= set(shown)
+    assert [entry["data"]["to"] for entry in shown["journal"] if entry["kind"] == "move"][-1] == "packaged"
+    assert run(bench, "runs", "watch", str(found.id)).returncode == 0
+    assert run(bench, "runs", "cancel", str(found.id)).returncode == 1
+    for arguments in (("runs", "list"), ("runs", "show", str(found.id)), ("status",), ("triggers",)):
+        assert max(map(len, run(bench, *arguments).output().splitlines())) <= 80 or arguments[1:2] == (
+            "show",
+        )
+
+
+def test_approval_is_given_by_hand(bench: Workbench) -> None:
+    bench.config.write_text(
+        bench.config.read_text(encoding="utf-8") + 'budget = { approval = "manual" }\n', encoding="utf-8"
+    )
+    bench.record(closed_events(15))
+    accumulate_here(bench)
+
+    waiting = run(bench, "runs", "start", "tutor", "--wait")
+    assert waiting.returncode == 0
+    assert "runs approve 1" in waiting.output()
+    assert run(bench, "runs", "promote", "1").returncode == 1
+    assert run(bench, "runs", "approve", "1").returncode == 0
+    with bench.store.transaction() as cursor:
+        assert runs.get_run(cursor, 1).state == "exported"
+
+
+def test_a_parked_run_is_resolved_only_by_naming_one_outcome(bench: Workbench) -> None:
+    assert run(bench, "runs", "resolve", "1").returncode == 2
+    assert run(bench, "runs", "resolve", "1", "--job", "x", "--none").returncode == 2
+
+
+def accumulate_here(bench: Workbench) -> None:
+    from ftworker.accumulate import accumulate
+
+    settings = settings_from({"pipelines": {"tutor": {"provider": "local", "trigger": {"min_examples": 20}}}})
+    store = Store(bench.database_url)
+    while accumulate(store, settings, lambda name: pytest.fail(f"asked for source {name}")).taken:
+        continue
+    store.close()
