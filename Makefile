@@ -11,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 # `-c` in the environment as well, so that what builds ftworker is pinned too.
-INSTALL = PIP_CONSTRAINT=$(CURDIR)/requirements.lock $(BIN)/python -m pip install --quiet \
+INSTALL = PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet \
 	--disable-pip-version-check -c requirements.lock
 
 .PHONY: help

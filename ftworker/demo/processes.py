@@ -27,7 +27,7 @@ _WEB_URL = re.compile(r"http://\S+:\d+")
 
 
 class ProcessDied(PermanentError):
-    """A process ended while it was needed; the message names its log file."""
+    """A process ended while it was needed, or did not start; the message names its log file or its program."""
 
 
 class DemoProcesses:
@@ -48,7 +48,12 @@ class DemoProcesses:
         self._log_folder.mkdir(parents=True, exist_ok=True)
         try:
             for name, command in self._commands.items():
-                self._running[name] = self._start(name, command)
+                try:
+                    self._running[name] = self._start(name, command)
+                except OSError as error:
+                    raise ProcessDied(
+                        f"the process {name} cannot be started: {error.strerror}: {error.filename}"
+                    ) from error
         except BaseException:
             self.stop()
             raise
