@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from ftworker.errors import Refused
 from ftworker.events.contract import (
@@ -32,6 +33,11 @@ BATCH = 2_000
 """Conversations in one page, one INSERT and one COMMIT."""
 
 MAX_EVENT_BYTES = 65_536
+
+Way = Literal["backfill", "sweep_idle"]
+"""How ftworker itself came to a conversation: the transport in metrics, and part of the event's source."""
+
+REASONS: dict[Way, Reason] = {"backfill": "backfill", "sweep_idle": "idle_timeout"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def backfill(
             at = source_progress.Progress(position, at.done + added)
         else:
             with store.transaction() as cursor:
-                counts = record(cursor, source.name, closed, f"ftworker/backfill/{source.name}", "backfill")
+                counts = record(cursor, source.name, closed, "backfill")
                 moved = source_progress.advance(
                     cursor, source.name, purpose, at, position=position, added=added, finished=finished
                 )
@@ -110,17 +116,21 @@ def backfill(
 
 
 def record(
-    cursor: Cursor, source_name: str, listed: Iterable[ListedConversation], event_source: str, reason: Reason
+    cursor: Cursor,
+    source_name: str,
+    listed: Iterable[ListedConversation],
+    way: Way,
+    closed_at: datetime | None = None,
 ) -> inbox.BatchCounts:
-    """Put listed conversations into the inbox, each version once."""
+    """Put listed conversations into the inbox, each version once; closed, unless said, when they last changed."""
     events, parked = [], []
     for one in listed:
-        event = closing(source_name, one, event_source, reason)
+        event = closing(source_name, one, way, closed_at)
         if isinstance(event, NewEvent):
             events.append(event)
         else:
             parked.append(event)
-    return inbox.record_batch(cursor, events, parked, event_source.split("/")[1])
+    return inbox.record_batch(cursor, events, parked, way)
 
 
 def version_hash(version: str) -> bytes:
@@ -129,9 +139,9 @@ def version_hash(version: str) -> bytes:
 
 
 def closing(
-    source_name: str, listed: ListedConversation, event_source: str, reason: Reason
+    source_name: str, listed: ListedConversation, way: Way, closed_at: datetime | None = None
 ) -> NewEvent | ParkedMessage:
-    """The event that says this version of a conversation closed: the same version gives the same event.
+    """The event that says this version of a conversation closed: the same version gives the same event id.
 
     A message to park instead, when the store's id is one that no event can carry.
     """
@@ -139,14 +149,14 @@ def closing(
     event = ClosedEvent(
         specversion="1.0",
         id=identity.hexdigest()[:40],
-        source=event_source,
+        source=f"ftworker/{way}/{source_name}",
         type="org.ftworker.conversation.closed.v1",
         data=ConversationClosed(
             conversation_id=listed.conversation_id,
             source_name=source_name,
-            reason=reason,
+            reason=REASONS[way],
             last_message_at=listed.last_change_at,
-            closed_at=listed.last_change_at,
+            closed_at=closed_at or listed.last_change_at,
             message_count=listed.message_count,
         ),
     )
@@ -155,7 +165,7 @@ def closing(
         decode(raw, MAX_EVENT_BYTES)
     except EventRejected as error:
         return ParkedMessage.of(raw, error.reason, error.detail, keep_bytes=MAX_EVENT_BYTES)
-    return NewEvent(event_source, event.id, source_name, listed.conversation_id, raw.decode())
+    return NewEvent(event.source, event.id, source_name, listed.conversation_id, raw.decode())
 
 
 def _start(

@@ -58,11 +58,11 @@ def sweep_idle(store: Store, source: Source, now: datetime) -> int:
     """
     until = now - timedelta(seconds=source.idle_seconds)
     if source.has_times():
-        return _sweep_by_time(store, source, until)
+        return _sweep_by_time(store, source, now, until)
     return _sweep_by_changes(store, source, now, until)
 
 
-def _sweep_by_time(store: Store, source: Source, until: datetime) -> int:
+def _sweep_by_time(store: Store, source: Source, now: datetime, until: datetime) -> int:
     at = _position(store, source, BY_TIME) or _begin(
         store, source, BY_TIME, (until - FIRST_LOOK_BACK).isoformat()
     )
@@ -72,7 +72,7 @@ def _sweep_by_time(store: Store, source: Source, until: datetime) -> int:
     while batch := list(islice(conversations, BATCH)):
         newest = max([newest, *(one.last_change_at for one in batch if one.last_change_at is not None)])
         with store.transaction() as cursor:
-            found += record(cursor, source.name, batch, _event_source(source), "idle_timeout").recorded
+            found += record(cursor, source.name, batch, "sweep_idle", now).recorded
     # Not to `until` but to what was seen: rows that a lagging replica has not got yet are asked for again.
     if newest > since:
         _move(store, source, BY_TIME, at, newest.astimezone(UTC).isoformat())
@@ -98,7 +98,7 @@ def _sweep_by_changes(store: Store, source: Source, now: datetime, until: dateti
                 )
                 for one in idle
             )
-            found += record(cursor, source.name, listed, _event_source(source), "idle_timeout").recorded
+            found += record(cursor, source.name, listed, "sweep_idle", now).recorded
         closed = len(idle)
     if last_row is not None and last_row != at.position:
         _move(store, source, BY_COUNT, at, last_row[0])
@@ -142,7 +142,3 @@ def _move(store: Store, source: Source, purpose: str, at: Progress, position: st
     """Where another sweep has moved it meanwhile, this one's position is not needed."""
     with store.transaction() as cursor:
         source_progress.advance(cursor, source.name, purpose, at, position=(position,), added=0)
-
-
-def _event_source(source: Source) -> str:
-    return f"ftworker/sweep_idle/{source.name}"

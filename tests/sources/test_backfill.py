@@ -199,6 +199,6 @@ def test_a_store_without_times_is_taken_whole_and_cannot_be_asked_since_when(
 
 def test_a_version_is_the_same_event_in_every_process_and_release() -> None:
     listed = ListedConversation("c1", "2/7/", 2, None)
-    event = closing("chat", listed, "ftworker/backfill/chat", "backfill")
+    event = closing("chat", listed, "backfill")
     assert isinstance(event, NewEvent)
     assert event.event_id == "3c98c6d4816f12c0f631ad5ed89cdea590163af6"

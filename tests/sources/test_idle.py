@@ -61,7 +61,7 @@ def test_a_conversation_is_closed_once_it_was_left_alone_for_long_enough(
     (row,) = inbox_rows(store)
     event = decode(row.payload.encode(), 65_536)
     assert (row.event_source, event.data.reason) == ("ftworker/sweep_idle/chat", "idle_timeout")
-    assert event.data.last_message_at == NOON
+    assert (event.data.last_message_at, event.data.closed_at) == (NOON, NOON + minutes(31))
     assert "Hola" not in row.payload
 
 
