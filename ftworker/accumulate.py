@@ -8,6 +8,7 @@ nobody else needs the locked rows, so a slow source delays only them. Never send
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from datetime import datetime
 
 from ftworker.conversations import Conversation, canonical_json
 from ftworker.curation.curate import curate
-from ftworker.errors import NotFound, SourceRejected, SourceUnavailable
+from ftworker.errors import NotFound, SourceRejected, SourceUnavailable, TransientError
 from ftworker.events.contract import ClosedEvent, EventRejected, decode, to_conversation, with_event_facts
 from ftworker.settings import PipelineSettings, Settings
 from ftworker.sources.contract import Source
@@ -25,11 +26,15 @@ from ftworker.store.connection import Cursor, Store
 from ftworker.store.examples import ConversationVersion, Key, NewDrop, NewExample
 from ftworker.store.inbox import Outcome, WaitingEvent
 
+logger = logging.getLogger(__name__)
+
 MISSING_ATTEMPTS = 5
 """Looks for a conversation that its source does not have (a replica may lag) before its event is parked."""
 
+MISSING_RETRY_SECONDS = 2.0
 SOURCE_RETRY_SECONDS = 30.0
 MAX_SOURCE_RETRY_SECONDS = 900.0
+MAX_MODEL_CHARACTERS = 256
 
 SourceFactory = Callable[[str], Source]
 """Name to source. Raises NotFound for a name that is not configured, SourceRejected for one that cannot work."""
@@ -71,24 +76,89 @@ class Accumulated:
 def accumulate(store: Store, settings: Settings, make_source: SourceFactory) -> Accumulated:
     """Turn one batch of waiting events into examples. Repeatable; `taken == 0` when nothing waits.
 
-    Raises DatabaseUnavailable; trouble with a source or an event is recorded on its row and does not stop the rest.
+    Raises DatabaseUnavailable; trouble with a source or an event is recorded on its row and does not stop the
+    rest.
     """
     done = Accumulated()
-    with store.transaction() as cursor:
-        rows = inbox.take_waiting(cursor, settings.worker.accumulate_batch)
-        done.taken = len(rows)
-        if not rows:
-            return done
-        outcomes: dict[int, Outcome] = {}
-        closings = _decode(cursor, settings, rows)
-        deleted = [closing for closing in closings if closing.event.data.reason == "deleted"]
-        closings = [closing for closing in closings if closing.event.data.reason != "deleted"]
-        closings = _newest_each(closings, outcomes)
-        closings = _read_sources(cursor, closings, make_source)
-        _store_examples(cursor, settings, closings, outcomes, done)
-        _erase(cursor, deleted)
-        inbox.finish(cursor, outcomes)
+    limit = settings.worker.accumulate_batch
+    try:
+        while not _one_batch(store, settings, make_source, done, limit):
+            continue
+    except _BatchFailed as failed:
+        _one_by_one(store, settings, make_source, done, len(failed.row_ids))
     return done
+
+
+class _BatchFailed(Exception):
+    """A batch ended in an error that trying again gives again; nothing of it was kept."""
+
+    def __init__(self, row_ids: list[int], kind: str) -> None:
+        super().__init__(kind)
+        self.row_ids = row_ids
+        self.kind = kind
+
+
+def _one_batch(
+    store: Store, settings: Settings, make_source: SourceFactory, done: Accumulated, limit: int
+) -> bool:
+    """Do one batch; False when it held deletions, which were done alone, and the rest of it still waits.
+
+    Raises DatabaseUnavailable, and _BatchFailed for an error of ours.
+    """
+    rows: list[WaitingEvent] = []
+    deleted: list[Closing] = []
+    kept = Accumulated()
+    try:
+        with store.transaction() as cursor:
+            rows = inbox.take_waiting(cursor, limit)
+            closings = _decode(cursor, settings, rows)
+            deleted = [closing for closing in closings if closing.event.data.reason == "deleted"]
+            if deleted:
+                # In a transaction of their own: a batch locks the rows of its conversations in one order, by one
+                # statement. A second one in the same transaction could deadlock with another worker's batch.
+                _erase(cursor, deleted)
+            else:
+                kept = _keep(cursor, settings, closings, make_source)
+    except TransientError:
+        raise
+    except Exception as error:
+        logger.exception("a batch of %s events ended in %s", len(rows), type(error).__name__)
+        raise _BatchFailed([row.id for row in rows], type(error).__name__) from None
+    if deleted:
+        done.taken += len(deleted)
+        return False
+    done.taken += len(rows)
+    done.examples += kept.examples
+    done.drops += kept.drops
+    done.pipelines |= kept.pipelines
+    return True
+
+
+def _one_by_one(
+    store: Store, settings: Settings, make_source: SourceFactory, done: Accumulated, number: int
+) -> None:
+    """Do the events of a failed batch alone, and park each that fails: one must not hold up all that came with it."""
+    for _ in range(number):
+        try:
+            _one_batch(store, settings, make_source, done, 1)
+        except _BatchFailed as failed:
+            detail = f"it ended in an unexpected {failed.kind}; the worker's log has its place: report it, then replay"
+            with store.transaction() as cursor:
+                inbox.park(cursor, failed.row_ids, "unexpected_error", detail)
+            done.taken += 1
+
+
+def _keep(
+    cursor: Cursor, settings: Settings, closings: list[Closing], make_source: SourceFactory
+) -> Accumulated:
+    newest, older = _newest_each(closings)
+    ready = _read_sources(cursor, newest, make_source)
+    kept, outcomes = _store_examples(cursor, settings, ready)
+    # An older event is superseded only by one that could be used: else it stays, and its turn comes.
+    for closing in ready:
+        outcomes |= dict.fromkeys(older.get(closing.key, ()), "superseded")
+    inbox.finish(cursor, outcomes)
+    return kept
 
 
 def _decode(cursor: Cursor, settings: Settings, rows: Iterable[WaitingEvent]) -> list[Closing]:
@@ -108,18 +178,18 @@ def _decode(cursor: Cursor, settings: Settings, rows: Iterable[WaitingEvent]) ->
     return closings
 
 
-def _newest_each(closings: Iterable[Closing], outcomes: dict[int, Outcome]) -> list[Closing]:
-    """Of several events about one conversation, the newest; the others are superseded."""
-    newest: dict[Key, Closing] = {}
+def _newest_each(closings: Iterable[Closing]) -> tuple[list[Closing], dict[Key, list[int]]]:
+    """Of several events about one conversation the newest, and the rows of the others by conversation."""
+    by_key: dict[Key, list[Closing]] = defaultdict(list)
     for closing in closings:
-        present = newest.get(closing.key)
-        if present is None:
-            newest[closing.key] = closing
-            continue
-        older, newer = sorted((present, closing), key=lambda c: (c.closed_at, c.row.id))
-        outcomes[older.row.id] = "superseded"
-        newest[closing.key] = newer
-    return list(newest.values())
+        by_key[closing.key].append(closing)
+    newest = []
+    older = {}
+    for key, events in by_key.items():
+        *before, last = sorted(events, key=lambda c: (c.closed_at, c.row.id))
+        newest.append(last)
+        older[key] = [closing.row.id for closing in before]
+    return newest, older
 
 
 def _read_sources(cursor: Cursor, closings: list[Closing], make_source: SourceFactory) -> list[Closing]:
@@ -138,8 +208,7 @@ def _read_sources(cursor: Cursor, closings: list[Closing], make_source: SourceFa
                 for c in source.fetch([closing.row.conversation_id for closing in waiting])
             }
         except SourceUnavailable:
-            attempts = max(closing.row.attempts for closing in waiting)
-            inbox.postpone(cursor, ids, min(SOURCE_RETRY_SECONDS * 2**attempts, MAX_SOURCE_RETRY_SECONDS))
+            _postpone(cursor, waiting, SOURCE_RETRY_SECONDS)
             continue
         except NotFound as error:
             inbox.park(cursor, ids, "unknown_source", str(error))
@@ -170,62 +239,99 @@ def _handle_missing(cursor: Cursor, source_name: str, missing: list[Closing]) ->
             f"source {source_name} does not have this conversation after {MISSING_ATTEMPTS} looks; "
             "check the id that the RAG sends, then replay",
         )
-    for closing in again:
-        inbox.postpone(cursor, [closing.row.id], 2.0 ** (closing.row.attempts + 1))
+    _postpone(cursor, again, MISSING_RETRY_SECONDS)
+
+
+def _postpone(cursor: Cursor, closings: Iterable[Closing], first_wait_seconds: float) -> None:
+    """Leave each event alone for a time that doubles with its attempts."""
+    by_attempts: dict[int, list[int]] = defaultdict(list)
+    for closing in closings:
+        by_attempts[closing.row.attempts].append(closing.row.id)
+    for attempts, ids in by_attempts.items():
+        wait = min(first_wait_seconds * 2.0 ** min(attempts, 20), MAX_SOURCE_RETRY_SECONDS)
+        inbox.postpone(cursor, ids, wait)
 
 
 def _store_examples(
-    cursor: Cursor,
-    settings: Settings,
-    closings: list[Closing],
-    outcomes: dict[int, Outcome],
-    done: Accumulated,
-) -> None:
+    cursor: Cursor, settings: Settings, closings: list[Closing]
+) -> tuple[Accumulated, dict[int, Outcome]]:
+    """Store what the conversations give; returns the counts and the outcome of each row."""
+    outcomes: dict[int, Outcome] = {}
     row_ids = stored.upsert_conversations(cursor, [_version(closing) for closing in closings])
+    deleted = stored.deleted_among(cursor, [c.key for c in closings if c.key not in row_ids])
     cut = stored.cut_turns(cursor, list(row_ids.values()))
     examples: list[NewExample] = []
     drops: list[NewDrop] = []
     for closing in closings:
         row_id = row_ids.get(closing.key)
-        conversation = closing.conversation
-        if row_id is None or conversation is None:
+        if closing.key in deleted:
+            # It came after the deletion: nothing of it stays.
+            inbox.erase_conversation(cursor, *closing.key)
+        elif row_id is None or closing.conversation is None:
             outcomes[closing.row.id] = "superseded"
-            continue
-        outcome: Outcome = "unmatched"
-        for name, pipeline in settings.pipelines.items():
-            if not matches(pipeline, conversation):
-                continue
-            curated = curate(
-                conversation,
-                pipeline.curation,
-                closed_reason=closing.event.data.reason,
-                after_turn=cut.get((row_id, name), -1),
-            )
-            group = split_group(conversation)
-            examples += [
-                NewExample(
-                    pipeline=name,
-                    row_id=row_id,
-                    turn=example.turn,
-                    split_group=group,
-                    content=example.content.decode("utf-8"),
-                    content_sha256=example.content_sha256,
-                    token_count=example.token_count,
-                    rating=example.rating,
-                    model=example.model,
-                )
-                for example in curated.examples
-            ]
-            drops += [NewDrop(name, row_id, drop.turn, drop.reason) for drop in curated.drops]
-            if curated.examples:
-                outcome = "examples"
-            elif outcome == "unmatched":
-                outcome = "dropped"
-        outcomes[closing.row.id] = outcome
+        else:
+            found = _curate(settings, closing.conversation, closing.event.data.reason, row_id, cut)
+            outcomes[closing.row.id] = found.outcome
+            examples += found.examples
+            drops += found.drops
     new_examples, new_drops = stored.replace_examples(cursor, sorted(row_ids.values()), examples, drops)
-    done.examples, done.drops = new_examples.total(), new_drops.total()
-    done.pipelines = set(new_examples)
     totals.add(cursor, _totals(new_examples, new_drops))
+    return Accumulated(
+        examples=new_examples.total(), drops=new_drops.total(), pipelines=set(new_examples)
+    ), outcomes
+
+
+@dataclass
+class _Found:
+    """What one conversation gives to all pipelines."""
+
+    outcome: Outcome = "unmatched"
+    examples: list[NewExample] = field(default_factory=list)
+    drops: list[NewDrop] = field(default_factory=list)
+
+
+def _curate(
+    settings: Settings,
+    conversation: Conversation,
+    closed_reason: str | None,
+    row_id: int,
+    cut: Mapping[tuple[int, str], int],
+) -> _Found:
+    found = _Found()
+    group = split_group(conversation)
+    for name, pipeline in settings.pipelines.items():
+        if not matches(pipeline, conversation):
+            continue
+        after_turn = cut.get((row_id, name), -1)
+        curated = curate(conversation, pipeline.curation, closed_reason=closed_reason, after_turn=after_turn)
+        found.examples += [
+            NewExample(
+                pipeline=name,
+                row_id=row_id,
+                turn=example.turn,
+                split_group=group,
+                content=example.content.decode("utf-8"),
+                content_sha256=example.content_sha256,
+                token_count=example.token_count,
+                rating=example.rating,
+                model=_storable(example.model),
+            )
+            for example in curated.examples
+        ]
+        found.drops += [NewDrop(name, row_id, drop.turn, drop.reason) for drop in curated.drops]
+        nothing_new = after_turn >= 0 and not curated.drops
+        if curated.examples or nothing_new:
+            found.outcome = "examples"
+        elif found.outcome == "unmatched":
+            found.outcome = "dropped"
+    return found
+
+
+def _storable(model: str | None) -> str | None:
+    """The name of the model that answered, where it is a name: PostgreSQL takes no NUL, and a name is short."""
+    if model is None or len(model) > MAX_MODEL_CHARACTERS or not model.isprintable():
+        return None
+    return model
 
 
 def _totals(
@@ -240,12 +346,14 @@ def _totals(
 
 
 def _erase(cursor: Cursor, deleted: list[Closing]) -> None:
-    """The RAG deleted these conversations: nothing of them is kept but the tombstone and the lineage."""
-    if not deleted:
-        return
+    """The RAG deleted these conversations: nothing of them is kept but the tombstone and the lineage.
+
+    Tombstones first: a worker that holds an event of one of them finds the tombstone and erases that event itself.
+    """
+    keys = sorted({closing.key for closing in deleted})
+    stored.erase_conversations(cursor, keys)
     inbox.finish(cursor, {closing.row.id: "deleted" for closing in deleted})
-    stored.erase_conversations(cursor, [closing.key for closing in deleted])
-    for source_name, conversation_id in sorted({closing.key for closing in deleted}):
+    for source_name, conversation_id in keys:
         inbox.erase_conversation(cursor, source_name, conversation_id)
 
 
@@ -279,8 +387,17 @@ def _version(closing: Closing) -> ConversationVersion:
         conversation_id=closing.key[1],
         tenant_id=conversation.tenant_id,
         course_id=conversation.course_id,
-        content_sha256=hashlib.sha256(canonical_json(conversation.messages)).digest(),
+        content_sha256=_content_sha256(conversation),
         message_count=len(conversation.messages),
         last_message_at=conversation.last_message_at,
         closed_at=closing.closed_at,
     )
+
+
+def _content_sha256(conversation: Conversation) -> bytes:
+    try:
+        content = canonical_json(conversation.messages)
+    except UnicodeEncodeError:
+        # A store may hold half of a surrogate pair; curation drops such turns, and the version still counts.
+        content = repr(conversation.messages).encode("utf-8", "backslashreplace")
+    return hashlib.sha256(content).digest()

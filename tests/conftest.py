@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import psycopg2
 import pytest
 
 from tests.servers import OwnProcess, PostgresServer, RabbitmqServer, ValkeyServer
@@ -87,6 +89,33 @@ def database_url(postgres_server: PostgresServer, _template_database: str) -> It
     yield url
     postgres_server.start()
     postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="module")
+def _module_database(postgres_server: PostgresServer, _template_database: str) -> Iterator[str]:
+    postgres_server.start()
+    url = postgres_server.create_database(template=_template_database)
+    yield url
+    postgres_server.start()
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def emptied_database_url(_module_database: str) -> str:
+    """The URL of a database that the tests of one module share, emptied of every row before each.
+
+    Several times quicker than `database_url`, which makes and drops one; ids go on counting.
+    """
+    with contextlib.closing(psycopg2.connect(_module_database)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'ftworker' AND tablename <> 'migrations'"
+        )
+        tables = [row[0] for row in cursor.fetchall()]
+        # Without foreign keys the order does not matter.
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(";".join(f"DELETE FROM ftworker.{table}" for table in tables))
+        connection.commit()
+    return _module_database
 
 
 @pytest.fixture

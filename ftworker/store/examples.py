@@ -86,10 +86,26 @@ def upsert_conversations(cursor: Cursor, versions: Iterable[ConversationVersion]
     return {(row.source_name, row.conversation_id): row.id for row in cursor.fetchall()}
 
 
+def deleted_among(cursor: Cursor, keys: Sequence[Key]) -> set[Key]:
+    """Those of the conversations that have a tombstone."""
+    if not keys:
+        return set()
+    cursor.execute(
+        queries("examples.sql")["deleted_among"],
+        {"source_names": [k[0] for k in keys], "conversation_ids": [k[1] for k in keys]},
+    )
+    return {(row.source_name, row.conversation_id) for row in cursor.fetchall()}
+
+
 def cut_turns(cursor: Cursor, row_ids: Sequence[int]) -> dict[tuple[int, str], int]:
-    """For each (conversation row, pipeline), the last turn that a dataset holds."""
+    """For each (conversation row, pipeline), the last turn that a dataset holds.
+
+    Locks what waits of these conversations, so that the answer holds until the transaction ends: a cut passes over
+    locked rows. Call with the conversations' rows locked (`upsert_conversations`).
+    """
     if not row_ids:
         return {}
+    cursor.execute(queries("examples.sql")["lock_waiting"], {"conversation_ids": list(row_ids)})
     cursor.execute(queries("examples.sql")["cut_turns"], {"conversation_ids": list(row_ids)})
     return {(row.conversation_id, row.pipeline): row.turn for row in cursor.fetchall()}
 

@@ -100,8 +100,7 @@ class World:
         with self.store.transaction() as cursor:
             cursor.execute(
                 """
-                DELETE FROM ftworker.parked; DELETE FROM ftworker.inbox; DELETE FROM ftworker.promotions;
-                DELETE FROM ftworker.run_journal; DELETE FROM ftworker.runs; DELETE FROM ftworker.drops;
+                DELETE FROM ftworker.promotions; DELETE FROM ftworker.run_journal; DELETE FROM ftworker.runs;
                 DELETE FROM ftworker.examples; DELETE FROM ftworker.datasets; DELETE FROM ftworker.conversations;
                 DELETE FROM ftworker.pipelines; DELETE FROM ftworker.totals;
                 """

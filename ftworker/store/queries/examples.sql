@@ -14,6 +14,16 @@ ON CONFLICT (source_name, conversation_id) DO UPDATE SET
 WHERE excluded.closed_at >= known.closed_at AND known.deleted_at IS NULL
 RETURNING id, source_name, conversation_id;
 
+-- name: deleted_among
+SELECT source_name, conversation_id FROM ftworker.conversations
+WHERE deleted_at IS NOT NULL AND (source_name, conversation_id) IN (
+    SELECT * FROM unnest(%(source_names)s::text[], %(conversation_ids)s::text[]));
+
+-- name: lock_waiting
+-- What waits of these conversations stays as it is until the transaction ends; a cut that has it is waited for.
+SELECT id FROM ftworker.examples
+WHERE conversation_id = ANY(%(conversation_ids)s) AND dataset_id IS NULL FOR UPDATE;
+
 -- name: cut_turns
 -- The last turn of each conversation that a dataset of each pipeline already holds.
 SELECT conversation_id, pipeline, max(turn) AS turn
@@ -44,11 +54,16 @@ WHERE known.dataset_id IS NULL
 RETURNING pipeline, (xmax = 0) AS inserted;
 
 -- name: delete_stale_drops
+-- Drops that the newest version does not give any more. Those among turns that a dataset holds are settled: they stay.
 DELETE FROM ftworker.drops AS stale
 WHERE stale.conversation_id = ANY(%(conversation_ids)s)
   AND NOT EXISTS (
     SELECT FROM unnest(%(pipelines)s::text[], %(row_ids)s::bigint[], %(turns)s::integer[]) AS kept (pipeline, id, turn)
-    WHERE kept.pipeline = stale.pipeline AND kept.id = stale.conversation_id AND kept.turn = stale.turn);
+    WHERE kept.pipeline = stale.pipeline AND kept.id = stale.conversation_id AND kept.turn = stale.turn)
+  AND NOT (stale.turn >= 0 AND EXISTS (
+    SELECT FROM ftworker.examples AS held
+    WHERE held.conversation_id = stale.conversation_id AND held.pipeline = stale.pipeline
+      AND held.dataset_id IS NOT NULL AND held.turn >= stale.turn));
 
 -- name: upsert_drops
 -- One reason for each dropped turn; the newest reason stands.

@@ -70,11 +70,16 @@ WHERE id IN (
 
 -- name: erase_conversation
 -- Every payload about one conversation, processed or not; what still waited is ended, for there is nothing to read.
+-- A row that a worker holds at this moment is left to it: after the tombstone, `accumulate` erases what it holds. To
+-- wait for it here could be a deadlock.
 UPDATE ftworker.inbox
 SET payload = NULL, processed_at = coalesce(processed_at, now()), outcome = coalesce(outcome, 'deleted'),
     not_before = NULL
-WHERE source_name = %(source_name)s AND conversation_id = %(conversation_id)s
-    AND (payload IS NOT NULL OR processed_at IS NULL);
+WHERE id IN (
+    SELECT id FROM ftworker.inbox
+    WHERE source_name = %(source_name)s AND conversation_id = %(conversation_id)s
+      AND (payload IS NOT NULL OR processed_at IS NULL)
+    FOR UPDATE SKIP LOCKED);
 
 -- name: erase_parked_of_conversation
 -- What `accumulate` parked about one conversation.
