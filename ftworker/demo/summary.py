@@ -147,9 +147,13 @@ def _next(result: DemoResult, place: Place) -> Iterator[str]:
         case RunState.PACKAGED:
             yield "Make the model, where Ollama is (or start Ollama and repeat the demo):"
             yield from (f"  {line}" for line in _instructions(result, place))
-        case RunState.TRAINED | RunState.PROMOTED | RunState.REJECTED:
-            yield "Talk to the model:"
+        case RunState.PROMOTED:
+            yield "Talk to the model, under the name that the RAG asks for:"
+            yield f"  ollama run {result.run.detail.get('alias', result.run.model)}"
+        case RunState.TRAINED | RunState.REJECTED:
+            yield "Talk to the model, and decide:"
             yield f"  ollama run {result.run.model}"
+            yield f"  {configured} runs promote {result.run.id}"
         case _:
             pass
     yield "Point it at your own RAG: README.md, `With your own RAG`."
@@ -166,5 +170,11 @@ def _instructions(result: DemoResult, place: Place) -> Iterator[str]:
 
 
 def _text(text: str, first: str = "", rest: str = "") -> list[str]:
-    # Two columns less than there are: the parts stand indented.
-    return wrap(text, WIDTH - 2, initial_indent=first, subsequent_indent=rest, break_long_words=False)
+    return wrap(
+        text,
+        WIDTH - 2,  # the parts stand indented
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -226,6 +226,7 @@ def test_at_a_terminal_of_80_columns_every_line_fits_and_ollama_gets_the_model(
     lines = lines_of(output)
     assert [line for line in lines if len(line) > WIDTH] == []
     assert any(re.fullmatch(r" +the run +━+ promoted *", line) for line in lines), output
+    assert "ollama run demo-tutor:latest" in output
     assert "demo-tutor:latest" in ollama_api.models
     assert [process.cmdline() for process in newcomer.processes()] == []
 
