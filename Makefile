@@ -23,7 +23,7 @@ demo: $(VENV)/.installed-demo ## Show the whole job on this machine, no server n
 	@$(BIN)/ftworker demo $(DEMO_ARGS)
 
 .PHONY: test
-test: $(VENV)/.installed-test ## Run every test (PYTEST_ARGS="tests/runs -k cut"); needs RabbitMQ, Prometheus, Chromium
+test: $(VENV)/.installed-test ## Run every test (PYTEST_ARGS="tests/runs -k cut"); needs the programs that .ci/run installs
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: check

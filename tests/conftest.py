@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -61,6 +62,18 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if variable.startswith(OWN_VARIABLES):
             monkeypatch.delenv(variable)
     monkeypatch.setenv("FTWORKER_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """The levels and handlers that were there before: a command called in a test sets up logging for good."""
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    levels = {name: logging.getLogger(name).level for name in [None, *logging.Logger.manager.loggerDict]}
+    yield
+    root.handlers[:] = handlers
+    for name in [None, *logging.Logger.manager.loggerDict]:
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
 
 
 @pytest.fixture(scope="session")
