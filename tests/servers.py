@@ -163,6 +163,8 @@ class PostgresServer(Server):
 
     name = "postgresql"
     user = "tester"
+    durable = False
+    """True waits for the disk, as production does. Without, a killed server loses no commit: the kernel has it."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -230,9 +232,8 @@ class PostgresServer(Server):
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": "",
-            # Without waiting for the disk, yet a killed server loses no commit: the kernel has it.
-            "fsync": "off",
-            "full_page_writes": "off",
+            "fsync": "on" if self.durable else "off",
+            "full_page_writes": "on" if self.durable else "off",
             "max_connections": "200",
             "shared_buffers": "64MB",
             "timezone": "UTC",

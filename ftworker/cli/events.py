@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -112,7 +113,7 @@ def ingest() -> None:
     outages of the broker and of the database. When it is told to stop it settles what it took; nothing is lost.
     """
     from ftworker.cli.context import load
-    from ftworker.events.ingest import Ingest
+    from ftworker.events.ingest import SWITCH_SECONDS, Ingest
     from ftworker.events.transport import make_transport
 
     here = load(logs=True)
@@ -125,6 +126,7 @@ def ingest() -> None:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         process.stop()
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     process.run()

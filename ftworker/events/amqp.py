@@ -56,9 +56,12 @@ class AmqpTransport:
 
     name = "amqp"
 
-    def __init__(self, url: str, settings: IngestSettings) -> None:
+    def __init__(
+        self, url: str, settings: IngestSettings, *, heartbeat_seconds: int = HEARTBEAT_SECONDS
+    ) -> None:
         self._url = url
         self._settings = settings
+        self._heartbeat_seconds = heartbeat_seconds
         self._connection: kombu.Connection | None = None
         self._channel: Any = None
         self._received: list[Delivery] = []
@@ -66,7 +69,7 @@ class AmqpTransport:
 
     def connect(self) -> None:
         self._received = []
-        self._connection = open_connection(self._url)
+        self._connection = open_connection(self._url, heartbeat_seconds=self._heartbeat_seconds)
         with broker_errors("open a channel"):
             self._channel = self._connection.connection.channel()
             # Bodies stay bytes whatever content_encoding their publisher wrote on them.

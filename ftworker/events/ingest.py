@@ -38,6 +38,9 @@ FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
 REPORT_SECONDS = 60.0
 """How often the counts are logged, when there are any."""
+SWITCH_SECONDS = 0.0005
+"""For sys.setswitchinterval in a process that ingests: how soon the writer gets Python back from the consumer when the
+database has answered. Python's own 5 ms, several times a batch, would cost more than the writing."""
 IDLE_SECONDS = 1.0
 """Longest wait in one place, so that a signal is answered soon."""
 
@@ -193,7 +196,8 @@ class Ingest:
                     self._pause(str(error))
                 except Exception as error:
                     # A bug or a driver's surprise. Its text could hold a message, so `logs` shows its place alone.
-                    logger.exception("unexpected %s", type(error).__name__)
+                    if _name(error) != self._trouble:
+                        logger.exception("unexpected %s", _name(error))
                     self._pause(_name(error))
         finally:
             self._report()
@@ -219,8 +223,13 @@ class Ingest:
 
     def _await_database(self) -> None:
         """Return when the database takes writes: only then are messages asked for."""
-        self._next_seen = self._monotonic()
-        self._writer.submit(self._write, []).result()
+        self._writer.submit(self._greet_database).result()
+
+    def _greet_database(self) -> None:
+        with self._store.transaction() as cursor:
+            inbox.limit_statements(cursor, STATEMENT_TIMEOUT_SECONDS)
+            processes.seen(cursor, PROCESS_NAME)
+        self._next_seen = self._monotonic() + processes.BEAT_SECONDS
 
     def _consume(self) -> None:
         """Connect and work until `stop`. Raises what broke; whatever was not acknowledged is delivered again."""
@@ -315,7 +324,6 @@ class Ingest:
 
     def _record(self, events: list[NewEvent], parked: list[ParkedMessage]) -> BatchCounts:
         with self._store.transaction() as cursor:
-            inbox.limit_statements(cursor, STATEMENT_TIMEOUT_SECONDS)
             counts = inbox.record_batch(cursor, events, parked, self._transport.name)
             if self._monotonic() >= self._next_seen:
                 processes.seen(cursor, PROCESS_NAME)

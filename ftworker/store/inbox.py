@@ -8,9 +8,10 @@ why nothing is lost and nothing counts twice, whatever dies when. Never decodes 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Literal
 
 from ftworker.store import parked as parked_messages
@@ -24,7 +25,10 @@ Outcome = Literal["examples", "dropped", "superseded", "unmatched", "deleted", "
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to record: its CloudEvents identity, whose conversation it closes, and its JSON as it came."""
+    """An event to record: its CloudEvents identity, whose conversation it closes, and its JSON as it came.
+
+    No field is empty.
+    """
 
     event_source: str
     event_id: str
@@ -69,18 +73,17 @@ def record_batch(
         return BatchCounts(0, 0, 0)
     recorded = 0
     if events:
-        cursor.execute(
-            queries("inbox.sql")["record"],
-            {
-                "event_sources": [event.event_source for event in events],
-                "event_ids": [event.event_id for event in events],
-                "source_names": [event.source_name for event in events],
-                "conversation_ids": [event.conversation_id for event in events],
-                "payloads": [event.payload for event in events],
-            },
-        )
-        row = cursor.fetchone()
-        recorded = row[0] if row else 0
+        columns = {
+            "event_sources": [event.event_source for event in events],
+            "event_ids": [event.event_id for event in events],
+            "source_names": [event.source_name for event in events],
+            "conversation_ids": [event.conversation_id for event in events],
+            "payloads": [event.payload for event in events],
+        }
+        separator = _separator(columns.values())
+        parameters = {name: separator.join(column) for name, column in columns.items()}
+        cursor.execute(queries("inbox.sql")["record"], {**parameters, "separator": separator})
+        recorded = cursor.rowcount
     parked_messages.hold(cursor, parked, transport)
     counts = BatchCounts(recorded, len(events) - recorded, len(parked))
     of_transport = totals.label_text(transport=transport)
@@ -97,6 +100,13 @@ def record_batch(
     return counts
 
 
+def _separator(columns: Iterable[Sequence[str]]) -> str:
+    """A character that stands in no value. JSON and valid ids hold no raw control character, so the first will do."""
+    values = list(chain.from_iterable(columns))
+    candidates = map(chr, chain(range(1, 32), range(0xE000, 0xF900)))
+    return next(character for character in candidates if not any(character in value for value in values))
+
+
 def check_writable(cursor: Cursor) -> None:
     """Record an event and take it back: raises what any event would meet, so that the fault is not in an event."""
     cursor.execute("SAVEPOINT check_writable")
@@ -105,7 +115,7 @@ def check_writable(cursor: Cursor) -> None:
 
 
 def limit_statements(cursor: Cursor, seconds: float) -> None:
-    """Let no statement of this transaction run longer; one that does is DatabaseUnavailable."""
+    """Let no statement of this connection run longer from now on; one that does is DatabaseUnavailable."""
     cursor.execute(queries("inbox.sql")["limit_statements"], {"milliseconds": str(int(seconds * 1000))})
 
 

@@ -65,11 +65,12 @@ def test_the_same_id_from_another_publisher_is_another_event(store: Store) -> No
 
 def test_any_text_survives_the_way_into_the_inbox(store: Store) -> None:
     payload = '{"text":"\\u0000 \'comillas\' \\\\ {llaves} %s ñ 😀 NULL"}'
-    record(store, event(1, payload=payload), event(2, payload="NULL"))
-    assert [row.payload for row in rows(store, "SELECT payload FROM ftworker.inbox ORDER BY id")] == [
-        payload,
-        "NULL",
-    ]
+    control = "".join(map(chr, range(1, 32)))
+    for batch in ([payload, "NULL", "NULL"], ["{}"], [control, "\ue000", "x"]):
+        with store.transaction() as cursor:
+            cursor.execute("TRUNCATE ftworker.inbox CASCADE")
+        record(store, *(event(number, payload=text) for number, text in enumerate(batch)))
+        assert [row[0] for row in rows(store, "SELECT payload FROM ftworker.inbox ORDER BY id")] == batch
 
 
 def test_totals_count_events_duplicates_parked_and_batch_sizes_in_the_same_transaction(store: Store) -> None:

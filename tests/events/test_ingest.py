@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from ftworker.events import Publisher
+from ftworker.events.amqp import AmqpTransport
 from ftworker.events.contract import EVENT_TYPE
 from ftworker.events.ingest import MAX_BATCH_BYTES, Batch, Doorbell, Ingest
 from ftworker.events.transport import BrokerUnavailable, Delivery
@@ -268,6 +270,25 @@ def test_the_doorbell_rings_after_the_commit_and_only_when_something_is_new(
         transport.queue += [Delivery(closing("a"), 2), Delivery(b"{", 3)]
         wait_until(lambda: ingest.counts == BatchCounts(1, 1, 1))
     assert seen == [1]
+
+
+def test_a_database_that_hangs_does_not_cost_the_connection_to_rabbitmq(
+    store: Store, database_url: str, rabbitmq_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # RabbitMQ hangs up on who is silent for two heartbeats; the batch in the database takes four.
+    transport = AmqpTransport(rabbitmq_url, SMALL, heartbeat_seconds=1)
+    ingest = Ingest(transport, store, SMALL)
+    other = Store(database_url)
+    with caplog.at_level(logging.INFO), running(ingest):
+        wait_until(lambda: "consuming" in caplog.text)
+        with Publisher(rabbitmq_url) as rag, other.transaction() as cursor:
+            cursor.execute("LOCK TABLE ftworker.inbox IN ACCESS EXCLUSIVE MODE")
+            rag.publish_many({"conversation_id": str(number)} for number in range(15))
+            threading.Event().wait(4.5)
+        wait_until(lambda: ingest.counts.recorded == 15)
+    other.close()
+    assert caplog.text.count("consuming") == 1
+    assert "trying again" not in caplog.text
 
 
 def test_a_doorbell_that_fails_or_hangs_delays_nobody(caplog: pytest.LogCaptureFixture) -> None:
