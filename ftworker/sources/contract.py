@@ -78,7 +78,7 @@ class Source(Protocol):
         ...
 
     def iterate_ids(self, since: datetime | None, after: Position | None, limit: int) -> Page:
-        """The next page of a walk through all conversations: at most `limit` of them looked at.
+        """The next page of a walk through all conversations: about `limit` of them looked at.
 
         Pages follow the conversations' keys, so a walk can stop and go on anywhere: what existed when it
         began and still exists is seen exactly once. With `since`, only conversations changed at or after that

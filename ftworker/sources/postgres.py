@@ -33,6 +33,9 @@ FETCH_SIZE = 100
 LISTING_SIZE = 2_000
 """Listed conversations in one answer, and in one statement that narrows by them."""
 
+CONVERSATIONS_A_SCOPE = 50
+"""Conversations that a person is taken to have, where a page can only be bounded by persons."""
+
 ROW_OVERLAP = 1_000
 """Row numbers looked at again: a number is given out before its transaction commits, so a lower one may
 come later."""
@@ -138,9 +141,11 @@ class PostgresSource:
                 "leave --since out to take every conversation"
             )
         with self._listing() as (reading, plan):
+            # A person's conversations come together, and there may be hundreds.
+            scopes_a_page = limit if plan.scope == "key" else max(1, limit // CONVERSATIONS_A_SCOPE)
             condition = "IS NOT NULL" if after is None else "> %(after)s"
             page = sql.SQL(_PAGE).format(scopes=plan.scopes, condition=sql.SQL(condition))
-            parameters = {**plan.parameters, "limit": limit, "after": after[0] if after else None}
+            parameters = {**plan.parameters, "limit": scopes_a_page, "after": after[0] if after else None}
             scopes = [row[0] for row in reading.rows(page, parameters)]
             found = self._within(reading, plan, scopes, plan.parameters, sql.SQL(""))
             return Page(
@@ -149,7 +154,7 @@ class PostgresSource:
                     for one in sorted(found, key=lambda one: one.conversation_id)
                     if since is None or (one.last_change_at is not None and one.last_change_at >= since)
                 ),
-                (scopes[-1],) if len(scopes) == limit else None,
+                (scopes[-1],) if len(scopes) == scopes_a_page else None,
             )
 
     def idle(self, since: datetime, until: datetime) -> Iterator[ListedConversation]:
