@@ -283,9 +283,9 @@ def test_a_database_that_hangs_does_not_cost_the_connection_to_rabbitmq(
         wait_until(lambda: "consuming" in caplog.text)
         with Publisher(rabbitmq_url) as rag, other.transaction() as cursor:
             cursor.execute("LOCK TABLE ftworker.inbox IN ACCESS EXCLUSIVE MODE")
-            rag.publish_many({"conversation_id": str(number)} for number in range(15))
+            rag.publish_many({"conversation_id": str(number)} for number in range(25))
             threading.Event().wait(4.5)
-        wait_until(lambda: ingest.counts.recorded == 15)
+        wait_until(lambda: ingest.counts.recorded == 25)
     other.close()
     assert caplog.text.count("consuming") == 1
     assert "trying again" not in caplog.text
