@@ -14,7 +14,8 @@ from typing import Literal
 from ftworker.clock import Clock
 from ftworker.errors import FtworkerError
 from ftworker.installation import Installation
-from ftworker.settings import Settings, mask_url
+from ftworker.masking import mask_url
+from ftworker.settings import Settings
 from ftworker.store import pending_migrations
 from ftworker.store.processes import BEAT_SECONDS
 

@@ -7,11 +7,13 @@ Order of precedence: environment, then the TOML file, then the defaults here.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import re
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +28,7 @@ from pydantic import (
 )
 
 from ftworker.errors import ConfigurationError, ConfigurationProblem, NotFound
+from ftworker.masking import describe_value, mask_value
 
 DEFAULT_CONFIG = Path("config/ftworker.toml")
 DEFAULT_SYSTEM_PROMPT = (
@@ -35,15 +38,21 @@ DEFAULT_SYSTEM_PROMPT = (
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Seconds = Annotated[float, Field(ge=0)]
-PositiveSeconds = Annotated[float, Field(gt=0)]
+# Not croniter's own "R" and "H" (a random time, another at each look), nor a sixth field.
+CRON_LINE = re.compile(r"@\w+|(?!.*\b[RrHh]\b)[\w*/,#-]+(?: +[\w*/,#-]+){4}")
+CRON_EXPECTED = 'expected a cron line of five fields that comes at some time, such as "0 3 * * sun"'
+LONGEST_SECONDS = 1e9
+"""About 31 years. PostgreSQL refuses times that much longer ones would lead to."""
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECONDS)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
     """A part of the configuration. An unknown key is an error: a misspelt setting must not be silently ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Not a number and infinity are numbers in TOML, and no time to wait.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class IngestSettings(Section):
@@ -212,7 +221,7 @@ class SourceSettings(Section):
     def connection_url(self) -> str | None:
         """The URL to connect to, from the environment variable when one is named; None when nothing is configured."""
         if self.url_env:
-            return os.environ.get(self.url_env) or None
+            return _variable(self.url_env)
         return self.url.get_secret_value() if self.url else None
 
 
@@ -221,7 +230,7 @@ class OpenAISettings(Section):
 
     kind: Literal["openai"] = "openai"
     """The kind of provider."""
-    base_url: str = "https://api.openai.com/v1"
+    base_url: Annotated[str, Field(repr=False)] = "https://api.openai.com/v1"
     """OpenAI's own is https://api.openai.com/v1; Azure, Nebius and gateways: docs/PROVIDERS.md."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the key."""
@@ -249,9 +258,9 @@ class OpenAISettings(Section):
     """Sent beside ours, for what only this service knows (Nebius: `lora = true`)."""
     extra_body: dict[str, int | float | str | bool] = {}
     """More fields of the job (Azure: `trainingType = "Standard"`)."""
-    extra_headers: dict[str, str] = {}
+    extra_headers: Annotated[dict[str, str], Field(repr=False)] = {}
     """Sent with every request (Portkey: `x-portkey-provider`). No place for secrets: the configuration is no secret."""
-    extra_query: dict[str, str] = {}
+    extra_query: Annotated[dict[str, str], Field(repr=False)] = {}
     """Added to every URL (`api-version`, LiteLLM: `custom_llm_provider`)."""
     clock_skew_seconds: Seconds = 300.0
     """How far the service's clock may be behind ours, when we look for a job that may have been made."""
@@ -281,7 +290,7 @@ class OpenAISettings(Section):
                 return self.api_key_file.read_text(encoding="utf-8").strip() or None
             except OSError:
                 return None
-        return os.environ.get(self.api_key_env) or None
+        return _variable(self.api_key_env)
 
     def with_api_key(self, key: str) -> OpenAISettings:
         """The same service with a key that a program was given."""
@@ -297,7 +306,7 @@ class LocalSettings(Section):
     """The kind of provider."""
     trainer: Literal["none"] = "none"
     """`none`: no weights are trained; the model is the base with the system prompt and chosen examples."""
-    ollama_host: str = "http://127.0.0.1:11434"
+    ollama_host: Annotated[str, Field(repr=False)] = "http://127.0.0.1:11434"
     """Where Ollama answers. `OLLAMA_HOST` in the environment wins."""
     pull_base: bool = False
     """True lets Ollama fetch a missing base model from its registry."""
@@ -318,6 +327,9 @@ class LocalSettings(Section):
     poll_interval_seconds: PositiveSeconds = 5.0
     """Between two looks at a model being made."""
 
+
+LEAST_EXAMPLES = {"openai": 10, "local": 1}
+"""Least examples of a dataset, by kind of provider. OpenAI refuses fewer than 10 (fine-tuning guide)."""
 
 ProviderSettings = Annotated[OpenAISettings | LocalSettings, Field(discriminator="kind")]
 
@@ -346,10 +358,15 @@ class TriggerSettings(Section):
     @classmethod
     def _cron_line(cls, value: str | None) -> str | None:
         if value is not None:
-            from croniter import croniter
+            from croniter import CroniterError, croniter
 
-            if not croniter.is_valid(value):
-                raise ValueError('expected a cron line of five fields, such as "0 3 * * sun"')
+            try:
+                # Also that there is such a time: "0 0 31 2 *" is well written and never comes.
+                croniter(value, 0.0).get_next(float)
+            except CroniterError:
+                raise ValueError(CRON_EXPECTED) from None
+            if not CRON_LINE.fullmatch(value):
+                raise ValueError(CRON_EXPECTED)
         return value
 
 
@@ -472,7 +489,7 @@ class Settings(Section):
     """Celery's broker, `amqp://` or `redis://`. None: an embedded Valkey under `home`."""
     events_url: SecretStr | None = None
     """Where the RAG's events arrive. None: the broker's."""
-    storage_url: str | None = None
+    storage_url: Annotated[str | None, Field(repr=False)] = None
     """fsspec URL for datasets and artefacts (`s3://bucket/ftworker`). None: `home`/storage on this machine."""
     ingest: IngestSettings = IngestSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -526,21 +543,6 @@ ENVIRONMENT = {
 }
 """Environment variables that win over the file. A `_FILE` at the end names a file that holds the value."""
 
-SECRET_KEYS = frozenset(
-    {
-        "database_url",
-        "broker_url",
-        "events_url",
-        "url",
-        "api_key",
-        "openai_api_key",
-        "key",
-        "password",
-        "token",
-    }
-)
-"""Names whose values never show, also where they stand by mistake."""
-
 
 def config_path() -> Path | None:
     """The configuration file in use: `FTWORKER_CONFIG`, else config/ftworker.toml when it is there."""
@@ -571,20 +573,52 @@ def load_settings(path: Path | None = None) -> Settings:
             raise ConfigurationError(
                 where, [ConfigurationProblem("TOML", "unreadable", str(error))]
             ) from error
-    _overlay_environment(values)
-    return settings_from(values, where)
+    return _validated(values, where, _overlay_environment(values))
 
 
 def settings_from(values: dict[str, Any], where: str = "configuration") -> Settings:
     """Validate plain values. Raises ConfigurationError that names every problem at once."""
+    return _validated(values, where, [])
+
+
+def _validated(values: dict[str, Any], where: str, problems: list[ConfigurationProblem]) -> Settings:
+    if isinstance(given := values.get("providers"), dict):
+        # The two that are always there may be left out, also beside others.
+        values = {**values, "providers": {"openai": {"kind": "openai"}, "local": {"kind": "local"}, **given}}
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise ConfigurationError(where, [_problem(e) for e in error.errors()]) from None
-    wrong = list(_contradictions(settings))
-    if wrong:
-        raise ConfigurationError(where, wrong)
-    return settings
+        problems += [_problem(e) for e in error.errors()]
+        with suppress(ValidationError):
+            problems += _contradictions(Settings.model_validate(_without(values, error)))
+    else:
+        problems += _contradictions(settings)
+        if not problems:
+            return settings
+    raise ConfigurationError(where, problems)
+
+
+def _without(values: dict[str, Any], error: ValidationError) -> dict[str, Any]:
+    """The values without those that are wrong, to find what contradicts each other among the rest."""
+    rest = copy.deepcopy(values)
+    for problem in error.errors():
+        *path, last = _location(problem["loc"])
+        place: Any = rest
+        for part in path:
+            place = place.get(part) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            continue
+        if path == ["providers"]:
+            # It is there, whatever it is: a pipeline that names it is not wrong too.
+            place[last] = {"kind": "local"}
+        elif problem["type"] == "missing" and path:
+            parent: Any = rest
+            for part in path[:-1]:
+                parent = parent[part]
+            parent.pop(path[-1], None)
+        else:
+            place.pop(last, None)
+    return rest
 
 
 def _contradictions(settings: Settings) -> Iterator[ConfigurationProblem]:
@@ -600,6 +634,15 @@ def _contradictions(settings: Settings) -> Iterator[ConfigurationProblem]:
             yield ConfigurationProblem(
                 f"pipelines.{name}.source", repr(pipeline.source), "expected * or a source's name"
             )
+        provider = settings.providers.get(pipeline.provider)
+        most = pipeline.trigger.max_examples
+        if provider is not None and most is not None and most < LEAST_EXAMPLES[provider.kind]:
+            yield ConfigurationProblem(
+                f"pipelines.{name}.trigger.max_examples",
+                str(most),
+                f"expected at least {LEAST_EXAMPLES[provider.kind]}: "
+                f"{pipeline.provider} trains on no fewer, so no dataset would ever be cut",
+            )
     lease = settings.worker.step_lease_seconds
     for name, provider in settings.providers.items():
         if isinstance(provider, OpenAISettings) and provider.submit_timeout_seconds >= lease:
@@ -610,86 +653,78 @@ def _contradictions(settings: Settings) -> Iterator[ConfigurationProblem]:
             )
 
 
-def _overlay_environment(values: dict[str, Any]) -> None:
-    for variable, key in ENVIRONMENT.items():
-        text = os.environ.get(variable)
-        file = os.environ.get(f"{variable}_FILE")
+def _overlay_environment(values: dict[str, Any]) -> list[ConfigurationProblem]:
+    """Put what the environment says over the values; returns what is wrong with it."""
+    problems: list[ConfigurationProblem] = []
+
+    def variable(name: str) -> str | None:
+        try:
+            return _read_variable(name)
+        except (OSError, UnicodeDecodeError) as error:
+            path = os.environ[f"{name}_FILE"]
+            expected = f"a file that can be read ({type(error).__name__})"
+            problems.append(ConfigurationProblem(f"{name}_FILE", path, expected))
+            return None
+
+    for name, key in ENVIRONMENT.items():
+        text = variable(name)
         if text:
             values[key] = text
-        elif file:
-            values[key] = _secret_file(f"{variable}_FILE", Path(file))
-    base_url = os.environ.get("OPENAI_BASE_URL")
-    ollama_host = os.environ.get("OLLAMA_HOST")
     providers = values.setdefault("providers", {})
-    if not isinstance(providers, dict):
-        return
-    providers.setdefault("openai", {"kind": "openai"})
-    providers.setdefault("local", {"kind": "local"})
-    if base_url and isinstance(providers["openai"], dict):
-        providers["openai"]["base_url"] = base_url
-    if ollama_host and isinstance(providers["local"], dict):
-        providers["local"]["ollama_host"] = ollama_host
+    if isinstance(providers, dict):
+        for kind, name, key in (
+            ("openai", "OPENAI_BASE_URL", "base_url"),
+            ("local", "OLLAMA_HOST", "ollama_host"),
+        ):
+            section = providers.setdefault(kind, {"kind": kind})
+            text = variable(name)
+            if text and isinstance(section, dict):
+                section[key] = text
+    return problems
 
 
-def _secret_file(variable: str, path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        problem = ConfigurationProblem(
-            variable, str(path), f"a file that can be read ({type(error).__name__})"
-        )
-        raise ConfigurationError("environment", [problem]) from None
+def _read_variable(name: str) -> str | None:
+    """The variable, else what is in the file that NAME_FILE names. Raises OSError, UnicodeDecodeError."""
+    text = os.environ.get(name)
+    file = os.environ.get(f"{name}_FILE")
+    if not text and file:
+        text = Path(file).read_text(encoding="utf-8").strip()
+    return text or None
 
 
-def _problem(error: Any) -> ConfigurationProblem:
-    location = tuple(str(part) for part in error["loc"])
+def _variable(name: str) -> str | None:
+    """The same for a secret that is read when it is needed: None where its file cannot be read."""
+    with suppress(OSError, UnicodeDecodeError):
+        return _read_variable(name)
+    return None
+
+
+def _location(parts: tuple[int | str, ...]) -> tuple[str, ...]:
+    location = tuple(str(part) for part in parts if part != "[key]")
     # Pydantic puts the union's tag into the location: providers.openai.openai.base_url.
     if len(location) > 2 and location[0] == "providers" and location[2] in ("openai", "local"):
         location = (*location[:2], *location[3:])
-    key = ".".join(location) or "configuration"
-    last = location[-1] if location else ""
-    if error["type"] == "missing":
-        value = "(missing)"
-    elif last in SECRET_KEYS:
-        value = "(hidden)"
-    else:
-        value = repr(error.get("input"))[:120]
+    return location or ("configuration",)
+
+
+def _problem(error: Any) -> ConfigurationProblem:
+    location = _location(error["loc"])
+    value = "(missing)" if error["type"] == "missing" else describe_value(location, error.get("input"))
     expected = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         expected = "no such setting; see config/ftworker.toml for those there are"
-    return ConfigurationProblem(key, value, expected)
+    return ConfigurationProblem(".".join(location), value, expected)
 
 
 def masked_settings(settings: Settings) -> dict[str, Any]:
-    """The whole configuration as plain values, passwords in URLs masked, for `ftworker config show` and logs."""
-    values = settings.model_dump(mode="json")
-
-    def mask(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: mask(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [mask(item) for item in value]
-        return value
-
-    result: dict[str, Any] = mask(values)
-    for key in ("database_url", "broker_url", "events_url"):
-        secret = getattr(settings, key)
-        result[key] = mask_url(secret.get_secret_value()) if secret else None
-    for name, source in settings.sources.items():
-        result["sources"][name]["url"] = mask_url(source.url.get_secret_value()) if source.url else None
-    return result
+    """The whole configuration as plain values, secrets masked, for `ftworker config show` and logs."""
+    masked: dict[str, Any] = mask_value("", settings.model_dump())
+    return masked
 
 
 def rag_database_url() -> str | None:
     """Where the RAG keeps its conversations, for `main.py`: `RAG_DATABASE_URL`, else the usual `DATABASE_URL`."""
     return os.environ.get("RAG_DATABASE_URL") or os.environ.get("DATABASE_URL") or None
-
-
-def mask_url(url: str) -> str:
-    """The URL without its password: `postgresql://user:***@host/db`; query strings, which may hold one, are dropped."""
-    # To the last @ before the host's end: a password may itself hold one.
-    masked = re.sub(r"(//[^:/@\s]*):[^/?\s]*@", r"\1:***@", url)
-    return masked.split("?", 1)[0]
 
 
 def fingerprint(value: BaseModel | dict[str, Any] | str) -> str:

@@ -16,7 +16,13 @@ from tests.conftest import REPOSITORY
 
 # From the lowest to the highest. A module belongs to the longest name here that begins its own.
 LAYERS: dict[str, tuple[str, ...]] = {
-    "words": ("ftworker.errors", "ftworker.clock", "ftworker.conversations", "ftworker.settings"),
+    "words": (
+        "ftworker.errors",
+        "ftworker.clock",
+        "ftworker.conversations",
+        "ftworker.masking",
+        "ftworker.settings",
+    ),
     "pure logic": (
         "ftworker.curation",
         "ftworker.datasets.checks",

@@ -6,6 +6,7 @@ import inspect
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr
@@ -13,11 +14,12 @@ from pydantic import BaseModel, SecretStr
 from ftworker import settings as module
 from ftworker.errors import ConfigurationError
 from ftworker.example_configuration import _reasons, example
+from ftworker.masking import mask_url
 from ftworker.settings import (
     OpenAISettings,
     Section,
+    SourceSettings,
     load_settings,
-    mask_url,
     masked_settings,
     settings_from,
 )
@@ -62,6 +64,80 @@ def test_each_contradiction_between_settings_is_a_problem_of_its_own() -> None:
     ]
 
 
+def test_contradictions_are_named_beside_settings_that_are_wrong_by_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ftworker.toml"
+    path.write_text(
+        """
+        worker = { sweep_interval_seconds = -1, step_lease_seconds = 60 }
+        providers = { cloudy = { kind = "cloud" }, here = { kind = "local", bom = true } }
+        sources = { rag = { url_env = "RAG" } }
+        pipelines = { a = { provider = "nobody", promote = "maybe" }, b = { provider = "cloudy" }, C = {} }
+        """,
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("FTWORKER_DATABASE_URL_FILE", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(path)
+    assert sorted(problem.key for problem in caught.value.problems) == [
+        "FTWORKER_DATABASE_URL_FILE",
+        "pipelines.C",
+        "pipelines.a.promote",
+        "pipelines.a.provider",
+        "providers.cloudy",
+        "providers.here.bom",
+        "providers.openai.submit_timeout_seconds",
+        "sources.rag.preset",
+        "worker.sweep_interval_seconds",
+    ]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "0.0", "1e10"])
+def test_a_time_is_a_number_of_seconds_that_can_pass(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"worker\.step_lease_seconds"):
+        settings_from(tomllib.loads(f"[worker]\nstep_lease_seconds = {value}"))
+
+
+@pytest.mark.parametrize(
+    "line", ["every sunday", "0 3 * *", "0 0 31 2 *", "R R * * *", "* * * * * *", "61 * * * *", ""]
+)
+def test_a_schedule_that_is_no_cron_line_or_never_comes_is_refused(line: str) -> None:
+    with pytest.raises(ConfigurationError, match="cron line of five fields"):
+        settings_from({"pipelines": {"a": {"trigger": {"schedule": line}}}})
+
+
+@pytest.mark.parametrize("line", ["0 3 * * sun", "*/15 8-18 * * 1-5", "@daily", "0 3 l * *"])
+def test_a_schedule_is_a_cron_line(line: str) -> None:
+    settings = settings_from({"pipelines": {"a": {"trigger": {"schedule": line}}}})
+    assert settings.pipeline("a").trigger.schedule == line
+
+
+def test_a_limit_of_examples_below_what_the_provider_trains_on_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        settings_from({"pipelines": {"a": {"provider": "openai", "trigger": {"max_examples": 9}}}})
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.value) == ("pipelines.a.trigger.max_examples", "9")
+    settings_from({"pipelines": {"a": {"provider": "local", "trigger": {"max_examples": 9}}}})
+
+
+def test_problems_with_the_shape_of_the_file_are_problems_like_others() -> None:
+    shapes: list[dict[str, Any]] = [
+        {"pipelines": 5},
+        {"providers": "openai"},
+        {"providers": {"openai": 5}},
+        {"worker": []},
+        {"sources": {"a": "postgresql://u:geheim@h/db"}},
+        {"pipelines": {"a": {"trigger": "weekly"}}},
+    ]
+    for values in shapes:
+        with pytest.raises(ConfigurationError) as caught:
+            settings_from(values)
+        assert len(caught.value.problems) == 1
+        assert caught.value.problems[0].key.startswith(next(iter(values)))
+        assert "geheim" not in str(caught.value)
+
+
 @pytest.mark.parametrize("template", ["Contexto: {context}", "Pregunta: {question}"])
 def test_a_context_template_that_would_lose_something_is_refused(template: str) -> None:
     with pytest.raises(ConfigurationError, match="would be lost"):
@@ -96,6 +172,22 @@ def test_a_secret_comes_from_a_file_that_the_environment_names(
     monkeypatch.setenv("FTWORKER_DATABASE_URL_FILE", str(tmp_path / "url"))
     assert load_settings().database_url == SecretStr("postgresql://u:geheim@h/db")
     assert OpenAISettings(api_key_file=tmp_path / "key").api_key() == "sk-from-file"
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(tmp_path / "key"))
+    assert OpenAISettings().api_key() == "sk-from-file"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-from-variable")
+    assert OpenAISettings().api_key() == "sk-from-variable"
+    monkeypatch.setenv("RAG_URL_FILE", str(tmp_path / "url"))
+    source = SourceSettings(preset="messages", url_env="RAG_URL")
+    assert source.connection_url() == "postgresql://u:geheim@h/db"
+
+
+def test_a_secret_whose_file_cannot_be_read_is_missing_when_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "odd").write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "odd", tmp_path, tmp_path / "nowhere"):
+        monkeypatch.setenv("OPENAI_API_KEY_FILE", str(path))
+        assert OpenAISettings().api_key() is None
 
 
 def test_a_file_that_is_named_and_missing_is_a_problem(
@@ -111,41 +203,119 @@ def test_a_file_that_is_named_and_missing_is_a_problem(
 
 
 @pytest.mark.parametrize(
-    "url",
+    "url, shown",
     [
-        "postgresql://user:geheim@host:5432/db",
-        "postgresql://user:ge%40heim@host/db?sslmode=require",
-        "postgresql://host/db?user=x&password=geheim",
-        "redis://:geheim@127.0.0.1:6379/0",
-        "amqp://user:geheim@host//vhost",
-        "postgresql://user:geh:eim@host/db",
-        "postgresql://user:geh@eim@host/db",
+        ("postgresql://user:geheim@host:5432/db", "postgresql://user:***@host:5432/db"),
+        ("postgresql://user:ge%40heim@host/db?sslmode=require", "postgresql://user:***@host/db"),
+        ("postgresql://host/db?user=x&password=geheim", "postgresql://host/db"),
+        ("postgresql://user@host/db", "postgresql://user@host/db"),
+        ("postgresql://user:geheim@one,two:5433/db", "postgresql://user:***@one,two:5433/db"),
+        ("redis://:geheim@127.0.0.1:6379/0", "redis://:***@127.0.0.1:6379/0"),
+        ("amqp://user:geheim@host//vhost", "amqp://user:***@host//vhost"),
+        ("amqp://u:geheim@a//;amqp://u:geheim@b//", "amqp://u:***@a//;amqp://u:***@b//"),
+        (
+            "sentinel://:geheim@a:26379;sentinel://:geheim@b:26379",
+            "sentinel://:***@a:26379;sentinel://:***@b:26379",
+        ),
+        ("s3://KEY:geheim@bucket/folder", "s3://KEY:***@bucket/folder"),
+        ("s3://bucket/folder@2", "s3://bucket/folder@2"),
+        ("https://geheim@gateway.example/v1", "https://***@gateway.example/v1"),
+        ("https://gateway.example/v1?key=geheim#geheim", "https://gateway.example/v1"),
+        ("file:///srv/me@home/ftworker", "file:///srv/me@home/ftworker"),
+        # Characters that should have been escaped and were not.
+        ("postgresql://user:ge:heim@host/db", "postgresql://user:***@host/db"),
+        ("postgresql://user:geheim@geheim@host/db", "postgresql://user:***@host/db"),
+        ("postgresql://user:ge/heim@host/db", "postgresql://user:***@host/db"),
+        ("postgresql://user:ge heim@host/db", "postgresql://user:***@host/db"),
+        ("postgresql://user:geheim;heim@host/db", "postgresql://user:***@host/db"),
+        ("postgresql://user:geheim?heim@host/db", "postgresql://***"),
+        ("postgresql://user:geheim#heim@host/db", "postgresql://***"),
+        ("postgresql://host/db?password=geheim@heim", "postgresql://***"),
+        # No URL at all.
+        ("host=db user=me password=geheim dbname=x", "host=db user=me password=*** dbname=x"),
+        ("host=db password = 'ge heim' dbname=x", "host=db password = *** dbname=x"),
+        ("user:geheim@host/db", "***@host/db"),
+        ("bare words", "bare words"),
     ],
 )
-def test_no_password_survives_masking(url: str) -> None:
-    masked = mask_url(url)
-    for part in ("geheim", "ge%40heim", "geh:eim", "geh@", "eim@", "eim"):
-        assert part not in masked
-    assert "host" in masked or "127.0.0.1" in masked
+def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert mask_url(url) == shown
+    assert "heim" not in mask_url(url)
 
 
-def test_no_secret_stands_in_a_dump_a_repr_or_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_stands_in_a_dump_a_repr_or_an_error() -> None:
     settings = settings_from(
         {
             "database_url": "postgresql://u:geheim@h/db",
-            "broker_url": "amqp://u:geheim@h//",
-            "sources": {"rag": {"preset": "messages", "url": "postgresql://u:geheim@h/rag"}},
+            "broker_url": "amqp://u:geheim@h//;amqp://u:geheim@i//",
+            "events_url": "redis://:geheim@h/0",
+            "storage_url": "s3://KEY:geheim@bucket/x",
+            "sources": {"rag": {"preset": "messages", "url": "host=h password=geheim"}},
+            "providers": {
+                "openai": {
+                    "kind": "openai",
+                    "base_url": "https://u:geheim@gateway/v1",
+                    "extra_headers": {
+                        "x-portkey-api-key": "geheim",
+                        "Authorization": "Bearer geheim",
+                        "a": "b",
+                    },
+                    "extra_query": {"subscription-key": "geheim", "url": "http://u:geheim@h"},
+                },
+                "local": {"kind": "local", "ollama_host": "http://u:geheim@gpu:11434"},
+            },
         }
     )
     openai = settings.provider("openai")
     assert isinstance(openai, OpenAISettings)
     with_key = openai.with_api_key("sk-geheim")
     assert with_key.api_key() == "sk-geheim"
-    for shown in (repr(settings), str(masked_settings(settings)), repr(with_key), str(with_key.model_dump())):
+    for shown in (
+        repr(settings),
+        str(settings),
+        str(masked_settings(settings)),
+        repr(with_key),
+        str(with_key.model_dump()["extra_body"]),
+    ):
         assert "geheim" not in shown
+    assert masked_settings(settings)["providers"]["openai"]["extra_headers"]["a"] == "b"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"database_url": ["geheim"]},
+        {"database_url": 7, "broker_url": {"geheim": 1}, "openai_api_key": "geheim"},
+        {"sources": {"x": {"url": 5, "password": "geheim"}}},
+        {"sources": {"rag": "postgresql://u:geheim@h/db"}},
+        {"providers": {"azure": {"api_key": "geheim"}}},
+        {"providers": {"azure": {"kind": "azure", "api_key": "geheim"}}},
+        {"providers": {"openai": {"kind": "openai", "extra_headers": ["geheim"]}}},
+        {"providers": {"openai": {"kind": "openai", "extra_headers": {"Authorization": {"x": "geheim"}}}}},
+        {"dsn": "host=h password=geheim"},
+        {"storage": "s3://KEY:geheim@bucket"},
+        {"pipelines": {"a": {"webhook_secret": "geheim", "token": "geheim"}}},
+    ],
+)
+def test_a_secret_in_the_wrong_place_does_not_show_in_the_problem(values: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        settings_from({"database_url": ["geheim"], "openai_api_key": "geheim", "sources": {"x": {"url": 5}}})
-    assert "geheim" not in str(caught.value)
+        settings_from(values)
+    assert "geheim" not in str(caught.value).replace("(a table of geheim)", "")
+
+
+def test_a_wrong_value_that_is_no_secret_shows() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        settings_from(
+            {
+                "ingest": {"routing_key": 7},
+                "pipelines": {"a": {"trigger": {"min_tokens": -3}, "curation": {"max_tokens": "many"}}},
+            }
+        )
+    assert {problem.key: problem.value for problem in caught.value.problems} == {
+        "ingest.routing_key": "7",
+        "pipelines.a.trigger.min_tokens": "-3",
+        "pipelines.a.curation.max_tokens": "'many'",
+    }
 
 
 def test_the_example_configuration_is_the_one_that_the_settings_write() -> None:

@@ -14,7 +14,7 @@ import msgspec
 from ftworker.conversations import canonical_json
 from ftworker.datasets.storage import open_storage, storage_errors
 from ftworker.errors import NotFound, PermanentError
-from ftworker.settings import mask_url
+from ftworker.masking import mask_url
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_VERSION = 1

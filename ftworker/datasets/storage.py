@@ -17,7 +17,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from ftworker.errors import FtworkerError, NotFound, PermanentError, TransientError
-from ftworker.settings import mask_url
+from ftworker.masking import mask_url
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oci", "oss"}

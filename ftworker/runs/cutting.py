@@ -14,12 +14,9 @@ from typing import Any
 from ftworker.clock import Clock
 from ftworker.errors import Refused
 from ftworker.runs.triggers import Decision, Facts, blocker_by_hand, decide
-from ftworker.settings import PipelineSettings, Settings, fingerprint
+from ftworker.settings import LEAST_EXAMPLES, PipelineSettings, Settings, fingerprint
 from ftworker.store import datasets, examples, runs
 from ftworker.store.connection import Cursor, Store
-
-PROVIDER_MINIMUM = {"openai": 10, "local": 1}
-"""Least examples of a dataset, by kind of provider. OpenAI refuses fewer than 10 (fine-tuning guide)."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ def _facts(
 ) -> Facts:
     waiting = examples.backlog(cursor, name)
     busy = runs.run_in_flight(cursor, name)
-    minimum = PROVIDER_MINIMUM[settings.provider(pipeline.provider).kind]
+    minimum = LEAST_EXAMPLES[settings.provider(pipeline.provider).kind]
     kept = 0
     limit = pipeline.trigger.max_examples
     if pipeline.strategy == "all" and min(waiting.examples, limit or waiting.examples) < minimum:

@@ -121,6 +121,8 @@ class StepRunner:
                     self._count_error(run, step, error.code)
                 case OutcomeUnknown():
                     self._count_error(run, step, "outcome_unknown")
+                case _:
+                    pass  # the database's or the storage's trouble is not the provider's
             return self._try_later(run, step, error)
         except PermanentError as error:
             return self._fail(run, type(error).__name__, str(error))
