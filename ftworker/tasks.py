@@ -16,6 +16,7 @@ from ftworker.accumulate import accumulate as accumulate_batch
 from ftworker.celery import SHORT_QUEUE, TRAINING_QUEUE, app, installation
 from ftworker.errors import FtworkerError, Refused, TransientError
 from ftworker.events.closing import closing_by_id
+from ftworker.idle import sweep_sources
 from ftworker.logs import describe
 from ftworker.runs import cutting
 from ftworker.runs.states import RunState, Step, remaining_chain
@@ -150,14 +151,8 @@ def sweep() -> None:
 @app.task(base=FtworkerTask, name="ftworker.sweep_idle")
 def sweep_idle() -> None:
     """Close idle conversations of the stores whose RAG emits nothing."""
-    from ftworker.idle import sweep_idle as sweep_idle_source
-
     here = installation()
-    found = 0
-    for name, source in here.settings.sources.items():
-        if source.sweep_idle:
-            found += sweep_idle_source(here.store, here.make_source(name), here.clock())
-    if found:
+    if sweep_sources(here.store, here.settings.sources, here.make_source, here.clock()):
         accumulate.delay()
 
 

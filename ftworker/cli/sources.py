@@ -19,6 +19,7 @@ from ftworker.conversations import Conversation
 from ftworker.errors import NotFound, Refused, SourceRejected, SourceUnavailable
 from ftworker.installation import Installation
 from ftworker.sources.contract import Finding, ListedConversation, Source
+from ftworker.store import inbox
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON with stable keys.")
 
@@ -262,15 +263,17 @@ def _day(_: click.Context, __: click.Parameter, value: str | None) -> datetime |
     "--batch", default=2_000, show_default=True, type=click.IntRange(1, 10_000), help="Conversations a step."
 )
 @click.option("--restart", is_flag=True, help="Begin again instead of going on where it was interrupted.")
+@click.option("--again", is_flag=True, help="Also what was taken in before: for a pipeline that is new.")
 @click.option("--dry-run", is_flag=True, help="Count what would be taken in, and write nothing.")
 @as_json
 def backfill(
-    name: str, since: datetime | None, batch: int, *, restart: bool, dry_run: bool, json_: bool
+    name: str, since: datetime | None, batch: int, *, restart: bool, again: bool, dry_run: bool, json_: bool
 ) -> None:
     """Take in the conversations that a source already holds, as if they had just closed.
 
     Interrupt it whenever you like: the same command goes on where it was. Running it again adds only what has
     changed. The workers read and judge the conversations afterwards; `ftworker status` shows them at it.
+    A pipeline that you add later has seen none of them: `--again` gives it all, and changes nothing for the others.
 
     \b
     Example:
@@ -278,14 +281,27 @@ def backfill(
     """
     from ftworker.backfill import backfill as run
 
+    if again and dry_run:
+        raise click.UsageError("--again changes what waits; it cannot be a --dry-run")
     here = load()
     source = _source(here, name)
+    if again:
+        with here.store.transaction() as cursor:
+            waiting = inbox.take_again(cursor, name)
+        click.echo(f"{waiting} conversations taken in before wait once more.", err=True)
     until = here.clock() - timedelta(seconds=source.idle_seconds)
     try:
         total = source.count() if since is None else None
         with progress(total, f"Backfill of {name}") as show:
             done = run(
-                here.store, source, since, until, batch=batch, progress=show, restart=restart, dry_run=dry_run
+                here.store,
+                source,
+                since,
+                until,
+                batch=batch,
+                progress=show,
+                restart=restart or again,
+                dry_run=dry_run,
             )
     except Refused as error:
         fail(str(error), 2 if since is not None and not source.has_times() else 1)

@@ -157,6 +157,19 @@ def park(cursor: Cursor, ids: Sequence[int], reason: str, detail: str) -> int:
     return cursor.rowcount
 
 
+def take_again(cursor: Cursor, source_name: str) -> int:
+    """Make everything that was taken in from a source wait once more, for a pipeline that came later; returns how many.
+
+    What a pipeline has of a conversation stays: turns in datasets are settled, waiting ones are written anew. Rows
+    whose payload was erased are forgotten where `backfill` made them, so that it can make them again.
+    """
+    named = queries("inbox.sql")
+    cursor.execute(named["forget_backfilled"], {"source_name": source_name})
+    forgotten = cursor.rowcount
+    cursor.execute(named["take_again"], {"source_name": source_name})
+    return forgotten + cursor.rowcount
+
+
 def erase_old(cursor: Cursor, days: int, limit: int) -> int:
     """Erase payloads of at most `limit` rows processed more than `days` ago; returns how many were erased."""
     cursor.execute(queries("inbox.sql")["erase_old"], {"days": days, "limit": limit})

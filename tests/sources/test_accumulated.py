@@ -123,3 +123,35 @@ def test_a_conversation_that_cannot_be_read_is_dropped_with_a_reason(
     backfill(store, source)
     accumulate(store, SETTINGS, lambda _: source)
     assert sorted(outcomes(store)) == [("dropped", 0), ("examples", 0)]
+
+
+@pytest.mark.parametrize("erased", [False, True])
+def test_a_pipeline_that_comes_later_is_given_the_past_and_nothing_changes_for_the_others(
+    store: Store, source: PostgresSource, *, erased: bool
+) -> None:
+    def make_source(_: str) -> Source:
+        return source
+
+    backfill(store, source)
+    accumulate(store, SETTINGS, make_source)
+    first = examples(store)
+    if erased:
+        with store.transaction() as cursor:
+            cursor.execute("UPDATE ftworker.inbox SET processed_at = now() - interval '90 days'")
+            assert inbox.erase_old(cursor, 30, 100) == 1
+    later = settings_from(
+        {
+            "sources": {"chat": {"preset": "messages"}},
+            "pipelines": {"p": {"source": "chat"}, "q": {"source": "chat"}},
+        }
+    )
+    backfill(store, source)
+    assert accumulate(store, later, make_source).taken == 0
+
+    with store.transaction() as cursor:
+        assert inbox.take_again(cursor, "chat") == 1
+    backfill(store, source, restart=True)
+    done = accumulate(store, later, make_source)
+
+    assert (done.examples, done.pipelines) == (2, {"q"})
+    assert examples(store) == first * 2

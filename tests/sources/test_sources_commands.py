@@ -166,3 +166,13 @@ def test_a_store_in_ftworker_s_own_database_needs_no_second_address() -> None:
         }
     )
     assert make_source(settings, "a").name == "a"
+
+
+def test_backfill_again_makes_everything_wait_once_more(run: Run, tutor: RagDatabase, store: Store) -> None:
+    run("backfill", "--source", "tutor")
+    with store.transaction() as cursor:
+        cursor.execute("UPDATE ftworker.inbox SET processed_at = now(), outcome = 'examples'")
+    shown = run("backfill", "--source", "tutor", "--again")
+    assert "1 conversations taken in before wait once more" in shown.stderr
+    assert conversations_in(store) == ["34600123456"]
+    assert run("backfill", "--source", "tutor", "--again", "--dry-run").exit_code != 0

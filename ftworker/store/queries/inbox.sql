@@ -56,6 +56,18 @@ ON CONFLICT (raw_sha256) DO UPDATE
 SET reason = excluded.reason, detail = excluded.detail, origin = excluded.origin, inbox_id = excluded.inbox_id,
     times = held.times + 1, last_at = now();
 
+-- name: forget_backfilled
+-- Events that `backfill` made and whose payload retention has erased; nobody else can send them again.
+DELETE FROM ftworker.inbox
+WHERE source_name = %(source_name)s AND event_source = 'ftworker/backfill/' || %(source_name)s AND payload IS NULL
+  AND outcome IN ('examples', 'dropped', 'superseded', 'unmatched');
+
+-- name: take_again
+-- Processed rows wait once more. Parked and deleted ones stay as they are.
+UPDATE ftworker.inbox SET processed_at = NULL, outcome = NULL, attempts = 0, not_before = NULL
+WHERE source_name = %(source_name)s AND payload IS NOT NULL
+  AND outcome IN ('examples', 'dropped', 'superseded', 'unmatched');
+
 -- name: erase_old
 -- Payloads of rows processed long ago; the rows stay, so that a late redelivery is still known.
 UPDATE ftworker.inbox
