@@ -1,1 +1,1 @@
-"""Measurements that docs/PERFORMANCE.md quotes: one module an area, `python -m benchmarks.bench_AREA`."""
+"""Measurements that docs/BENCHMARKS.md quotes: one module an area, `python -m benchmarks.bench_AREA`."""

@@ -3,7 +3,7 @@
 Servers that keep what they confirm: PostgreSQL with fsync, Valkey with appendfsync always, RabbitMQ with quorum queues.
 
 Private servers, medians of interleaved rounds, ratios within one run: absolute numbers say more about the machine.
-`python -m benchmarks.bench_ingest [--events 30000] [--rounds 5]`. The figures are kept in docs/PERFORMANCE.md.
+`python -m benchmarks.bench_ingest [--events 30000] [--rounds 5]`. The figures are kept in docs/BENCHMARKS.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Real processes (ingest, worker) against private servers on an otherwise idle machine; the provider is a double that
 notes when the call arrived. One round: fill a pipeline to one below its threshold, publish one more event, wait for
-the POST. `python -m benchmarks.bench_latency [--rounds 7]`. The figures are kept in docs/PERFORMANCE.md.
+the POST. `python -m benchmarks.bench_latency [--rounds 7]`. The figures are kept in docs/BENCHMARKS.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Two databases on one private server, with the same backlog and 10,000 and 1,000,000 examples behind it (and as many
 conversations and events, a dropped turn for every ten, a dataset and a run for every 500). Scrapes alternate between
 the two, over HTTP, without a cache. `python -m benchmarks.bench_metrics [--rounds 200]`. The figures are kept in
-docs/PERFORMANCE.md.
+docs/BENCHMARKS.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Two databases on one private server, 10,000 and 1,000,000 stored examples (see bench_metrics), 1,000 waiting in each
 round. Rounds alternate between the two. `python -m benchmarks.bench_triggers [--rounds 15]`. The figures are kept in
-docs/PERFORMANCE.md.
+docs/BENCHMARKS.md.
 """
 
 from __future__ import annotations
@@ -91,13 +91,13 @@ def one_round(store: Store, settings: Settings, number: int) -> tuple[float, flo
     looks = []
     for _ in range(LOOKS):
         started = time.perf_counter()
-        report = explain_trigger(store, settings, "tutor", utc_now())
+        explain_trigger(store, settings, "tutor", utc_now())
         looks.append(time.perf_counter() - started)
     started = time.perf_counter()
     run_id = cut_if_due(store, settings, "tutor", utc_now)
     cut = time.perf_counter() - started
-    if not report.decision.fires or run_id is None:
-        raise SystemExit(f"the trigger did not fire: {report.decision}")
+    if run_id is None:
+        raise SystemExit("the trigger did not fire")
     with store.transaction() as cursor:
         cursor.execute(END_RUN)
     return statistics.median(looks), cut
