@@ -89,11 +89,12 @@ VALUES (%(run_id)s, %(kind)s, %(message)s, %(data)s, %(external_id)s)
 ON CONFLICT ON CONSTRAINT run_journal_external_key DO NOTHING;
 
 -- name: replace_progress
--- Progress is one row a run, rewritten: a long upload must not fill the journal.
+-- Progress is one row a run, rewritten: a long upload must not fill the journal. Its id is new each time, so that who
+-- reads on from the last entry sees it.
 INSERT INTO ftworker.run_journal (run_id, kind, message, data, external_id)
 VALUES (%(run_id)s, 'progress', %(message)s, %(data)s, 'progress')
 ON CONFLICT ON CONSTRAINT run_journal_external_key
-DO UPDATE SET message = excluded.message, data = excluded.data, at = now();
+DO UPDATE SET id = DEFAULT, message = excluded.message, data = excluded.data, at = now();
 
 -- name: read_journal
 SELECT id, at, kind, message, data FROM ftworker.run_journal
