@@ -24,8 +24,9 @@ NEXT = [
 ]
 
 CATALOG = """
-SELECT 'column', c.oid::regclass::text, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull::text,
-       coalesce(pg_get_expr(d.adbin, d.adrelid), '') || a.attidentity::text
+SELECT 'column' AS kind, c.oid::regclass::text AS place, a.attname AS name,
+       format_type(a.atttypid, a.atttypmod) AS definition, a.attnotnull::text AS flag,
+       coalesce(pg_get_expr(d.adbin, d.adrelid), '') || a.attidentity::text AS filled
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE c.relnamespace = 'ftworker'::regnamespace AND c.relkind = 'r'
