@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ class StartProcess(Protocol):
 
 def pytest_configure() -> None:
     sys.addaudithook(_only_this_machine)
+    # A shell starts what it runs in the background with Ctrl-C ignored, and our processes would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _only_this_machine(event: str, arguments: tuple[object, ...]) -> None:

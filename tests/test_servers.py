@@ -109,7 +109,8 @@ def test_a_process_of_ours_is_ended_with_all_its_children(start_process: StartPr
     parent.wait_for_output("started")
     (child,) = parent.children()
     parent.kill()
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    # It is nobody's child now: where nothing collects such, as in a small container, it stays as a zombie.
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_killed_test_run_leaves_no_server_behind(tmp_path: Path) -> None:
