@@ -68,7 +68,9 @@ def measure(folder: Path, database: str, broker: str, rounds: int) -> list[float
     ) -> OwnProcess:
         output = folder / f"process-{len(started)}.log"
         program = Path(sys.executable).parent / arguments[0]
-        process = OwnProcess([str(program), *arguments[1:]], {**os.environ, **(env or {})}, output, cwd or folder)
+        process = OwnProcess(
+            [str(program), *arguments[1:]], {**os.environ, **(env or {})}, output, cwd or folder
+        )
         started.append(process)
         return process
 

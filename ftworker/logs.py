@@ -47,9 +47,7 @@ def setup_logging(level: int | str = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # Celery's commands begin at WARNING; what ftworker does is worth a line at INFO.
-    logging.getLogger("ftworker").setLevel(
-        logging.INFO if level in {"WARNING", logging.WARNING} else level
-    )
+    logging.getLogger("ftworker").setLevel(logging.INFO if level in {"WARNING", logging.WARNING} else level)
     # These libraries log bodies, arguments or every request at INFO.
     for name in ("httpx", "httpx2", "openai", "urllib3", "amqp", "kombu", "celery.utils.functional"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -171,7 +171,9 @@ def _refused(error: psycopg2.Error) -> DatabaseRejected:
     place = getattr(error.diag, "constraint_name", None) or getattr(error.diag, "table_name", None) or ""
     if error.pgcode is None:
         # The driver's own words about our use of it, such as a transaction inside a transaction.
-        return DatabaseRejected(f"a statement could not be sent: {type(error).__name__}: {_first_line(error)}")
+        return DatabaseRejected(
+            f"a statement could not be sent: {type(error).__name__}: {_first_line(error)}"
+        )
     if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.InvalidSchemaName):
         return DatabaseRejected("ftworker's tables are not in this database; run `ftworker migrate`")
     return DatabaseRejected(

@@ -1,4 +1,4 @@
-"""`ftworker up` on a machine with nothing configured: embedded servers, all processes, good and bad input, a clean end."""
+"""`ftworker up` on a machine with nothing configured: embedded servers, all processes, good and bad input, the end."""
 
 from __future__ import annotations
 
