@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from typing import Any
 import click
 import pytest
 
-from ftworker.cli import COMMANDS, cli
-from ftworker.cli.output import printable
+from ftworker.cli import COMMANDS, cli, main
+from ftworker.cli.output import emit_json, printable, printable_lines
+from ftworker.errors import ConfigurationError, ConfigurationProblem
+from ftworker.providers.contract import ProviderRejected
 from ftworker.settings import settings_from
 from ftworker.store import Store, runs
 from tests.integration.workbench import Workbench, closed_events
@@ -57,8 +60,90 @@ def test_the_first_page_imports_nothing_heavy() -> None:
     assert "demo" in done.stdout
 
 
+HOSTILE = "a\x1b[2Jb\x07\r\nc\x9b31m\u202ed"
+
+
 def test_control_characters_from_outside_cannot_drive_the_terminal() -> None:
-    assert printable("a\x1b[2Jb\x07\r\nc\x9b31m") == "a [2Jb   c 31m"
+    assert printable(HOSTILE) == "a [2Jb   c 31m d"
+    assert printable_lines(HOSTILE) == "a [2Jb \nc 31m d"
+
+
+def test_json_is_the_text_itself_and_plain_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    emit_json({"message": HOSTILE, "español": "¿qué?"})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"message": HOSTILE, "español": "¿qué?"}
+    assert "español" in out
+    assert [c for c in out if not c.isprintable()] == ["\n"] * out.count("\n")
+
+
+@pytest.mark.parametrize(
+    "error, code, says",
+    [
+        (ProviderRejected(HOSTILE, code="x"), 1, "Error: a [2Jb \nc 31m d\n"),
+        (ConfigurationError("f.toml", [ConfigurationProblem("a", "1", "two")]), 2, "a = 1: two"),
+        (KeyboardInterrupt(), 1, "Stopped."),
+        (click.UsageError("not so"), 2, "Error: not so"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_is_one_message_and_an_exit_code(
+    error: BaseException,
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = run_main(error, code, monkeypatch, capsys)
+    assert says in shown
+    assert "Traceback" not in shown
+
+
+def test_a_bug_shows_its_place_and_not_the_text_that_may_hold_a_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = run_main(ValueError("el gato de Marisol"), 1, monkeypatch, capsys)
+    assert "ValueError" in shown
+    assert "test_cli.py" in shown
+    assert "Marisol" not in shown
+
+
+def run_main(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """What `ftworker` prints when its command ends in this error."""
+
+    def act(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "main", act)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == code
+    return capsys.readouterr().err
+
+
+def test_a_reader_who_goes_away_ends_the_command_quietly(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "ftworker.cli", "--help"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert done.stderr == b""
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", ["", *ALL])
+def test_help_reads_well_in_80_columns(name: str) -> None:
+    command = ALL[name] if name else cli
+    context = click.Context(command, info_name=f"ftworker {name}", terminal_width=80, max_content_width=80)
+    wide = [line for line in command.get_help(context).splitlines() if len(line) > 80]
+    assert wide == []
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ So `ftworker --help` starts in a fraction of the time that Celery or the OpenAI 
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 
 import click
@@ -77,11 +79,16 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         raise SystemExit(1) from None
-    except ConfigurationError as error:
-        click.echo(f"Error: {error}", err=True)
-        raise SystemExit(2) from None
     except FtworkerError as error:
-        click.echo(f"Error: {error}", err=True)
-        raise SystemExit(1) from None
+        from ftworker.cli.output import fail
+
+        fail(str(error), 2 if isinstance(error, ConfigurationError) else 1)
     except BrokenPipeError:
+        # Nobody reads any more, so nothing is written at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except Exception as error:  # noqa: BLE001 - a bug: its place is shown, and not its text, which may hold a row
+        from ftworker.logs import SafeFormatter
+
+        click.echo(SafeFormatter().formatException((type(error), error, error.__traceback__)), err=True)
         raise SystemExit(1) from None

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ftworker.cli.context import load
-from ftworker.cli.output import age, emit_json, table
+from ftworker.cli.output import age, emit_json, printable, table
 from ftworker.installation import Installation
 from ftworker.settings import config_path, load_settings, masked_settings
 from ftworker.store import datasets as stored_datasets
@@ -214,9 +214,9 @@ def doctor(json_: bool) -> None:
     else:
         marks = {"ok": "ok  ", "note": "note", "warning": "WARN", "error": "FAIL"}
         for check in found:
-            click.echo(f"{marks[check.level]} {check.subject}: {check.message}")
+            click.echo(printable(f"{marks[check.level]} {check.subject}: {check.message}"))
             if check.advice and check.level != "ok":
-                click.echo(f"       -> {check.advice}")
+                click.echo(printable(f"       -> {check.advice}"))
     if any(check.level == "error" for check in found):
         raise SystemExit(1)
 

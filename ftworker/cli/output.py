@@ -7,6 +7,7 @@ that it cannot drive the terminal.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,11 +18,14 @@ from typing import Any, NoReturn
 import click
 
 WIDTH = 80
+_MORE_CONTROLS = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def emit_json(value: Any) -> None:
     """Print a value as JSON: times as ISO 8601 UTC, dataclasses as objects."""
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+    # JSON itself escapes the controls below U+0020; a terminal obeys those of Latin-1 too.
+    click.echo(_MORE_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def _plain(value: Any) -> Any:
@@ -37,6 +41,11 @@ def _plain(value: Any) -> Any:
 def printable(text: object) -> str:
     """The text without control characters: escape sequences, line breaks and bells become spaces."""
     return "".join(c if c.isprintable() else " " for c in str(text))
+
+
+def printable_lines(text: object) -> str:
+    """The same for a text of several lines, which stay lines."""
+    return "\n".join(printable(line) for line in str(text).splitlines())
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -72,7 +81,7 @@ def age(since: datetime | None, now: datetime) -> str:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print to standard error and end with the code: 1 the work failed, 2 wrong usage or configuration."""
-    click.echo(f"Error: {message}", err=True)
+    click.echo(f"Error: {printable_lines(message)}", err=True)
     raise SystemExit(code)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ftworker.cli.context import load
-from ftworker.cli.output import age, emit_json, fail, printable, table
+from ftworker.cli.output import age, emit_json, fail, printable, printable_lines, table
 from ftworker.installation import Installation
 from ftworker.runs import control, cutting
 from ftworker.runs.driver import drive_run
@@ -84,7 +84,12 @@ def start(pipeline: str, dataset_id: int | None, wait: bool) -> None:
 
 @runs.command("list")
 @click.option("--pipeline", help="Only of this pipeline.")
-@click.option("--state", type=click.Choice([state.value for state in RunState]), help="Only in this state.")
+@click.option(
+    "--state",
+    metavar="STATE",
+    type=click.Choice([state.value for state in RunState]),
+    help="Only in this state: cut, submitted, trained, failed, parked...",
+)
 @click.option("--limit", default=20, show_default=True, help="At most so many, newest first.")
 @as_json
 def list_(pipeline: str | None, state: str | None, limit: int, json_: bool) -> None:
@@ -147,7 +152,7 @@ def show(run_id: int, json_: bool) -> None:
         [[f"{entry.at:%m-%d %H:%M:%S}", entry.kind, entry.message] for entry in journal],
     )
     if instructions := run.detail.get("instructions"):
-        click.echo(str(instructions))
+        click.echo(printable_lines(instructions))
 
 
 @runs.command("watch")
@@ -334,9 +339,9 @@ def _send(here: Installation, run_id: int) -> None:
 
 
 def _end(run: RunRow) -> None:
-    click.echo(f"Run {run.id}: {run.state}{f', model {run.model}' if run.model else ''}")
+    click.echo(printable(f"Run {run.id}: {run.state}{f', model {run.model}' if run.model else ''}"))
     if instructions := run.detail.get("instructions"):
-        click.echo(str(instructions))
+        click.echo(printable_lines(instructions))
     if run.state is RunState.AWAITING_APPROVAL:
         click.echo(f"It waits for you: ftworker runs approve {run.id}")
     elif run.state not in SUCCEEDED:
