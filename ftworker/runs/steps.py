@@ -16,24 +16,18 @@ Never decides when a run begins: that is `cutting`.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, assert_never
 
 from ftworker.clock import Clock, utc_now
-from ftworker.conversations import canonical_json
-from ftworker.datasets.estimate import estimate_training
-from ftworker.datasets.export import ExportSpec, export_dataset
-from ftworker.datasets.split import Split
+from ftworker.datasets.export import export_dataset
 from ftworker.errors import FtworkerError, PermanentError, Refused, TransientError
 from ftworker.providers.contract import (
-    DatasetFile,
-    ExportedDataset,
     Finding,
     JobCancelled,
     JobFailed,
@@ -49,11 +43,12 @@ from ftworker.providers.contract import (
     Record,
     RunView,
 )
+from ftworker.runs.budget import estimate_usd, why_approval
 from ftworker.runs.states import RunState, Step, next_step
-from ftworker.settings import LocalSettings, OpenAISettings, Settings
+from ftworker.runs.view import export_spec, make_run_key, run_view
+from ftworker.settings import LocalSettings, Settings
 from ftworker.store import datasets, examples, runs, totals
 from ftworker.store.connection import Store
-from ftworker.store.datasets import DatasetRow
 from ftworker.store.runs import RunRow
 
 logger = logging.getLogger(__name__)
@@ -155,7 +150,7 @@ class StepRunner:
             dataset = datasets.get_dataset(cursor, run.dataset_id)
             drops = datasets.drops_by_reason(cursor, run.pipeline)
         if dataset.sha256 is None:
-            spec = _export_spec(dataset, drops)
+            spec = export_spec(dataset, drops)
             query, parameters = examples.dataset_query(
                 dataset.strategy,
                 dataset.pipeline,
@@ -193,8 +188,8 @@ class StepRunner:
         errors = [finding for finding in findings if finding.level == "error"]
         if errors:
             return self._fail(run, errors[0].code, "; ".join(finding.message for finding in errors))
-        estimate = self._estimate_usd(run, view.dataset)
-        reason = self._needs_approval(run, estimate)
+        estimate = estimate_usd(self.settings, run, view.dataset)
+        reason = why_approval(self.settings, run, estimate, lambda: self._spent_usd(run))
         if reason:
             return self._move(run, RunState.AWAITING_APPROVAL, reason, delay=None, estimated_usd=estimate)
         uploaded = provider.upload(view, self._recorder(run))
@@ -207,45 +202,9 @@ class StepRunner:
             estimated_usd=estimate,
         )
 
-    def _estimate_usd(self, run: RunRow, dataset: ExportedDataset) -> float | None:
-        provider = self.settings.provider(run.provider)
-        if not isinstance(provider, OpenAISettings):
-            return None
-        return estimate_training(
-            dataset.train.rows,
-            dataset.train.tokens,
-            n_epochs=run.method.get("n_epochs", "auto"),
-            model=run.base_model,
-            price_per_million_tokens=provider.price_per_million_tokens,
-        ).usd
-
-    def _needs_approval(self, run: RunRow, estimate: float | None) -> str | None:
-        if run.approved_at is not None:
-            return None
-        budget = self.settings.pipeline(run.pipeline).budget
-        if budget.approval == "manual":
-            return "waits for approval: budget.approval is manual"
-        capped = budget.max_usd_per_run is not None or budget.max_usd_per_month is not None
-        if capped and estimate is None and isinstance(self.settings.provider(run.provider), OpenAISettings):
-            return (
-                f"waits for approval: no price is known for {run.base_model}, so the budget cannot be checked"
-            )
-        if estimate is None:
-            return None
-        if budget.max_usd_per_run is not None and estimate > budget.max_usd_per_run:
-            return (
-                f"waits for approval: {estimate:.2f} USD is over the "
-                f"{budget.max_usd_per_run:.2f} USD of a run"
-            )
-        if budget.max_usd_per_month is not None:
-            with self.store.transaction() as cursor:
-                spent = runs.spent_this_month(cursor, run.pipeline)
-            if spent + estimate > budget.max_usd_per_month:
-                return (
-                    f"waits for approval: {estimate:.2f} USD after {spent:.2f} USD this month is over "
-                    f"the {budget.max_usd_per_month:.2f} USD of a month"
-                )
-        return None
+    def _spent_usd(self, run: RunRow) -> float:
+        with self.store.transaction() as cursor:
+            return runs.spent_this_month(cursor, run.pipeline)
 
     # -- uploaded → submitting → submitted: the paid call
 
@@ -631,75 +590,4 @@ class StepRunner:
     def _view(self, run: RunRow) -> RunView:
         with self.store.transaction() as cursor:
             dataset = datasets.get_dataset(cursor, run.dataset_id)
-        assert run.run_key is not None
-        return RunView(
-            id=run.id,
-            pipeline=run.pipeline,
-            run_key=run.run_key,
-            base_model=run.base_model,
-            method=run.method,
-            dataset=_exported(dataset),
-            artefacts_url=f"{self.settings.storage().rstrip('/')}/runs/{run.run_key}",
-            training_file_id=run.training_file_id,
-            validation_file_id=run.validation_file_id,
-            attempted_at=run.attempted_at,
-            job_id=run.job_id,
-            model=run.model,
-        )
-
-
-def _export_spec(dataset: DatasetRow, drops: Mapping[str, int]) -> ExportSpec:
-    frozen = dataset.settings
-    return ExportSpec(
-        pipeline=dataset.pipeline,
-        sequence=dataset.sequence,
-        format=frozen["format"],
-        system_prompt=frozen["system_prompt"],
-        system_prompt_version=frozen["system_prompt_version"],
-        curation=frozen["curation"],
-        split=Split(**frozen["split"]),
-        strategy=dataset.strategy,
-        cut_at=dataset.cut_at,
-        drops=drops,
-    )
-
-
-def _exported(dataset: DatasetRow) -> ExportedDataset:
-    assert dataset.manifest is not None
-    assert dataset.url is not None
-    assert dataset.sha256 is not None
-    content = dataset.manifest["content"]
-
-    def file(entry: Mapping[str, Any] | None) -> DatasetFile | None:
-        if entry is None:
-            return None
-        return DatasetFile(
-            f"{dataset.url}/{entry['name']}", entry["sha256"], entry["bytes"], entry["rows"], entry["tokens"]
-        )
-
-    train = file(content["train"])
-    assert train is not None
-    return ExportedDataset(
-        id=dataset.id,
-        url=dataset.url,
-        sha256=dataset.sha256,
-        train=train,
-        validation=file(content["validation"]),
-        format=dataset.settings["format"],
-        system_prompt=dataset.settings["system_prompt"],
-    )
-
-
-def make_run_key(run: RunRow, dataset_sha256: str) -> str:
-    """The name of a run at its provider: the same training in the same generation has the same key."""
-    identity: Sequence[Any] = (
-        dataset_sha256,
-        run.dataset_id,
-        run.provider,
-        run.base_model,
-        dict(run.method),
-        run.generation,
-    )
-    digest = hashlib.sha256(canonical_json(identity)).hexdigest()[:12]
-    name = run.pipeline.replace("_", "-")[:20].strip("-")
-    return f"ft-{name}-{digest}"
+        return run_view(run, dataset, self.settings.storage())
