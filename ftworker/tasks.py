@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from celery import Task, chain
+from celery.exceptions import TaskPredicate
 
 from ftworker.accumulate import accumulate as accumulate_batch
 from ftworker.celery import SHORT_QUEUE, TRAINING_QUEUE, app, installation
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 ACCUMULATE_SECONDS = 30.0
 """Longest that one `accumulate` keeps its worker before it hands on to a fresh message."""
 TIDY_ROWS = 10_000
+RECORD_WAITS_SECONDS = (1.0, 2.0, 5.0, *[10.0] * 30)
+"""Waits for a database that is away: five minutes, well below RabbitMQ's limit for a message in hand (30 minutes)."""
 
 
 class TaskFailed(Exception):
@@ -40,6 +44,8 @@ class FtworkerTask(Task):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().__call__(*args, **kwargs)
+        except TaskPredicate:
+            raise  # Celery's own word for "again"
         except TransientError as error:
             logger.warning("%s: %s; the sweep tries again", self.name, error)
         except FtworkerError as error:
@@ -63,9 +69,18 @@ def conversation_closed(
     Ids alone: content in a task's arguments would show in logs. Anything more is parked, and `publish` is the way.
     """
     event, parked = closing_by_id(str(self.request.id), conversation_id, source_name, reason, other)
-    with installation().store.transaction() as cursor:
-        inbox.record_batch(cursor, event, parked, "task")
-    accumulate.delay()
+    for wait_seconds in RECORD_WAITS_SECONDS:
+        try:
+            with installation().store.transaction() as cursor:
+                inbox.record_batch(cursor, event, parked, "task")
+        except TransientError as error:
+            # Until the row is there, this message is all there is of the event: it is not given back before.
+            logger.warning("conversation_closed: %s; again in %s s", error, wait_seconds)
+            time.sleep(wait_seconds)
+        else:
+            accumulate.delay()
+            return
+    raise self.retry(countdown=RECORD_WAITS_SECONDS[-1], max_retries=None)
 
 
 @app.task(base=FtworkerTask, name="ftworker.accumulate")
@@ -75,8 +90,7 @@ def accumulate() -> None:
     deadline = time.monotonic() + ACCUMULATE_SECONDS
     while time.monotonic() < deadline:
         done = accumulate_batch(here.store, here.settings, here.make_source)
-        for name in sorted(done.pipelines):
-            begin_if_due(name)
+        begin_those_due(sorted(done.pipelines))
         if done.taken < here.settings.worker.accumulate_batch:
             return
     accumulate.delay()
@@ -85,8 +99,7 @@ def accumulate() -> None:
 @app.task(base=FtworkerTask, name="ftworker.check_triggers")
 def check_triggers() -> None:
     """Look at every pipeline: max_wait and schedules fire without any event."""
-    for name in installation().settings.pipelines:
-        begin_if_due(name)
+    begin_those_due(installation().settings.pipelines)
 
 
 @app.task(base=FtworkerTask, name="ftworker.start_run")
@@ -164,6 +177,21 @@ def tidy() -> None:
     while erased == TIDY_ROWS:
         with here.store.transaction() as cursor:
             erased = inbox.erase_old(cursor, here.settings.worker.retention_days, TIDY_ROWS)
+
+
+def begin_those_due(names: Iterable[str]) -> None:
+    """Look at each pipeline; one that cannot be looked at does not keep the others from their runs."""
+    failed = []
+    for name in names:
+        try:
+            begin_if_due(name)
+        except TransientError:
+            raise
+        except Exception as error:
+            logger.exception("pipeline %s: unexpected %s", name, type(error).__name__)
+            failed.append(name)
+    if failed:
+        raise TaskFailed(f"pipelines {', '.join(failed)}: see the log")
 
 
 def begin_if_due(name: str) -> int | None:
