@@ -60,6 +60,30 @@ def test_the_first_page_imports_nothing_heavy() -> None:
     assert "demo" in done.stdout
 
 
+# Programs read these: a key may be added, and none renamed or taken away.
+RUN_KEYS = {
+    "id",
+    "pipeline",
+    "state",
+    "state_since",
+    "trigger",
+    "dataset_id",
+    "provider",
+    "base_model",
+    "generation",
+    "run_key",
+    "job_id",
+    "provider_status",
+    "model",
+    "trained_tokens",
+    "estimated_usd",
+    "error_code",
+    "error_message",
+    "next_action_at",
+    "created_at",
+    "finished_at",
+    "detail",
+}
 HOSTILE = "a\x1b[2Jb\x07\r\nc\x9b31m\u202ed"
 
 
@@ -208,8 +232,25 @@ def test_a_run_is_begun_followed_shown_and_listed_by_hand(bench: Workbench) -> N
     [found] = bench.all_runs()
     listed = run(bench, "runs", "list", "--json")
     assert json.loads(listed.output())[0]["state"] == "packaged"
+    assert keys(listed) == RUN_KEYS
     shown = json.loads(run(bench, "runs", "show", str(found.id), "--json").output())
-    assert {"id", "state", "run_key", "journal", "detail", "error_code"} <= set(shown)
+    assert set(shown) == RUN_KEYS | {"journal"}
+    assert set(shown["journal"][0]) == {"at", "kind", "message", "data"}
+    status = json.loads(run(bench, "status", "--json").output())
+    assert set(status) == {"pipelines", "runs", "inbox", "parked", "processes", "needs_person"}
+    assert set(status["runs"][0]) == RUN_KEYS
+    assert set(status["inbox"]) == {"waiting", "postponed", "oldest_age_seconds"}
+    assert set(status["pipelines"][0]) == {
+        "pipeline",
+        "configured",
+        "waiting_examples",
+        "waiting_tokens",
+        "progress",
+        "fires_by",
+        "blocker",
+        "last_cut_at",
+        "model",
+    }
     assert [entry["data"]["to"] for entry in shown["journal"] if entry["kind"] == "move"][-1] == "packaged"
     assert run(bench, "runs", "watch", str(found.id)).returncode == 0
     assert run(bench, "runs", "cancel", str(found.id)).returncode == 1
