@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 MISSING_ATTEMPTS = 5
 """Looks for a conversation that its source does not have (a replica may lag) before its event is parked."""
 
+UNEXPECTED_ATTEMPTS = 5
+"""Tries of an event that ends in an error of ours before it is parked; about a quarter of an hour."""
+
 MISSING_RETRY_SECONDS = 2.0
 SOURCE_RETRY_SECONDS = 30.0
 MAX_SOURCE_RETRY_SECONDS = 900.0
@@ -85,16 +88,16 @@ def accumulate(store: Store, settings: Settings, make_source: SourceFactory) -> 
         while not _one_batch(store, settings, make_source, done, limit):
             continue
     except _BatchFailed as failed:
-        _one_by_one(store, settings, make_source, done, len(failed.row_ids))
+        _one_by_one(store, settings, make_source, done, len(failed.rows))
     return done
 
 
 class _BatchFailed(Exception):
     """A batch ended in an error that trying again gives again; nothing of it was kept."""
 
-    def __init__(self, row_ids: list[int], kind: str) -> None:
+    def __init__(self, rows: list[WaitingEvent], kind: str) -> None:
         super().__init__(kind)
-        self.row_ids = row_ids
+        self.rows = rows
         self.kind = kind
 
 
@@ -123,7 +126,7 @@ def _one_batch(
         raise
     except Exception as error:
         logger.exception("a batch of %s events ended in %s", len(rows), type(error).__name__)
-        raise _BatchFailed([row.id for row in rows], type(error).__name__) from None
+        raise _BatchFailed(rows, type(error).__name__) from None
     if deleted:
         done.taken += len(deleted)
         return False
@@ -137,15 +140,26 @@ def _one_batch(
 def _one_by_one(
     store: Store, settings: Settings, make_source: SourceFactory, done: Accumulated, number: int
 ) -> None:
-    """Do the events of a failed batch alone, and park each that fails: one must not hold up all that came with it."""
+    """Do the events of a failed batch alone: one must not hold up all that came with it.
+
+    Each that fails is left alone for a growing time and parked after some tries, so that a fault of ours that breaks
+    every event can be mended before all of them are parked.
+    """
     for _ in range(number):
         try:
             _one_batch(store, settings, make_source, done, 1)
         except _BatchFailed as failed:
-            detail = f"it ended in an unexpected {failed.kind}; the worker's log has its place: report it, then replay"
+            done.taken += len(failed.rows)
             with store.transaction() as cursor:
-                inbox.park(cursor, failed.row_ids, "unexpected_error", detail)
-            done.taken += 1
+                for row in failed.rows:
+                    if row.attempts + 1 < UNEXPECTED_ATTEMPTS:
+                        inbox.postpone(cursor, [row.id], _wait(SOURCE_RETRY_SECONDS, row.attempts))
+                        continue
+                    detail = (
+                        f"it ended {UNEXPECTED_ATTEMPTS} times in an unexpected {failed.kind}; "
+                        "the worker's log has its place: report it, then replay"
+                    )
+                    inbox.park(cursor, [row.id], "unexpected_error", detail)
 
 
 def _keep(
@@ -248,8 +262,11 @@ def _postpone(cursor: Cursor, closings: Iterable[Closing], first_wait_seconds: f
     for closing in closings:
         by_attempts[closing.row.attempts].append(closing.row.id)
     for attempts, ids in by_attempts.items():
-        wait = min(first_wait_seconds * 2.0 ** min(attempts, 20), MAX_SOURCE_RETRY_SECONDS)
-        inbox.postpone(cursor, ids, wait)
+        inbox.postpone(cursor, ids, _wait(first_wait_seconds, attempts))
+
+
+def _wait(first_seconds: float, attempts: int) -> float:
+    return min(first_seconds * 2.0 ** min(attempts, 20), MAX_SOURCE_RETRY_SECONDS)
 
 
 def _store_examples(

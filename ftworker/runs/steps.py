@@ -533,7 +533,7 @@ class StepRunner:
 
     def _recorder(self, run: RunRow) -> Record:
         def record(entry: JournalEntry) -> None:
-            self._record(run, entry)
+            # One transaction: a worker that was taken for dead writes nothing into the journal either.
             with self.store.transaction() as cursor:
                 if not runs.renew_lease(
                     cursor,
@@ -542,6 +542,9 @@ class StepRunner:
                     lease_seconds=self.settings.worker.step_lease_seconds,
                 ):
                     raise LeaseLost(f"run {run.id}")
+                runs.record_journal(
+                    cursor, run.id, entry.kind, entry.message, entry.data, external_id=entry.external_id
+                )
 
         return record
 
