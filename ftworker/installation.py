@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -65,10 +65,12 @@ def with_servers(settings: Settings, *, start: bool) -> Settings:
     """The settings with a database and a broker: those configured, else the embedded ones under `home`.
 
     `start` starts embedded servers that do not run, and stops them again when this process and every other user of
-    them has ended. Without it they are used when they run already, and what is missing stays None.
+    them has ended. Without it they are used when they run already, and what is missing stays None. So does a broker
+    that could only be embedded where its wheel is not installed: most commands need the database alone.
     """
     if settings.database_url is not None and settings.broker_url is not None:
         return settings
+    from ftworker.embedded.lifecycle import EmbeddedServerMissing
     from ftworker.embedded.servers import EmbeddedPostgres, EmbeddedServer, EmbeddedValkey
 
     def url(server: EmbeddedServer) -> SecretStr | None:
@@ -76,12 +78,12 @@ def with_servers(settings: Settings, *, start: bool) -> Settings:
             return SecretStr(_until_exit.enter_context(server.running()))
         return SecretStr(server.url()) if server.is_running() else None
 
-    return settings.model_copy(
-        update={
-            "database_url": settings.database_url or url(EmbeddedPostgres(settings.home)),
-            "broker_url": settings.broker_url or url(EmbeddedValkey(settings.home)),
-        }
-    )
+    database_url = settings.database_url or url(EmbeddedPostgres(settings.home))
+    broker_url = settings.broker_url
+    if broker_url is None:
+        with suppress(EmbeddedServerMissing):
+            broker_url = url(EmbeddedValkey(settings.home))
+    return settings.model_copy(update={"database_url": database_url, "broker_url": broker_url})
 
 
 _until_exit = ExitStack()

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ftworker.cli.context import load
-from ftworker.cli.output import age, emit_json, printable, table
+from ftworker.cli.output import age, emit_json, fail, printable, table
 from ftworker.installation import Installation
 from ftworker.settings import config_path, load_settings, masked_settings
 from ftworker.store import datasets as stored_datasets
@@ -71,6 +71,8 @@ def up(concurrency: int) -> None:
 
     here = load(logs=True)
     assert here.settings.database_url is not None
+    if here.settings.broker_url is None:
+        fail('no broker: set FTWORKER_BROKER_URL, or pip install "ftworker[embedded]" for an embedded one', 2)
     for name in apply_migrations(here.settings.database_url.get_secret_value()):
         click.echo(f"migrated {name}", err=True)
     raise SystemExit(run_processes(process_commands(concurrency=concurrency), process_environment(here)))
