@@ -12,8 +12,6 @@ from ftworker.sources.postgres import PostgresSource
 OWN_DATABASE = "FTWORKER_DATABASE_URL"
 """A source may live in ftworker's own database; where that is the embedded server, nobody has set the variable."""
 
-OWN_DATABASE = "FTWORKER_DATABASE_URL"
-
 
 def make_source(settings: Settings, name: str) -> Source:
     """The source with this name; the same one each time, so that its connections are kept. Does not connect.
@@ -25,9 +23,6 @@ def make_source(settings: Settings, name: str) -> Source:
         known = ", ".join(sorted(settings.sources)) or "none"
         raise NotFound(f"no source named {name!r} in the configuration; there are: {known}")
     url = configured.connection_url()
-    if not url and configured.url_env == OWN_DATABASE and settings.database_url is not None:
-        # A chat store in ftworker's own database: known to the settings even where it is the embedded one.
-        url = settings.database_url.get_secret_value()
     if not url and configured.url_env == OWN_DATABASE and settings.database_url is not None:
         url = settings.database_url.get_secret_value()
     if not url:
