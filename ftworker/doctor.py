@@ -170,9 +170,8 @@ def _source(here: Installation, name: str) -> Iterator[Check]:
 
 def _provider(here: Installation, name: str) -> Iterator[Check]:
     findings = here.make_provider(name).check()
+    page = "LOCAL" if here.settings.provider(name).kind == "local" else "PROVIDERS"
     for finding in findings:
-        yield Check(
-            finding.level, f"provider {name}", finding.message, f"see docs/PROVIDERS.md, {finding.code}"
-        )
+        yield Check(finding.level, f"provider {name}", finding.message, f"see docs/{page}.md, {finding.code}")
     if not findings:
         yield Check("ok", f"provider {name}", "answers")

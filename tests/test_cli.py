@@ -203,7 +203,11 @@ def test_exit_codes_and_stable_keys(bench: Workbench) -> None:
     assert {"pipelines", "runs", "inbox", "parked", "processes", "needs_person"} <= keys(
         run(bench, "status", "--json")
     )
-    assert keys(run(bench, "doctor", "--json")) == {"level", "subject", "message", "advice"}
+    examined = run(bench, "doctor", "--json")
+    assert keys(examined) == {"level", "subject", "message", "advice"}
+    # Each finding leads to the page that explains its code.
+    [provider] = [check for check in json.loads(examined.output()) if check["subject"] == "provider local"]
+    assert provider["advice"] == "see docs/LOCAL.md, ollama_unreachable"
     # The answer is no: nothing waits, there is no such run.
     assert run(bench, "triggers", "tutor").returncode == 1
     refused = run(bench, "runs", "start", "tutor")

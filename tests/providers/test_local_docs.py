@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from ftworker.providers import few_shot, modelfile
+from ftworker.providers import few_shot, local_preflight, modelfile
 from ftworker.providers.local_artefacts import INSTRUCCIONES, INSTRUCTIONS, MODELFILE, REQUEST, SUMS
 from ftworker.providers.ollama_names import OLDEST_VERSION
 from ftworker.settings import LocalSettings
@@ -40,3 +41,10 @@ def test_the_rules_of_rewriting_are_those_of_the_code() -> None:
 def test_the_oldest_version_and_the_sample_are_those_of_the_code() -> None:
     assert f"before {'.'.join(map(str, OLDEST_VERSION))}" in TEXT
     assert f"{few_shot.CONSIDERED_ROWS:,} rows" in TEXT
+
+
+def test_each_code_of_the_look_before_a_run_is_explained() -> None:
+    source = Path(local_preflight.__file__).read_text(encoding="utf-8")
+    codes = set(re.findall(r'Finding\(\s*"(?:error|warning)",\s*"([a-z_]+)"', source))
+    assert len(codes) >= 9
+    assert codes == set(re.findall(r"^\| `([a-z_]+)` \| (?:error|warning)", TEXT, re.MULTILINE))
