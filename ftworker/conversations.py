@@ -24,6 +24,15 @@ class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
     cited: bool | None = None
 
 
+class Sibling(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Another answer that the assistant gave to the same question: regenerated away, or not chosen by the person."""
+
+    content: str
+    rating: int | None = None
+    """As a message's: positive, negative, or no opinion."""
+    model: str | None = None
+
+
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message. `role` is the store's own word until curation maps it to system, user, assistant or tool."""
 
@@ -38,6 +47,10 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     rating: int | None = None
     """Positive for thumbs-up, negative for thumbs-down, zero or None for no opinion."""
     model: str | None = None
+    correction: str | None = None
+    """What a person wrote in place of this answer: the target of training, and preferred to the answer."""
+    siblings: tuple[Sibling, ...] = ()
+    """Other answers to the same question, of which this one stands on the chosen branch."""
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,6 +69,8 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     rating: int | None = None
     training_consent: bool | None = None
     """False: never trained on. None: the store cannot tell, the pipeline's `require_consent` decides."""
+    debug: bool = False
+    """Made by those who build the RAG, trying it out; never trained on."""
     closed_at: datetime | None = None
     last_message_at: datetime | None = None
 

@@ -20,6 +20,7 @@ from ftworker.settings import (
     LocalSettings,
     OpenAISettings,
     PipelineSettings,
+    RosterSettings,
     Section,
     Settings,
     SourceSettings,
@@ -40,6 +41,11 @@ SECTIONS: tuple[tuple[str, str, type[Section]], ...] = (
     ("ingest", "How events come in: `ftworker ingest`.", settings.IngestSettings),
     ("worker", "Celery workers and beat.", settings.WorkerSettings),
     ("web", "/metrics, /healthz and the status page.", settings.WebSettings),
+    (
+        "privacy",
+        "What counts as personal data beyond the rules in docs/PRIVACY.md.",
+        settings.PrivacySettings,
+    ),
 )
 NAMED: tuple[tuple[str, str, type[Section], str], ...] = (
     (
@@ -61,6 +67,12 @@ NAMED: tuple[tuple[str, str, type[Section], str], ...] = (
         'kind = "local"',
     ),
     (
+        "privacy.rosters.school",
+        "Names of real people, so that they are found however they are written: docs/PRIVACY.md.",
+        RosterSettings,
+        'file = "/run/secrets/names.txt"',
+    ),
+    (
         "pipelines.tutor",
         "Which conversations train which model, when, and for how much. As many as you like.",
         PipelineSettings,
@@ -75,7 +87,7 @@ def example() -> str:
     for name, purpose, section in SECTIONS:
         parts += _section(name, purpose, section, "")
     for name, purpose, section, set_lines in NAMED:
-        commented = name == "sources.tutor"
+        commented = name in ("sources.tutor", "privacy.rosters.school")
         parts += _section(name, purpose, section, set_lines, commented=commented)
     return "\n".join(parts).rstrip() + "\n"
 
@@ -108,7 +120,7 @@ def _fields(section: type[BaseModel], *, set_lines: str) -> Iterator[str]:
             or (isinstance(default, dict) and _holds_models(default))
         ):
             continue
-        if default == {} and key in ("sources", "pipelines", "providers"):
+        if default == {} and key in ("sources", "pipelines", "providers", "rosters"):
             continue
         yield from (f"# {line}" for line in wrap(reasons.get(key, ""), WIDTH))
         yield f"# {key} = {_toml(default)}"

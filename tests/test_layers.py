@@ -191,7 +191,7 @@ def attributes(name: str) -> set[str]:
 
 def test_only_the_settings_read_the_environment() -> None:
     readers = {name for name in modules() if attributes(name) & {"os.environ", "os.getenv", "os.putenv"}}
-    assert readers - {PASSES_THE_ENVIRONMENT_ON} == {"ftworker.settings"}
+    assert readers - {PASSES_THE_ENVIRONMENT_ON} == {"ftworker.settings.environment"}
 
 
 def test_only_the_clock_asks_for_the_time_of_day() -> None:

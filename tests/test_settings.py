@@ -343,4 +343,6 @@ def test_every_default_of_the_example_can_be_uncommented_and_changes_nothing() -
     full = settings_from(tomllib.loads(text))
 
     assert set(full.sources) == {"tutor"}
-    assert full.model_copy(update={"sources": {}}) == plain
+    assert set(full.privacy.rosters) == {"school"}
+    without = {"sources": {}, "privacy": full.privacy.model_copy(update={"rosters": {}})}
+    assert full.model_copy(update=without) == plain

@@ -180,7 +180,7 @@ def _unusable(turn: Turn, settings: CurationSettings) -> DropReason | None:
 
 def _flaw(text: str, settings: CurationSettings) -> DropReason | None:
     found = flaw(text)
-    if found is None and settings.drop_personal_data and holds_personal_data(text):
+    if found is None and settings.personal_data != "keep" and holds_personal_data(text):
         return DropReason.PERSONAL_DATA
     return found
 

@@ -137,6 +137,10 @@ class ConversationClosed(msgspec.Struct, frozen=True, omit_defaults=True):
         str | None, Meta(description="The system prompt that the answers were given under.")
     ] = None
     model: Annotated[Identifier | None, Meta(description="The model that answered.")] = None
+    debug: Annotated[
+        bool | None,
+        Meta(description="True for a conversation of those who build the RAG: it is never trained on."),
+    ] = None
     messages: Annotated[
         tuple[Message, ...] | None,
         Meta(
@@ -192,6 +196,17 @@ MESSAGE_FIELDS: dict[str, dict[str, Any]] = {
         "minimum": -1,
         "maximum": 1,
     },
+    "model": {"description": "The model that wrote it, where it is not the event's."},
+    "correction": {
+        "description": "What a person wrote in place of this answer: training teaches it instead."
+    },
+    "siblings": {
+        "description": "Other answers to the same question, regenerated away: with ratings they make preference pairs."
+    },
+}
+SIBLING_FIELDS: dict[str, dict[str, Any]] = {
+    "content": {"description": "The text of the other answer."},
+    "rating": {"description": "The user's opinion of it: 1, -1 or 0.", "minimum": -1, "maximum": 1},
     "model": {"description": "The model that wrote it, where it is not the event's."},
 }
 CHUNK_FIELDS: dict[str, dict[str, Any]] = {
@@ -291,6 +306,7 @@ def with_event_facts(
         system_prompt=data.system_prompt if data.system_prompt is not None else conversation.system_prompt,
         rating=data.rating.value if data.rating is not None else conversation.rating,
         training_consent=consent,
+        debug=bool(data.debug) or conversation.debug,
         closed_at=_not_after(closed_at, received_at),
         last_message_at=_not_after(last_message_at, received_at),
     )
@@ -312,6 +328,10 @@ def _check(event: ClosedEvent) -> None:
             _check_time(f"data.messages[{number}].created_at", message.created_at)
         if message.rating is not None and not -1 <= message.rating <= 1:
             raise EventRejected("invalid_field", f"data.messages[{number}].rating: expected 1, 0 or -1")
+        for place, sibling in enumerate(message.siblings):
+            if sibling.rating is not None and not -1 <= sibling.rating <= 1:
+                path = f"data.messages[{number}].siblings[{place}].rating"
+                raise EventRejected("invalid_field", f"{path}: expected 1, 0 or -1")
         for place, chunk in enumerate(message.context):
             if chunk.rank is not None and not 0 <= chunk.rank <= 1_000_000:
                 path = f"data.messages[{number}].context[{place}].rank"

@@ -13,7 +13,13 @@ from typing import Any
 
 import msgspec
 
-from ftworker.events.contract import CHUNK_FIELDS, EVENT_TYPE, MESSAGE_FIELDS, ClosedEvent
+from ftworker.events.contract import (
+    CHUNK_FIELDS,
+    EVENT_TYPE,
+    MESSAGE_FIELDS,
+    SIBLING_FIELDS,
+    ClosedEvent,
+)
 
 SCHEMA_FILE = "conversation.closed.v1.schema.json"
 ASYNCAPI_FILE = "asyncapi.yaml"
@@ -51,7 +57,7 @@ def event_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the whole event. Do not change what it returns."""
     (reference,), components = msgspec.json.schema_components([ClosedEvent], ref_template="#/$defs/{name}")
     # msgspec's plain types carry no words and no limits for what `conversations` shares with the stores.
-    for name, fields in (("Message", MESSAGE_FIELDS), ("Chunk", CHUNK_FIELDS)):
+    for name, fields in (("Message", MESSAGE_FIELDS), ("Chunk", CHUNK_FIELDS), ("Sibling", SIBLING_FIELDS)):
         for field, facts in fields.items():
             known = components[name]["properties"][field]
             limits = {key: value for key, value in facts.items() if key != "description"}

@@ -245,7 +245,7 @@ def test_what_is_unusable_never_stands_in_the_history_of_later_turns(unit: Any) 
 
 def test_without_the_personal_data_rule_such_turns_are_kept() -> None:
     talk = conversation(user("mi correo es ana@hotmail.com"), assistant())
-    assert len(curate(talk, CurationSettings(drop_personal_data=False)).examples) == 1
+    assert len(curate(talk, CurationSettings(personal_data="keep")).examples) == 1
 
 
 def test_a_question_without_answer_is_a_drop_of_the_turn_it_would_be() -> None:

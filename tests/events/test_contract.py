@@ -17,7 +17,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftworker import settings as configuration
 from ftworker.conversations import Chunk, Conversation, Message
 from ftworker.events import contract, schema
 from ftworker.events.contract import (
@@ -30,6 +29,7 @@ from ftworker.events.contract import (
     to_conversation,
     with_event_facts,
 )
+from ftworker.settings import IngestSettings, fields
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MAX_BYTES = 100_000
@@ -287,7 +287,7 @@ def test_every_reason_of_the_contract_is_in_the_tables_above_and_in_the_document
 
 
 def test_source_names_are_the_names_that_the_configuration_allows() -> None:
-    assert contract.SOURCE_NAME_PATTERN == configuration.NAME_PATTERN + r"(?!\n)"
+    assert contract.SOURCE_NAME_PATTERN == fields.NAME_PATTERN + r"(?!\n)"
 
 
 json_values = st.recursive(
@@ -491,7 +491,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
 
 
 def test_the_names_in_the_documents_are_the_defaults_of_the_settings() -> None:
-    ingest = configuration.IngestSettings()
+    ingest = IngestSettings()
     channels = schema.asyncapi()["channels"]
     assert channels["rabbitmq"]["address"] == ingest.routing_key
     assert channels["rabbitmq"]["bindings"]["amqp"]["exchange"]["name"] == ingest.exchange

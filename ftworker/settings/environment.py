@@ -1,0 +1,43 @@
+"""The only module that reads the environment. Secrets come from it, or from a file that it names."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+DEFAULT_CONFIG = Path("config/ftworker.toml")
+
+
+def config_path() -> Path | None:
+    """The configuration file in use: `FTWORKER_CONFIG`, else config/ftworker.toml when it is there."""
+    named = os.environ.get("FTWORKER_CONFIG")
+    if named:
+        return Path(named)
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+
+
+def read_variable(name: str) -> str | None:
+    """The variable, else what is in the file that NAME_FILE names. Raises OSError, UnicodeDecodeError."""
+    text = os.environ.get(name)
+    file = file_of(name)
+    if not text and file:
+        text = Path(file).read_text(encoding="utf-8").strip()
+    return text or None
+
+
+def file_of(name: str) -> str | None:
+    """The file that NAME_FILE names."""
+    return os.environ.get(f"{name}_FILE")
+
+
+def variable(name: str) -> str | None:
+    """The same for a secret that is read when it is needed: None where its file cannot be read."""
+    with suppress(OSError, UnicodeDecodeError):
+        return read_variable(name)
+    return None
+
+
+def rag_database_url() -> str | None:
+    """Where the RAG keeps its conversations, for `main.py`: `RAG_DATABASE_URL`, else the usual `DATABASE_URL`."""
+    return os.environ.get("RAG_DATABASE_URL") or os.environ.get("DATABASE_URL") or None
