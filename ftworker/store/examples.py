@@ -44,6 +44,13 @@ class NewExample:
     token_count: int
     rating: int
     model: str | None
+    question_sha256: bytes | None = None
+    pair_sha256: bytes | None = None
+    """Of the normalised question and answer: equal for two examples that teach the same words."""
+    refusal: bool = False
+    unsupported: bool = False
+    corrected: bool = False
+    tokenizer: str = "estimate"
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,38 @@ def cut_turns(cursor: Cursor, row_ids: Sequence[int]) -> dict[tuple[int, str], i
     return {(row.conversation_id, row.pipeline): row.turn for row in cursor.fetchall()}
 
 
+def without_duplicates(
+    cursor: Cursor, row_ids: Sequence[int], examples: Sequence[NewExample]
+) -> tuple[list[NewExample], list[NewExample]]:
+    """Those that teach new words, and those whose words the pipeline keeps already: from elsewhere, or among these.
+
+    Of equal ones the first conversation's first turn stays. Two workers may each keep one of a pair that comes at
+    the same moment: the selection at export finds what slips through.
+    """
+    pairs = sorted({(e.pipeline, e.pair_sha256) for e in examples if e.pair_sha256 is not None})
+    if not pairs:
+        return list(examples), []
+    cursor.execute(
+        queries("examples.sql")["kept_elsewhere"],
+        {
+            "pipelines": [pipeline for pipeline, _ in pairs],
+            "pair_sha256s": [pair for _, pair in pairs],
+            "conversation_ids": list(row_ids),
+        },
+    )
+    seen = {(row.pipeline, bytes(row.pair_sha256)) for row in cursor.fetchall()}
+    kept: list[NewExample] = []
+    duplicates: list[NewExample] = []
+    for example in sorted(examples, key=lambda e: (e.row_id, e.turn)):
+        pair = (example.pipeline, example.pair_sha256 or b"")
+        if example.pair_sha256 is not None and pair in seen:
+            duplicates.append(example)
+        else:
+            kept.append(example)
+            seen.add(pair)
+    return kept, duplicates
+
+
 def replace_examples(
     cursor: Cursor, row_ids: Sequence[int], examples: Sequence[NewExample], drops: Sequence[NewDrop]
 ) -> tuple[Counter[str], Counter[tuple[str, str]]]:
@@ -139,6 +178,12 @@ def replace_examples(
                 "token_counts": [e.token_count for e in examples],
                 "ratings": [e.rating for e in examples],
                 "models": [e.model for e in examples],
+                "question_sha256s": [e.question_sha256 for e in examples],
+                "pair_sha256s": [e.pair_sha256 for e in examples],
+                "refusals": [e.refusal for e in examples],
+                "unsupporteds": [e.unsupported for e in examples],
+                "correcteds": [e.corrected for e in examples],
+                "tokenizers": [e.tokenizer for e in examples],
             },
         )
         new_examples.update(row.pipeline for row in cursor.fetchall() if row.inserted)

@@ -31,6 +31,15 @@ FROM ftworker.examples
 WHERE conversation_id = ANY(%(conversation_ids)s) AND dataset_id IS NOT NULL
 GROUP BY conversation_id, pipeline;
 
+-- name: kept_elsewhere
+-- Which of these question-and-answer pairs the pipeline keeps from elsewhere. What waits of the conversations at hand
+-- does not count, for it is about to be written anew.
+SELECT DISTINCT asked.pipeline, asked.pair_sha256
+FROM unnest(%(pipelines)s::text[], %(pair_sha256s)s::bytea[]) AS asked (pipeline, pair_sha256)
+JOIN ftworker.examples AS known USING (pipeline, pair_sha256)
+WHERE known.erased_at IS NULL AND known.withheld IS NULL
+  AND (known.dataset_id IS NOT NULL OR known.conversation_id <> ALL(%(conversation_ids)s));
+
 -- name: delete_stale_examples
 -- Waiting examples of these conversations that their newest version does not give any more. Cut ones are untouched.
 DELETE FROM ftworker.examples AS stale
@@ -42,14 +51,19 @@ WHERE stale.conversation_id = ANY(%(conversation_ids)s) AND stale.dataset_id IS 
 -- name: upsert_examples
 -- Each turn once a pipeline. What a dataset holds never changes. `inserted` is false for a replaced waiting example.
 INSERT INTO ftworker.examples AS known
-    (pipeline, conversation_id, turn, split_group, content, content_sha256, token_count, rating, model)
+    (pipeline, conversation_id, turn, split_group, content, content_sha256, token_count, rating, model,
+     question_sha256, pair_sha256, refusal, unsupported, corrected, tokenizer)
 SELECT * FROM unnest(
     %(pipelines)s::text[], %(row_ids)s::bigint[], %(turns)s::integer[], %(split_groups)s::text[],
     %(contents)s::text[], %(content_sha256s)s::bytea[], %(token_counts)s::integer[], %(ratings)s::smallint[],
-    %(models)s::text[])
+    %(models)s::text[], %(question_sha256s)s::bytea[], %(pair_sha256s)s::bytea[], %(refusals)s::boolean[],
+    %(unsupporteds)s::boolean[], %(correcteds)s::boolean[], %(tokenizers)s::text[])
 ON CONFLICT (pipeline, conversation_id, turn) DO UPDATE SET
     split_group = excluded.split_group, content = excluded.content, content_sha256 = excluded.content_sha256,
-    token_count = excluded.token_count, rating = excluded.rating, model = excluded.model
+    token_count = excluded.token_count, rating = excluded.rating, model = excluded.model,
+    question_sha256 = excluded.question_sha256, pair_sha256 = excluded.pair_sha256, refusal = excluded.refusal,
+    unsupported = excluded.unsupported, corrected = excluded.corrected, tokenizer = excluded.tokenizer,
+    withheld = NULL
 WHERE known.dataset_id IS NULL
 RETURNING pipeline, (xmax = 0) AS inserted;
 
