@@ -16,6 +16,7 @@ from datetime import datetime
 
 from ftworker.conversations import Conversation, canonical_json
 from ftworker.curation.curate import curate
+from ftworker.curation.reasons import DropReason
 from ftworker.errors import NotFound, SourceRejected, SourceUnavailable, TransientError
 from ftworker.events.contract import ClosedEvent, EventRejected, decode, to_conversation, with_event_facts
 from ftworker.settings import PipelineSettings, Settings
@@ -277,7 +278,7 @@ def _store_examples(
     row_ids = stored.upsert_conversations(cursor, [_version(closing) for closing in closings])
     deleted = stored.deleted_among(cursor, [c.key for c in closings if c.key not in row_ids])
     cut = stored.cut_turns(cursor, list(row_ids.values()))
-    examples: list[NewExample] = []
+    found_examples: list[NewExample] = []
     drops: list[NewDrop] = []
     for closing in closings:
         row_id = row_ids.get(closing.key)
@@ -289,13 +290,33 @@ def _store_examples(
         else:
             found = _curate(settings, closing.conversation, closing.event.data.reason, row_id, cut)
             outcomes[closing.row.id] = found.outcome
-            examples += found.examples
+            found_examples += found.examples
             drops += found.drops
+    examples, duplicates = _without_duplicates(cursor, settings, row_ids.values(), found_examples)
+    drops += duplicates
+    left = {drop.row_id for drop in duplicates} - {example.row_id for example in examples}
+    for closing in closings:
+        if row_ids.get(closing.key) in left:
+            outcomes[closing.row.id] = "dropped"
     new_examples, new_drops = stored.replace_examples(cursor, sorted(row_ids.values()), examples, drops)
     totals.add(cursor, _totals(new_examples, new_drops))
     return Accumulated(
         examples=new_examples.total(), drops=new_drops.total(), pipelines=set(new_examples)
     ), outcomes
+
+
+def _without_duplicates(
+    cursor: Cursor, settings: Settings, row_ids: Iterable[int], examples: list[NewExample]
+) -> tuple[list[NewExample], list[NewDrop]]:
+    """Leave out what teaches words that the pipeline keeps already, where the pipeline wants that."""
+    wanted = {name for name, pipeline in settings.pipelines.items() if pipeline.curation.drop_duplicates}
+    looked_at = [example for example in examples if example.pipeline in wanted]
+    kept, duplicates = stored.without_duplicates(cursor, list(row_ids), looked_at)
+    kept += [example for example in examples if example.pipeline not in wanted]
+    return kept, [
+        NewDrop(example.pipeline, example.row_id, example.turn, DropReason.DUPLICATE)
+        for example in duplicates
+    ]
 
 
 @dataclass

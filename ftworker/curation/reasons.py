@@ -63,3 +63,4 @@ class DropReason(StrEnum):
         "too_many_tokens",
         "above `max_tokens` even without history; a provider would cut the answer off",
     )
+    DUPLICATE = "duplicate", "the pipeline keeps an example with the same words already"

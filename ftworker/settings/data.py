@@ -41,6 +41,8 @@ class CurationSettings(Section):
     personal_data: Literal["redact", "drop", "keep"] = "redact"
     """`redact`: typed placeholders ([NOMBRE_1]) stand for names, numbers, addresses. `drop`: such turns are left out.
     `keep`: only for texts that hold no person; datasets are then not looked through for personal data either."""
+    drop_duplicates: bool = True
+    """Whether a question and answer whose words the pipeline keeps already, from anywhere, are left out."""
     quarantine: bool = True
     """Conversations with cues of health or wellbeing, and finds that nobody can be sure of, wait for a person
     (`ftworker quarantine`) instead of being trained on."""
