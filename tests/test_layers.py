@@ -43,6 +43,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.providers",
         "ftworker.sources",
         "ftworker.store",
+        "ftworker.tokenizers",
     ),
     "work": (
         "ftworker.accumulate",
@@ -79,6 +80,8 @@ CONFINED = {
     "psycopg2": ("ftworker.sources", "ftworker.store"),
     "redis": ("ftworker.events.stream",),
     "requests": ("ftworker.providers",),
+    "tokenizers": ("ftworker.tokenizers",),
+    "toktok": ("ftworker.curation.tokens",),
 }
 
 # The whole environment, handed on to the processes of `ftworker up` without being read.
