@@ -81,7 +81,6 @@ CONFINED = {
     "redis": ("ftworker.events.stream",),
     "requests": ("ftworker.providers",),
     "tokenizers": ("ftworker.tokenizers",),
-    "toktok": ("ftworker.curation.tokens",),
 }
 
 # The whole environment, handed on to the processes of `ftworker up` without being read.
