@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import SecretStr
@@ -27,6 +28,8 @@ class ColumnsMessages(Section):
     """When the conversation was closed or last changed; without it the newest message counts."""
     consent: str = ""
     """Whether the user agreed to training."""
+    debug: str = ""
+    """Whether the conversation was made by those who build the RAG, trying it out: never trained on."""
     messages_table: str = "messages"
     """Table with one row a message."""
     message_id: str = "id"
@@ -47,6 +50,8 @@ class ColumnsMessages(Section):
     """Set when the answer failed."""
     model: str = ""
     """The model that answered."""
+    correction: str = ""
+    """What a person wrote in place of the answer: the target of training."""
     role_user: tuple[str, ...] = ("user", "human", "usuario", "alumno")
     """Words in `role` that mean the user."""
     role_assistant: tuple[str, ...] = ("assistant", "ai", "bot", "asistente", "tutor")
@@ -82,11 +87,19 @@ class ColumnsLog(Section):
     """The model that answered."""
 
 
+PresetName = Literal[
+    "messages",
+    "log",
+    "langchain",
+]
+"""One line a preset: `sources/presets/NAME.sql` and `NAME.py`. A test keeps this list and those files the same."""
+
+
 class SourceSettings(Section):
     """A store of conversations that ftworker may read. `ftworker sources test NAME` tries it."""
 
-    preset: Literal["messages", "log", "langchain"]
-    """Shape of the store: `messages`, `log` or `langchain` (docs/SOURCES.md)."""
+    preset: PresetName
+    """Shape of the store: `messages`, `log`, or the program that writes it (docs/SOURCES.md)."""
     url: SecretStr | None = None
     """Connection URL of the RAG's PostgreSQL. Better: `url_env`, the environment variable that holds it."""
     url_env: str | None = None
@@ -97,6 +110,8 @@ class SourceSettings(Section):
     log: ColumnsLog = ColumnsLog()
     langchain_table: str = "message_store"
     """Table of the `langchain` preset: `message_store`, `n8n_chat_histories`, or your own."""
+    tables: Mapping[str, str] = {}
+    """Own names of the tables of the other presets, such as `agent_messages = "mensajes"`."""
     idle_seconds: PositiveSeconds = 1800.0
     """A conversation untouched for so long is closed. 30 minutes: only 0.16 % of real human gaps are longer."""
     sweep_idle: bool = False
@@ -109,6 +124,10 @@ class SourceSettings(Section):
     """Values of a rating that mean thumbs-up, compared in lower case."""
     ratings_down: tuple[str, ...] = ("-1", "0", "down", "dislike", "bad", "false", "f", "negative")
     """Values that mean thumbs-down. Any other is no opinion."""
+
+    def __hash__(self) -> int:
+        """By its values, `tables` too: sources are kept by their settings."""
+        return hash(self.model_dump_json())
 
     def connection_url(self) -> str | None:
         """The URL to connect to, from the environment variable when one is named; None when nothing is configured."""

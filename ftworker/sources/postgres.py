@@ -61,7 +61,7 @@ FROM (
 _WITH_CONVERSATIONS = "JOIN ({conversations}) AS c ON c.key = found.key"
 # A clock that was set wrong, or `infinity`, is a time that no event can carry: as if there were none.
 _LISTED = """
-SELECT c.key::text, c.message_count, c.last_row,
+SELECT c.key::text, c.message_count, {revision},
     CASE WHEN c.last_change_at::timestamptz BETWEEN '1970-01-02' AND '9998-01-01' THEN c.last_change_at::timestamptz END
 FROM ({changes}) AS c
 """
@@ -180,7 +180,7 @@ class PostgresSource:
         with self._listing() as (reading, plan):
             if after_row is None or plan.appended is None:
                 rows = reading.stream(
-                    _listing_of(plan.changes) + sql.SQL("WHERE c.key IS NOT NULL"),
+                    _listing_of(plan, plan.changes) + sql.SQL("WHERE c.key IS NOT NULL"),
                     plan.parameters,
                     LISTING_SIZE,
                 )
@@ -192,7 +192,7 @@ class PostgresSource:
     def newest(self, limit: int) -> tuple[ListedConversation, ...]:
         with self._listing() as (reading, plan):
             by = sql.SQL("last_change_at" if plan.touched is not None else "last_row")
-            statement = _listing_of(plan.changes) + sql.SQL(
+            statement = _listing_of(plan, plan.changes) + sql.SQL(
                 "WHERE c.key IS NOT NULL ORDER BY c.{} DESC NULLS LAST, c.key LIMIT %(limit)s"
             ).format(by)
             return tuple(_listed(row) for row in reading.rows(statement, {**plan.parameters, "limit": limit}))
@@ -325,6 +325,7 @@ class PostgresSource:
             if about is not None
             else None,
             training_consent=truth(fields.get("consent")),
+            debug=truth(fields.get("debug")) is True,
             closed_at=when(fields.get("closed_at"), self._reader.zone),
             last_message_at=max((said.created_at for said in messages if said.created_at), default=None),
         )
@@ -356,20 +357,22 @@ class PostgresSource:
     ) -> Iterator[ListedConversation]:
         if scopes:
             within = sql.SQL("WHERE c.{} = ANY(%(scopes)s) ").format(Name(plan.scope))
-            statement = _listing_of(plan.changes_within or plan.changes) + within + tail
+            statement = _listing_of(plan, plan.changes_within or plan.changes) + within + tail
             yield from map(_listed, reading.rows(statement, {**parameters, "scopes": array_literal(scopes)}))
 
 
-def _listing_of(changes: sql.Composable) -> sql.Composable:
-    return sql.SQL(_LISTED).format(changes=changes)
+def _listing_of(plan: Plan, changes: sql.Composable) -> sql.Composable:
+    return sql.SQL(_LISTED).format(
+        changes=changes, revision=sql.SQL("c.revision" if plan.is_revised else "c.last_row")
+    )
 
 
 def _listed(row: tuple[Any, ...]) -> ListedConversation:
-    key, message_count, last_row, last_change_at = row
+    key, message_count, revision, last_change_at = row
     changed = last_change_at.astimezone(UTC) if last_change_at is not None else None
     return ListedConversation(
         conversation_id=key,
-        version=f"{message_count}/{last_row or ''}/{changed.isoformat() if changed else ''}",
+        version=f"{message_count}/{revision or ''}/{changed.isoformat() if changed else ''}",
         message_count=message_count,
         last_change_at=changed,
     )

@@ -8,7 +8,7 @@ one. `postgres` runs whatever stands in the plan, and is the same for every stor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import cache
 from importlib import import_module
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from psycopg2 import sql
 from pydantic import BaseModel
 
-from ftworker.conversations import Message
+from ftworker.conversations import Message, Sibling
 from ftworker.errors import SourceRejected
 from ftworker.settings import SourceSettings
 from ftworker.sources.connection import Name
@@ -94,15 +94,14 @@ class Plan:
     messages: sql.Composable
     """Rows of the conversations `%(ids)s`: `key`, and the columns that the preset's mapping reads."""
     changes: sql.Composable
-    """One row a conversation: `key`, `message_count`, `last_change_at` and `last_row` (NULL where
-    unknown)."""
+    """One row a conversation: `key`, `message_count`, `last_change_at` and `last_row` (NULL where unknown)."""
     scopes: sql.Composable
     """`scope` of everything there is, repeats included; no grouping, so that an index gives it in order."""
     changes_within: sql.Composable | None = None
     """`changes` narrowed to `%(scopes)s` from inside, where narrowing it from outside would not reach every table."""
     conversations: sql.Composable | None = None
-    """`key`, `user_ref`, `tenant_id`, `course_id`, `consent`, `closed_at`, `rating`... of the conversations
-    `%(ids)s`.
+    """`key`, `user_ref`, `tenant_id`, `course_id`, `consent`, `closed_at`, `rating`, `debug`... of the
+    conversations `%(ids)s`.
 
     One that it does not give does not exist, whatever messages are left of it. None: the message rows say
     all.
@@ -121,6 +120,9 @@ class Plan:
     scope: str = "key"
     """The column of `changes` by which it can be narrowed cheaply: the key, or what the key is computed
     within."""
+    is_revised: bool = False
+    """Whether `changes` also gives `revision`, another value as soon as a message says something else: for
+    stores that rewrite messages in place, where neither count nor number shows it."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Further parameters of the statements."""
     cannot_tell: tuple[str, ...] = ()
@@ -145,7 +147,7 @@ class Reader:
 
     def message(self, row: Row) -> Message:
         """A row with the columns role, content, and where it has them id, parent_id, context, rating,
-        error, model and created_at."""
+        error, model, created_at, correction, and siblings: a list of `{content, rating, model}`."""
         get = row.get
         text = plain_text(get("content"))
         error: str | bool | None = None if get("error") is None else failure(row["error"])
@@ -165,7 +167,19 @@ class Reader:
             created_at=None if created_at is None else when(created_at, self.zone),
             rating=None if rating is None else opinion(rating, self.up, self.down),
             model=None if get("model") is None else word(row["model"]),
+            correction=plain_text(row["correction"]).strip() or None if get("correction") else None,
+            siblings=self.siblings(row["siblings"]) if get("siblings") else (),
         )
+
+    def siblings(self, value: Any) -> tuple[Sibling, ...]:
+        """Other answers to the same question, from a list of `{content, rating, model}`; empty ones are left out."""
+        found = []
+        for item in value if isinstance(value, list) else ():
+            text = plain_text(item.get("content")) if isinstance(item, dict) else ""
+            if text.strip() and len(text) <= MAX_CONTENT_CHARACTERS:
+                rating = opinion(item.get("rating"), self.up, self.down)
+                found.append(Sibling(text, rating, word(item.get("model"))))
+        return tuple(found)
 
     def each_row(self, rows: Sequence[Row]) -> tuple[Message, ...]:
         """The mapping of most stores: a row is a message."""
@@ -220,24 +234,43 @@ def fixed_preset(
         rows
     ),
     order: tuple[str, ...] = ("created_at", "id"),
+    is_revised: bool = False,
     cannot_tell: tuple[str, ...] = (),
 ) -> Preset:
     """The preset of a store whose tables and columns are always the same: all else stands in `presets/NAME.sql`.
 
-    Its statements are named as the fields of Plan and hold one part, `{schema}`. Those of `messages`, `changes` and
-    `scopes` must be there; with `touched` it is a store that has times.
+    Its statements are named as the fields of Plan and hold the parts `{schema}` and, by the name it has in `uses`,
+    each table with its schema: `FROM {chat_message} AS m`. The tables named so may have another name in a source's
+    `tables`. Statements `messages`, `changes` and `scopes` must be there; with `touched` it is a store that has times.
     """
 
+    def actual(settings: SourceSettings) -> tuple[TableUse, ...]:
+        unknown = sorted(set(settings.tables) - {use.name for use in uses})
+        if unknown:
+            raise SourceRejected(
+                f"the preset {name} reads no table {unknown[0]}; tables can rename "
+                f"{', '.join(use.name for use in uses)}"
+            )
+        return tuple(
+            replace(use, name=settings.tables[use.name], setting=f"tables.{use.name}")
+            if use.name in settings.tables
+            else use
+            for use in uses
+        )
+
     def plan(settings: SourceSettings, _: Mapping[str, Table]) -> Plan:
+        tables = {
+            use.name: Name(settings.schema_name, settings.tables.get(use.name, use.name)) for use in uses
+        }
         parts = {
-            title: sql.SQL(text).format(schema=Name(settings.schema_name))
+            title: sql.SQL(text).format(schema=Name(settings.schema_name), **tables)
             for title, text in statements(name).items()
         }
         untold = cannot_tell if "touched" in parts else (NO_TIMES, *cannot_tell)
-        return Plan(order=order, cannot_tell=untold, **parts)  # type: ignore[arg-type]
+        return Plan(order=order, is_revised=is_revised, cannot_tell=untold, **parts)  # type: ignore[arg-type]
 
     words = {said.casefold(): role for said, role in (roles or {}).items()}
-    return Preset(name, lambda _: uses, plan, messages, lambda _: words)
+    return Preset(name, actual, plan, messages, lambda _: words)
 
 
 def fill(name: str, statement: str, **parts: sql.Composable) -> sql.Composed:

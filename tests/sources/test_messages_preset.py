@@ -62,6 +62,27 @@ def test_a_conversation_comes_with_all_that_the_store_knows(
     )
 
 
+def test_what_a_person_wrote_instead_and_who_only_tried_it_out_are_taken_along(
+    two_tables: RagDatabase, open_source: OpenSource
+) -> None:
+    two_tables.run(
+        """
+        ALTER TABLE conversations ADD prueba text;
+        ALTER TABLE messages ADD corregida text;
+        INSERT INTO conversations (id, prueba) VALUES ('c1', 'sí'), ('c2', NULL);
+        INSERT INTO messages (conversation_id, role, content, corregida) VALUES
+            ('c1', 'assistant', 'Es rojo.', ' Es azul. '), ('c1', 'assistant', 'Bien.', '  '), ('c2', 'user', 'P', NULL)
+        """
+    )
+    columns = ColumnsMessages(correction="corregida", debug="prueba")
+    tried, real = sorted(
+        open_source(preset="messages", messages=columns).fetch(["c1", "c2"]),
+        key=lambda one: one.conversation_id,
+    )
+    assert (tried.debug, real.debug) == (True, False)
+    assert [message.correction for message in tried.messages] == ["Es azul.", None]
+
+
 def test_what_an_error_column_says_is_not_kept(two_tables: RagDatabase, open_source: OpenSource) -> None:
     two_tables.run(
         "INSERT INTO conversations VALUES ('c1');"

@@ -32,6 +32,7 @@ _MESSAGE_FIELDS = {
     "rating": "rating",
     "error": "error",
     "model": "model",
+    "correction": "correction",
 }
 _CONVERSATION_FIELDS = {
     "user_ref": "user",
@@ -39,6 +40,7 @@ _CONVERSATION_FIELDS = {
     "course_id": "course",
     "closed_at": "closed_at",
     "consent": "consent",
+    "debug": "debug",
 }
 """Field of a row to the setting that names its column."""
 
