@@ -236,12 +236,16 @@ def fixed_preset(
     order: tuple[str, ...] = ("created_at", "id"),
     is_revised: bool = False,
     cannot_tell: tuple[str, ...] = (),
+    parts_of: Callable[[SourceSettings, Mapping[str, Table]], Mapping[str, sql.Composable]] | None = None,
 ) -> Preset:
     """The preset of a store whose tables and columns are always the same: all else stands in `presets/NAME.sql`.
 
     Its statements are named as the fields of Plan and hold the parts `{schema}` and, by the name it has in `uses`,
     each table with its schema: `FROM {chat_message} AS m`. The tables named so may have another name in a source's
     `tables`. Statements `messages`, `changes` and `scopes` must be there; with `touched` it is a store that has times.
+
+    `parts_of` gives further parts, from the settings and from the tables by the names they have in `uses`: for
+    columns that only some versions of the store have.
     """
 
     def actual(settings: SourceSettings) -> tuple[TableUse, ...]:
@@ -258,14 +262,14 @@ def fixed_preset(
             for use in uses
         )
 
-    def plan(settings: SourceSettings, _: Mapping[str, Table]) -> Plan:
-        tables = {
-            use.name: Name(settings.schema_name, settings.tables.get(use.name, use.name)) for use in uses
+    def plan(settings: SourceSettings, found: Mapping[str, Table]) -> Plan:
+        named = {use.name: settings.tables.get(use.name, use.name) for use in uses}
+        filled: dict[str, sql.Composable] = {
+            "schema": Name(settings.schema_name),
+            **{own: Name(settings.schema_name, there) for own, there in named.items()},
+            **(parts_of(settings, {own: found[there] for own, there in named.items()}) if parts_of else {}),
         }
-        parts = {
-            title: sql.SQL(text).format(schema=Name(settings.schema_name), **tables)
-            for title, text in statements(name).items()
-        }
+        parts = {title: sql.SQL(text).format(**filled) for title, text in statements(name).items()}
         untold = cannot_tell if "touched" in parts else (NO_TIMES, *cannot_tell)
         return Plan(order=order, is_revised=is_revised, cannot_tell=untold, **parts)  # type: ignore[arg-type]
 
