@@ -1,0 +1,148 @@
+"""Postal addresses: a street with its number, and a postal code with its town.
+
+In Spanish, Catalan, Galician and Basque. A street without a number, and a town alone, are not found: half of all
+lessons speak of them. Rules run over the fold; capitals are looked up in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ftworker.curation.privacy.folding import View
+from ftworker.curation.privacy.kinds import Finding, Kind
+
+_STREET = re.compile(
+    rb"(?<![\w/.])(?:calle|c/|cl\.|avda\.?|avenida|avd\.|av\.|plaza|pza\.?|plza\.?|pl\.|paseo|p\xba|camino|carretera|ctra\.?|ronda|"
+    rb"travesia|urbanizacion|urb\.|glorieta|pasaje|callejon|barriada|bulevar|carrer|avinguda|placa|passeig|passatge|cami|"
+    rb"rua|praza|estrada|costanilla|cuesta|rambla|poligono|via)\s?"
+)
+_KALEA = re.compile(
+    rb"(?<![\w/.])(?:kale nagusia|([a-z]{3,20}(?: [a-z]{3,20}){0,2}) (?:kalea|etorbidea|plaza|hiribidea|bidea|pasealekua))(?:, ?| )"
+)
+# The words of a street's name, with particles between them: "de la Constitución", "3 de Mayo", "Pintor Sorolla".
+_WORD = re.compile(rb"[a-z'_\xb7]+\.?|\d{1,2}(?= de [a-z])")
+_PARTICLES = frozenset(
+    b"de del la las los el els les l d i y e da do das dos san santa sant sta. sto. s. don dona en s/n n".split()
+)
+_MOST_WORDS = 7
+_NUMBER = re.compile(
+    rb",?\s?(?:(?:n\.?\s?[\xba\xb0o]|no\.|num\.?|numero|n\.|portal|km\.?)\s?)?\d{1,3}(?:[.,]\d)?(?:\s?(?:bis|dupl(?:icado)?|[a-d](?![\w'])))?(?![\d\w%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)"
+)
+_FLAT = re.compile(
+    rb"(?:,|\s-)?\s?(?:(?:piso|planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|casa|local|pis|porta|bajos?|baixos?|atico|atic|entresuelo|entresol|"
+    rb"principal|izda?\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|centro)\b\.?(?:\s(?:[a-z]|\d{1,2})(?!\w))?[\xba\xaa]?|"
+    rb"\d{1,2}\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-]))\s?-?\s?(?:[a-h](?!\w)|\d{1,2}[\xba\xaa]|izda?\.?|dcha?\.?|izquierda|derecha|centro)?|\d{1,2}-\d{1,2}(?!\w)|\d[a-h](?!\w))"
+)
+_CODE_AND_TOWN = re.compile(
+    rb"(?:,|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\d)(?:,|\s-)?"
+)
+_TOWN = re.compile(
+    rb",?\s?(?:\(|de |en )?([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
+)
+_NOT_AN_ADDRESS_AFTER = re.compile(
+    rb"\s?(?:[\xb0%=+*]|(?:de (?:ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic)\w+|metros?|km|m|euros?|coches?|personas?|casas?|tiendas?|"
+    rb"anos?|horas?|h|minutos?|veces|veh\w+|alumnos?|arboles|puntos?|vecinos|habitantes)\b)"
+)
+_HOME_CUE = re.compile(
+    rb"\b(?:viv[oeia]\w*|visc|viu|direccion|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|casa meva|me mude|nos mudamos|resid[eo]\w*|"
+    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|empadronad[oa]|enviar? a|envi[ao]\w*|paquete|recog\w+|mandar|oficina|piso|portal)\b"
+)
+_POSTAL_CODE = re.compile(rb"(?<![\w.,/\-])(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?![\w/]|[.,\-]\d)")
+_POSTAL_CUE = re.compile(
+    rb"\b(?:c\.?p\.?|codigo postal|codi postal|codigo postal es|zip)\W{0,3}(?:(?:es|de|del|mi|el|tu|casa|is|barrio) ){0,3}$"
+)
+_POSTAL_LONG_CUE = re.compile(
+    rb"\b(?:codigo postal|codi postal|posta kodea|vivo en|visc a|vivim?os en|domicilio|direccion)\b[^.\n]{0,25}$"
+)
+_CUE_CHARACTERS = 45
+
+
+def addresses(seen: View) -> Iterator[Finding]:
+    """A street, its number, and what stands after it: floor, door, postal code, town."""
+    folded, text = seen.folded, seen.text
+    for street in _STREET.finditer(folded):
+        named = _street_name(seen, street.end())
+        if named is None:
+            continue
+        end, capital = named
+        number = _NUMBER.match(folded, end)
+        if number is None or _NOT_AN_ADDRESS_AFTER.match(folded, number.end()):
+            continue
+        # "la calle hay 3 coches": without a capital only where somebody's home is spoken of.
+        if capital or _home(folded, street.start()):
+            yield Finding(street.start(), _rest(seen, number.end()), Kind.ADDRESS)
+    for street in _KALEA.finditer(folded):
+        number = _NUMBER.match(folded, street.end())
+        if number is None:
+            number = _NUMBER.match(folded, street.end() - 1)
+        if (
+            number is not None
+            and text[street.start()].isupper()
+            and not _NOT_AN_ADDRESS_AFTER.match(folded, number.end())
+        ):
+            yield Finding(street.start(), _rest(seen, number.end()), Kind.ADDRESS)
+
+
+def postal_codes(seen: View) -> Iterator[Finding]:
+    """A postal code after the words that say so, with the town after it."""
+    for found in _POSTAL_CODE.finditer(seen.folded):
+        before = seen.folded[max(0, found.start() - _CUE_CHARACTERS) : found.start()]
+        if _POSTAL_CUE.search(before) or _POSTAL_LONG_CUE.search(before):
+            yield Finding(found.start(), _town(seen, found.end()), Kind.ADDRESS)
+
+
+def _street_name(seen: View, start: int) -> tuple[int, bool] | None:
+    """Where the street's name ends, and whether a word of it has a capital; None where no name stands there."""
+    position, words, capital, end = start, 0, False, start
+    while words < _MOST_WORDS:
+        word = _WORD.match(seen.folded, position)
+        if word is None:
+            break
+        large = seen.text[word.start()].isupper() or word[0][:1].isdigit()
+        particle = word[0] in _PARTICLES
+        # A small word after large ones ends the name: "calle Mayor tiene 3".
+        if capital and not large and not particle:
+            return None
+        capital = capital or large
+        words += 1
+        position = end = word.end()
+        if seen.folded[position : position + 1] != b" ":
+            break
+        position += 1
+    return (end, capital) if words and end > start else None
+
+
+def _rest(seen: View, end: int) -> int:
+    for _ in range(3):
+        flat = _FLAT.match(seen.folded, end)
+        if flat is None or flat.end() == end:
+            break
+        end = flat.end()
+    code = _CODE_AND_TOWN.match(seen.folded, end)
+    if code is not None:
+        return _town(seen, code.end())
+    town = _TOWN.match(seen.folded, end)
+    if town is not None and seen.folded[end : end + 1] == b"," and seen.text[town.start(1)].isupper():
+        return town.end(1)
+    return end
+
+
+def _town(seen: View, end: int) -> int:
+    """After a postal code: the words with capitals that follow it."""
+    town = _TOWN.match(seen.folded, end)
+    if town is None or not seen.text[town.start(1)].isupper():
+        return end
+    taken = end
+    for word in re.finditer(rb"[^\W\d]+[\w'\-]*", seen.folded[town.start(1) : town.end()]):
+        first = town.start(1) + word.start()
+        if seen.text[first].isupper():
+            taken = town.start(1) + word.end()
+        elif word[0] not in _PARTICLES:
+            break
+    closes = seen.folded[taken : taken + 1] == b")" and seen.folded[end : town.start(1)].find(b"(") != -1
+    return taken + 1 if closes else taken
+
+
+def _home(folded: bytes, before: int) -> bool:
+    return _HOME_CUE.search(folded, max(0, before - _CUE_CHARACTERS), before) is not None

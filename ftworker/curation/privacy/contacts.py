@@ -1,0 +1,179 @@
+"""Phones, e-mail addresses and handles of social networks: how somebody is reached.
+
+What only looks like one is left alone: a quantity in groups of three, a decorator, `git@host`, an address of
+documentation (RFC 2606). Rules run over the fold; units, whose case counts, are looked up in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ftworker.curation.privacy.folding import View
+from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.numbers import NOT_IN_NUMBER
+
+_EMAIL_NAME_BACKWARDS = re.compile(rb"[\w.%+\-]{1,64}")
+_EMAIL_DOMAIN = re.compile(rb"(?:[\w\-]{1,63}\.){1,8}[a-z]{2,24}(?![\w@])")
+# RFC 2606 and their Spanish cousins: addresses of lessons and documentation.
+_DOCUMENTATION_DOMAIN = re.compile(
+    rb"(?:.*\.)?(?:(?:example|ejemplo|exemple)\.(?:com|org|net|es|cat)|test|invalid|localhost)"
+)
+# "lucia punto perez arroba gmail punto com", "lucia (at) gmail.com".
+_SPELT_EMAIL = re.compile(
+    rb"(?<![\w.])(\w[\w.\-]{1,40}(?:\s(?:punto|punt|dot|guion bajo|guion)\s\w{1,30}){0,3})\s?(?:[(\[{]\s?)?"
+    rb"(?:\b(?:arroba|arrova|arrob|abildua)\b|(?<=[(\[{])\s?at\b|\bat\b(?=\s(?:gmail|hotmail|outlook|yahoo|icloud)\b))(?:\s?[)\]}])?\s?"
+    rb"([\w\-]{2,40}(?:(?:\s?[(\[]?\s?\b(?:punto|punt|dot)\b\s?[)\]]?\s?|\s?\.\s?)[a-z]{2,20}){1,3}|(?:gmail|hotmail|outlook|yahoo|icloud)\b)"
+)
+_SPELT_AT = re.compile(rb"\barro[bv]|\babildua|[(\[{ ]at[)\]} ]")
+
+_HANDLE = re.compile(rb"(?<![\w@/.\\`:&=\-])@([a-z_][\w.]{2,29})(?![\w(@/=\-{\\])")
+_CODE_WORDS = frozenset(
+    b"app override media import property param return returns staticmethod classmethod dataclass pytest test before after "
+    b"component injectable keyframes charset include extends font supports layer types angular babel vue nestjs article "
+    b"book misc inproceedings author since see deprecated throws autowired entity table column id service controller "
+    b"echo off todos todas everyone here channel usuario user username ejemplo example".split()
+)
+_NETWORK = re.compile(
+    rb"\b(?:insta\w*|ig|tik ?tok\w*|tiktok|twitter|tuit\w*|twitch|snap\w*|youtube|yt|discord|telegram|facebook|fb|threads|bereal|"
+    rb"x\.com|sigueme|siganme|seguidme|segueix\w*|siguenos|follow|seguir|segui|sigues|agregame|anademe|mi (?:usuario|user|perfil|cuenta|"
+    rb"nick|alias)|el meu (?:usuari|perfil)|my (?:user|handle)|mandame|escribeme|etiqueta\w*|perfil|stories|dm|md)\b"
+)
+# "mi insta es lucia.gc_07": a handle that is written without its sign.
+_BARE_HANDLE = re.compile(
+    rb"\b(?:mi|el meu|my|nire|o meu|su|tu|el)\s(?:usuario (?:de|en) |user (?:de|en) |nick (?:de|en) |cuenta de |perfil de )?"
+    rb"(?:insta(?:gram)?|ig|tik ?tok|twitter|twitch|snap(?:chat)?|discord|telegram|youtube|x|roblox|fortnite|steam|usuario|nick|user)"
+    rb"(?: name)?(?: es|:| e[sr]a?| is| da| =)\s{0,2}:?\s?([a-z0-9_][\w.#\-]{2,31})"
+)
+_ACCOUNT_SIGN = re.compile(rb"[\d_.#]")
+
+_PHONE_OF_SPAIN = re.compile(rb"(?<!\w)(?:\(?(?:\+|00) ?34\)?)[ .\-]?\(?[6-9](?:[ .\-)]{0,2}\d){8}(?!\d)")
+_PHONE_ABROAD = re.compile(
+    rb"(?<![\w)\]=])\+\d{1,3}(?:[ \-]\(?\d{1,5}\)?){2,6}(?!\w)|(?<![\w)\]=])\+\d{10,14}(?!\w)"
+)
+_PHONE_GROUPED = re.compile(
+    NOT_IN_NUMBER
+    + rb"(?:[6-9]\d{2}(?:([ \-])\d{3}\1\d{3}|([ .\-])\d{2}\2\d{2}\2\d{2})|[89]\d([ .\-])\d{3}\3\d{2}\3\d{2})"
+    + rb"(?![\w/]|[.,\- ]\d)"
+)
+_PHONE_LOOSE = re.compile(NOT_IN_NUMBER + rb"[6-9](?:[ .\-]?\d){8}(?!\w|[.,]\d)")
+_PHONE_CUE = re.compile(
+    rb"telef\w*|\btelf?\b|\btfn?o?\b|\btlfn?o?\b|\btlf\b|\bmo[bv]il|whats\s?app|wh?asap|guasap|wasap|wassap|\bwa\b|telegram|bizum|"
+    rb"\bllama(?:me|nos|dme|r|la|le|lo)?\b|\btruca|\btrucar|contacto|\bmi n(?:umero|um)\b|\bel meu n(?:umero|um)\b|\bsu n(?:umero|um)\b|"
+    rb"\bmeu numero|\bnire zenbakia|zenbakia|\bphone|\bcall me|\bfijo\b|\bmarca(?:me)? el|\bnumero de (?:mi|mama|papa|casa|contacto)|sms"
+)
+_SPELT_DIGITS = {
+    word.encode(): digits
+    for digits, words in {
+        "0": "cero zero", "1": "uno un one", "2": "dos two", "3": "tres three", "4": "cuatro quatre four", "5": "cinco cinc five",
+        "6": "seis sis six", "7": "siete set seven", "8": "ocho vuit eight", "9": "nueve nou nine", "10": "diez deu", "11": "once onze",
+        "12": "doce dotze", "13": "trece tretze", "14": "catorce catorze", "15": "quince quinze", "16": "dieciseis setze",
+        "17": "diecisiete disset", "18": "dieciocho divuit", "19": "diecinueve dinou", "20": "veinte vint", "21": "veintiuno",
+        "22": "veintidos", "23": "veintitres", "24": "veinticuatro", "25": "veinticinco", "26": "veintiseis", "27": "veintisiete",
+        "28": "veintiocho", "29": "veintinueve", "30": "treinta trenta", "40": "cuarenta quaranta", "50": "cincuenta cinquanta",
+        "60": "sesenta seixanta", "70": "setenta", "80": "ochenta vuitanta", "90": "noventa noranta",
+        "600": "seiscientos seiscientas sis-cents", "700": "setecientos", "900": "novecientos",
+    }.items()
+    for word in words.split()
+}  # fmt: skip
+_NUMBER_WORD = b"|".join(sorted(_SPELT_DIGITS, key=len, reverse=True))
+_SPELT_PHONE = re.compile(
+    rb"\b(?:(?:%b|\d{1,3})\b(?:[ ,.\-]{1,3}(?:y |i )?)){3,14}(?:%b|\d{1,3})\b" % (_NUMBER_WORD, _NUMBER_WORD)
+)
+_SPELT_PART = re.compile(rb"\d+|[a-z\-]+")
+# A quantity or a calculation, not a telephone: what may stand after or before a number in groups of three.
+_QUANTITY_AFTER = re.compile(
+    r"\s?(?:[%€$£º°=+*×·^<>≤≥÷]|"
+    r"(?:k|c|m|d|da|h|M|G)?(?:m|g|l|L|J|W|N|V|A|Hz|Pa|s|b|B)(?:[²³23]|/\w+)?(?!\w)|"
+    r"(?:euros?|d[oó]lares|pesetas|habitantes|personas|a[nñ]os|metros|kil[oó]metros|gramos|litros|"
+    r"segundos|bytes|d[ií]as|unidades|millones|hect[aá]reas|votos|especies|c[eé]lulas|estrellas|toneladas)\b)"
+)
+_CALCULATION_BEFORE = re.compile(rb"[=+*\xd7\xb7^<>\xf7(]\s?$")
+
+_CUE_CHARACTERS = 40
+_NETWORK_CHARACTERS = 70
+
+
+def emails(seen: View) -> Iterator[Finding]:
+    """Addresses with an at sign, wherever they stand."""
+    # Looking around each at sign is linear; a pattern that begins with the name before it is not.
+    folded = seen.folded
+    at = folded.find(b"@")
+    while at != -1:
+        domain = _EMAIL_DOMAIN.match(folded, at + 1)
+        name = _EMAIL_NAME_BACKWARDS.match(folded[max(0, at - 64) : at][::-1]) if domain else None
+        # git@github.com is how a repository is written, not how a person is reached.
+        if domain and name and name[0] != b"tig" and not _DOCUMENTATION_DOMAIN.fullmatch(domain[0]):
+            yield Finding(at - name.end(), domain.end(), Kind.EMAIL)
+        at = folded.find(b"@", at + 1)
+
+
+def spelt_emails(seen: View) -> Iterator[Finding]:
+    """Addresses whose at sign is written as a word: "lucia punto perez arroba gmail punto com"."""
+    if _SPELT_AT.search(seen.folded) is None:
+        return
+    for found in _SPELT_EMAIL.finditer(seen.folded):
+        if not _DOCUMENTATION_DOMAIN.fullmatch(re.sub(rb"\s?\b(?:punto|punt|dot)\b\s?", b".", found[2])):
+            yield Finding(found.start(), found.end(), Kind.EMAIL)
+
+
+def handles(seen: View) -> Iterator[Finding]:
+    """`@somebody` where a network is spoken of or the name is no word; never decorators, packages, LaTeX."""
+    folded = seen.folded
+    for found in _HANDLE.finditer(folded):
+        name = found[1].rstrip(b".")
+        line = folded.rfind(b"\n", 0, found.start()) + 1
+        cue = _near(_NETWORK, folded, found.start(), found.end())
+        begins_line = not folded[line : found.start()].strip(b" \t>*-")
+        if name in _CODE_WORDS or (begins_line and not cue):
+            continue
+        if cue or (_ACCOUNT_SIGN.search(name) and len(name) > 3):
+            yield Finding(found.start(), found.start() + 1 + len(name), Kind.HANDLE)
+
+
+def bare_handles(seen: View) -> Iterator[Finding]:
+    """The account that somebody names without an at sign: "mi insta es lucia.gc_07"."""
+    for found in _BARE_HANDLE.finditer(seen.folded):
+        name = found[1].rstrip(b".")
+        if _ACCOUNT_SIGN.search(name):
+            yield Finding(found.start(1), found.start(1) + len(name), Kind.HANDLE)
+
+
+def phones(seen: View) -> Iterator[Finding]:
+    """Numbers with +34 or a country, in a phone's groups, or bare after a word such as "llámame"."""
+    text, folded = seen.text, seen.folded
+    for found in _PHONE_OF_SPAIN.finditer(folded):
+        yield Finding(found.start(), found.end(), Kind.PHONE)
+    for found in _PHONE_ABROAD.finditer(folded):
+        digits = len(re.sub(rb"\D", b"", found[0]))
+        if 9 <= digits <= 15 and not _QUANTITY_AFTER.match(text, found.end()):
+            yield Finding(found.start(), found.end(), Kind.PHONE)
+    for found in _PHONE_GROUPED.finditer(folded):
+        before = folded[max(0, found.start() - 2) : found.start()]
+        if not _QUANTITY_AFTER.match(text, found.end()) and not _CALCULATION_BEFORE.search(before):
+            yield Finding(found.start(), found.end(), Kind.PHONE)
+    for found in _PHONE_LOOSE.finditer(folded):
+        if _before(_PHONE_CUE, folded, found.start()) and not _QUANTITY_AFTER.match(text, found.end()):
+            yield Finding(found.start(), found.end(), Kind.PHONE)
+
+
+def spelt_phones(seen: View) -> Iterator[Finding]:
+    """A number in words after a word such as "móvil": nine digits when its parts are put together."""
+    for found in _SPELT_PHONE.finditer(seen.folded):
+        digits, tens = "", False
+        for part in _SPELT_PART.findall(found[0]):
+            value = _SPELT_DIGITS.get(part, part.decode() if part.isdigit() else "")
+            # "treinta y cuatro" is 34 and not 304.
+            joined = tens and len(value) == 1 and part not in {b"cero", b"zero"}
+            digits = digits[:-1] + value if joined else digits + value
+            tens = len(value) == 2 and value.endswith("0") and not part.isdigit() and value != "10"
+        if len(digits) == 9 and digits[0] in "6789" and _before(_PHONE_CUE, seen.folded, found.start()):
+            yield Finding(found.start(), found.end(), Kind.PHONE)
+
+
+def _before(cue: re.Pattern[bytes], folded: bytes, position: int) -> bool:
+    return cue.search(folded, max(0, position - _CUE_CHARACTERS), position) is not None
+
+
+def _near(cue: re.Pattern[bytes], folded: bytes, start: int, end: int) -> bool:
+    return cue.search(folded, max(0, start - _NETWORK_CHARACTERS), end + 30) is not None

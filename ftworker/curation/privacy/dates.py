@@ -1,0 +1,95 @@
+"""Dates of birth and number plates: harmless signs that a word beside them makes personal.
+
+Ages stay, and so do the dates of a lesson: "Cervantes nació en 1547" tells of nobody alive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ftworker.curation.privacy.folding import View
+from ftworker.curation.privacy.kinds import Finding, Kind
+
+_MONTH = (
+    rb"(?:enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|setiembre|octubre|noviembre|diciembre|"
+    rb"gener|febrer|marc|maig|juny|juliol|agost|setembre|octubre|novembre|desembre|"
+    rb"xaneiro|febreiro|marzo|maio|xuno|xullo|setembro|outubro|novembro|decembro|"
+    rb"urtarril\w*|otsail\w*|martxo\w*|apiril\w*|maiatz\w*|ekain\w*|uztail\w*|abuztu\w*|irail\w*|urri\w*|azaro\w*|abendu\w*|"
+    rb"january|february|march|april|may|june|july|august|september|october|november|december|"
+    rb"ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic)"
+)
+_YEAR = rb"(?:19[2-9]\d|20[0-3]\d)"
+_DATE = re.compile(
+    rb"(?<![\w.,/\-])(?:"
+    rb"\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?(?:%b|\d{2})|%b[/.\-]\d{1,2}[/.\-]\d{1,2}|"
+    rb"(?:(?:uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|veint\w+|treinta(?: y uno)?|primero|"
+    rb"\d{1,2}(?:st|nd|rd|th)?)(?: de | d'| of | do | )?%b\b\.?)(?:,? (?:de |del |de l'any |del ano |of )?(?:%b|'?\d{2})\b)?|"
+    rb"%b \d{1,2}(?:st|nd|rd|th)?(?:,? %b)?|(?:%bk?o? )?%b\w* \d{1,2}\w{0,3}|\d{1,2}[/\-]\d{1,2}"
+    rb")(?![\w/]|[.,\-]\d)" % (_YEAR, _YEAR, _MONTH, _YEAR, _MONTH, _YEAR, _YEAR, _MONTH)
+)
+_BIRTH_CUE = re.compile(
+    # The speaker, or a form; folded, "naci" is the first person and "nacio" the third.
+    rb"\bnaci\b|\bnacid[oa]s? (?:el|en)\b|\bf(?:echa|\.)? ?(?:de )?nac(?:imiento|\.)?|\bcumplo\b|\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
+    rb"\bcumple\w* de (?:mi|tu|su)\b|\bvaig neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|\bel meu aniversari|\bnacin\b|\bdata de nac\w*|"
+    rb"\bjaio(?: nintzen|tze)?\w*|\bi was born\b|\bborn on\b|\bmy birthday|\bdate of birth|\bd\.?o\.?b\.?\b|"
+    # Somebody of the family or the class.
+    rb"\b(?:mi|meu|meva|mis|my|nuestr[oa]|el meu|la meva|alumn[oa])(?: \w+){1,3} (?:nacio|va neixer|naceu|was born|cumple)\b"
+)
+_BIRTH_CHARACTERS = 45
+
+_PLATE = re.compile(rb"(?<![\w.,+\-/])(\d{4}[ \-]?[bcdfghjklmnpqrstvwxyz]{3})(?![\w\-])")
+_PLATE_OLD = re.compile(rb"(?<![\w.,+\-/])([a-z]{1,2})[ \-](\d{4})[ \-]([a-z]{1,2})(?![\w\-])")
+# The signs of the provinces until September 2000, Ceuta and Melilla included.
+_PROVINCES = frozenset(
+    b"a ab al av b ba bi bu c ca cc ce co cr cs cu ge gi gc gr gu h hu ib pm j l le lo lu m ma ml mu na o or ou p po s sa se sg "
+    b"so ss t te tf to v va vi z za".split()
+)
+_VEHICLE = re.compile(
+    rb"\b(?:matricul\w*|placa|coche\w*|cotxe\w*|carro|moto\w*|furgo\w*|aparca\w*|vehicul\w*|autobus|autocar|patinete|camion\w*|taxi|"
+    rb"conduc\w*|multa\w*|remolque|autoa|plate|car|van|seat|renault|opel|peugeot|citroen|toyota|ford|audi|bmw|kia|dacia|volkswagen)\b"
+)
+_VEHICLE_CHARACTERS = 60
+
+
+def birth_dates(seen: View) -> Iterator[Finding]:
+    """The date after "nací el", "fecha de nacimiento", "mi cumpleaños es"."""
+    folded = seen.folded
+    for cue in _BIRTH_CUE.finditer(folded):
+        reach = cue.end() + _BIRTH_CHARACTERS
+        stop = min(
+            (
+                place
+                for sign in (b".\n", b"\n\n", b"?", b"!")
+                if (place := folded.find(sign, cue.end(), reach)) != -1
+            ),
+            default=reach,
+        )
+        found = _DATE.search(folded, cue.end(), min(stop + 1, len(folded)))
+        if found:
+            yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
+
+
+def plates(seen: View) -> Iterator[Finding]:
+    """Spanish plates where a vehicle is spoken of; old ones with both hyphens and a province's sign anywhere."""
+    folded = seen.folded
+    for found in _PLATE.finditer(folded):
+        if _vehicle(folded, found.start(), found.end()):
+            yield Finding(found.start(), found.end(), Kind.PLATE)
+    for found in _PLATE_OLD.finditer(folded):
+        if found[1] not in _PROVINCES:
+            continue
+        # "MA-2024-II" is a course; a plate's last letters were no such number, and years are rare on it.
+        alone = (
+            seen.text[found.start() : found.end()].isupper()
+            and found[0].count(b"-") == 2
+            and len(found[3]) == 2
+        )
+        if _vehicle(folded, found.start(), found.end()) or (
+            alone and not 1900 <= int(found[2]) < 2100 and found[3] not in {b"ii", b"iv", b"vi"}
+        ):
+            yield Finding(found.start(), found.end(), Kind.PLATE)
+
+
+def _vehicle(folded: bytes, start: int, end: int) -> bool:
+    return _VEHICLE.search(folded, max(0, start - _VEHICLE_CHARACTERS), end + _VEHICLE_CHARACTERS) is not None

@@ -1,0 +1,147 @@
+"""Identity, social security, bank, card and record numbers. Check digits are our own: each is one line of arithmetic.
+
+A shape alone is not enough where a lesson has the same one (a force of 10000000 N, an ISBN), and a wrong check letter
+does not make a DNI harmless. Rules run over the fold; case is looked up in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ftworker.curation.privacy.folding import View
+from ftworker.curation.privacy.kinds import Finding, Kind
+
+NOT_IN_NUMBER = rb"(?<![\w.,+\-/])"
+"""Before a number: not in the middle of a word, a decimal, a date or a calculation."""
+
+_LETTERS = "trwagmyfpdxbnjzsqvhlcke"  # Real Decreto 1553/2005: the number modulo 23 gives the letter
+_DNI = re.compile(
+    NOT_IN_NUMBER + rb"(\d{8}|\d{1,2}\.\d{3}\.\d{3}|\d{2} \d{3} \d{3})(\s?-\s?| )?([a-z])(?![\w\x01])"
+)
+_NIE = re.compile(rb"(?<![\w.,])([xyz])[ \-]?(\d{7}|\d\.\d{3}\.\d{3})[ \-]?([a-z])(?![\w\x01])")
+
+_IBAN = re.compile(rb"(?<!\w)[a-z]{2}\d{2}(?:[ \-]?[a-z0-9]{4}){2,7}(?:[ \-]?[a-z0-9]{1,4})?(?!\w)")
+_IBAN_LENGTHS = {
+    country.encode(): length
+    for length, countries in {
+        15: "no", 16: "be", 18: "dk fi nl", 20: "at lu", 21: "ch", 22: "de gb ie",
+        24: "ad es ro se", 25: "pt", 27: "fr gr it", 28: "ma pl",
+    }.items()
+    for country in countries.split()
+}  # fmt: skip
+_CCC = re.compile(
+    NOT_IN_NUMBER
+    + rb"(\d{4})[ \-]?(\d{4})[ \-]?(\d{2})[ \-]?(\d{10}|\d{2}[ \-]\d{4}[ \-]\d{4})(?![\w\-/]|[.,]\d)"
+)
+_CARD = re.compile(
+    NOT_IN_NUMBER
+    + rb"(?:\d{13,19}|\d{4}([ \-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ \-])\d{6}\2\d{5})(?![\w\-/]|[.,]\d)"
+)
+
+_NUSS = re.compile(NOT_IN_NUMBER + rb"(\d{2})([/\- ]?)(\d{7,8})\2(\d{2})(?![\w/]|[.,\-]\d)")
+_NUSS_CUE = re.compile(
+    rb"\bnuss\b|\bn\.?a\.?f\.?\b|seguridad social|seguretat social|seguridade social|gizarte segurantza|afiliaci"
+)
+
+_RECORD = re.compile(
+    rb"(?<![\w.,])(?:[a-z]{2,4}[ \-]?)?\d{5,15}(?:[ \-]?[a-z])?(?!\w|[.,]\d)|(?<![\w.,])\d{2,4}[/\-]\d{3,8}(?![\w/]|[.,]\d)"
+)
+_RECORD_CUE = re.compile(
+    rb"\b(?:dni|nif|nie|nia|sip|cip|nuhsa|carnet|carne de|pasaporte|passaport|passport|pasaportea|expedient\w*|"
+    rb"espedient\w*|documento de identidad|documento nacional|document d'identitat|tarjeta sanitaria|targeta sanitaria|"
+    rb"historia clinica|historial clinico|student (?:id|number)|(?:numero|n\.?|num\.?|n\xba|no\.?) de (?:alumn[oae]\w*|"
+    rb"historia|cuenta|afiliacion|identificacion|matricula|socio|soci|estudiante)|matricula es|identificador de alumn[oa]|"
+    rb"alumno n\W|id de alumn[oa])\b"
+)
+_CUE_CHARACTERS = 40
+"""How far before a number a word such as "expediente" still speaks of it."""
+
+
+def identity_numbers(seen: View) -> Iterator[Finding]:
+    """DNI and NIE: with the right letter in any spelling, with a wrong one where it is written as one."""
+    for found in _DNI.finditer(seen.folded):
+        number, separator = int(re.sub(rb"\D", b"", found[1])), found[2]
+        right_letter = _LETTERS[number % 23] == found[3].decode()
+        # "12345678 N" and "10000000N" are quantities unless the letter is right, and so is a small unit.
+        as_one = seen.text[found.start(3)].isupper() and (
+            separator is None or b"-" in separator or b"." in found[1]
+        )
+        if right_letter or (as_one and number % 10_000 != 0):
+            yield Finding(found.start(), found.end(), Kind.DNI)
+    for found in _NIE.finditer(seen.folded):
+        number = b"xyz".index(found[1]) * 10_000_000 + int(found[2].replace(b".", b""))
+        right_letter = _LETTERS[number % 23] == found[3].decode()
+        if right_letter or (seen.text[found.start()].isupper() and seen.text[found.end() - 1].isupper()):
+            yield Finding(found.start(), found.end(), Kind.NIE)
+
+
+def bank_numbers(seen: View) -> Iterator[Finding]:
+    """IBANs of 23 countries, Spanish account numbers (CCC), cards."""
+    for found in _IBAN.finditer(seen.folded):
+        length = _iban_length(found[0])
+        if length:
+            yield Finding(found.start(), found.start() + length, Kind.IBAN)
+    for found in _CCC.finditer(seen.folded):
+        if _is_account(re.sub(rb"\D", b"", found[0])):
+            yield Finding(found.start(), found.end(), Kind.CCC)
+    for found in _CARD.finditer(seen.folded):
+        digits = re.sub(rb"\D", b"", found[0])
+        if len(digits) <= 19 and digits[:1] in b"23456" and not digits.endswith(b"000000") and luhn(digits):
+            yield Finding(found.start(), found.end(), Kind.CARD)
+
+
+def record_numbers(seen: View) -> Iterator[Finding]:
+    """Social security numbers; numbers of pupils, records and passports after the word that says so."""
+    for found in _NUSS.finditer(seen.folded):
+        right_digits = int(found[1] + found[3].zfill(8)) % 97 == int(found[4])
+        if found[2] == b"/" or (right_digits and found[2]) or _cue(_NUSS_CUE, seen, found.start()):
+            yield Finding(found.start(), found.end(), Kind.NUSS)
+    for found in _RECORD.finditer(seen.folded):
+        if _cue(_RECORD_CUE, seen, found.start()):
+            yield Finding(found.start(), found.end(), Kind.RECORD_NUMBER)
+
+
+def luhn(digits: bytes) -> bool:
+    """Whether the last digit is the right one (ISO/IEC 7812-1)."""
+    total = 0
+    for position, digit in enumerate(reversed(digits)):
+        value = (digit - 48) * (1 + position % 2)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def _iban_length(written: bytes) -> int:
+    """How many bytes of it are an IBAN; 0 for none. "ES91 ... 1332 en" has a word read along."""
+    compact = re.sub(rb"[ \-]", b"", written)
+    length = _IBAN_LENGTHS.get(compact[:2])
+    if length is None or len(compact) < length:
+        return 0
+    number = compact[:length]
+    if number.startswith(b"es"):
+        right = number[2:].isdigit()  # a typing error in the check number does not make an account nobody's
+    else:
+        right = int("".join(str(int(chr(sign), 36)) for sign in number[4:] + number[:4])) % 97 == 1
+    if not right:
+        return 0
+    taken = 0
+    for position, sign in enumerate(written):
+        taken += sign not in b" -"
+        if taken == length:
+            return position + 1
+    return 0
+
+
+def _is_account(digits: bytes) -> bool:
+    """Whether both check digits of a Spanish account are right (weights are the powers of 2 modulo 11)."""
+
+    def check(number: bytes) -> int:
+        rest = 11 - sum((sign - 48) * pow(2, place, 11) for place, sign in enumerate(number)) % 11
+        return {10: 1, 11: 0}.get(rest, rest)
+
+    right = digits[8] - 48 == check(b"00" + digits[:8]) and digits[9] - 48 == check(digits[10:])
+    return right and len(set(digits)) > 2
+
+
+def _cue(cue: re.Pattern[bytes], seen: View, before: int) -> bool:
+    return cue.search(seen.folded, max(0, before - _CUE_CHARACTERS), before) is not None
