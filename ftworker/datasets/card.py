@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from ftworker.datasets.manifest import Manifest
 
@@ -11,8 +12,30 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 
 _ROWS = {
     "openai-chat": '`{"messages": [{"role", "content", "weight"?}]}`, one a line; weight 0 is history',
+    "openai-preference": '`{"input": {"messages"}, "preferred_output", "non_preferred_output"}`, one a line',
+    "prompt-completion": '`{"prompt": [{"role", "content"}], "completion": [{"role", "content"}]}`, one a line',
+    "preference": '`{"prompt", "chosen", "rejected"}`, each a list of `{"role", "content"}`, one a line',
     "instruction-json": '`[{"instruction", "response"}]`, one JSON array',
     "instruction-jsonl": '`{"instruction", "response"}`, one a line',
+}
+
+_TEXT = {"dtype": "string"}
+_SPOKEN = [{"name": "role", **_TEXT}, {"name": "content", **_TEXT}]
+_INSTRUCTION = [{"name": "instruction", **_TEXT}, {"name": "response", **_TEXT}]
+
+# Each row's columns, in the words of the card's `dataset_info`. `weight` stands on some messages alone: without its
+# column here, `datasets` learns the columns from the first rows that it reads and fails at the first other one.
+_FEATURES: dict[str, list[dict[str, Any]]] = {
+    "openai-chat": [{"name": "messages", "list": [*_SPOKEN, {"name": "weight", "dtype": "int64"}]}],
+    "openai-preference": [
+        {"name": "input", "struct": [{"name": "messages", "list": _SPOKEN}]},
+        {"name": "preferred_output", "list": _SPOKEN},
+        {"name": "non_preferred_output", "list": _SPOKEN},
+    ],
+    "prompt-completion": [{"name": name, "list": _SPOKEN} for name in ("prompt", "completion")],
+    "preference": [{"name": name, "list": _SPOKEN} for name in ("prompt", "chosen", "rejected")],
+    "instruction-json": _INSTRUCTION,
+    "instruction-jsonl": _INSTRUCTION,
 }
 
 
@@ -33,6 +56,8 @@ def dataset_card(manifest: Manifest, language: str) -> str:
     ]
     if content.validation:
         lines.append(f"  - split: validation\n    path: {content.validation.name}")
+    # JSON is YAML too, and needs no library to write.
+    lines.append(f"dataset_info:\n  features: {json.dumps(_FEATURES[content.format])}")
     lines += [
         "---",
         "",

@@ -60,6 +60,11 @@ class Check(StrEnum):
         ERROR,
         "an output of a preference pair is not exactly one assistant message",
     )
+    OUTPUT_NOT_ENDED_BY_ASSISTANT = (
+        "output_not_ended_by_assistant",
+        ERROR,
+        "a completion, or an answer of a pair, is not the assistant's",
+    )
     TOO_MANY_TOKENS = "too_many_tokens", ERROR, "above 65,536 tokens: cut from the end, the answer is lost"
     SPECIAL_TOKENS = "special_tokens", ERROR, "a control token such as <|fim_suffix|> in the text"
     LONE_SURROGATE = "lone_surrogate", ERROR, "half of a surrogate pair: not a character"
@@ -73,6 +78,11 @@ class Check(StrEnum):
     WINDOWS_LINE_ENDS = "windows_line_ends", WARNING, "lines end in CR LF"
     MISSING_SYSTEM_MESSAGE = "missing_system_message", WARNING, "the example has no system message"
     MISSING_USER_MESSAGE = "missing_user_message", WARNING, "the example has no user message"
+    PROMPT_NOT_ENDED_BY_USER = (
+        "prompt_not_ended_by_user",
+        WARNING,
+        "the prompt of a pair or a completion ends with no question",
+    )
     SYSTEM_NOT_FIRST = "system_not_first", WARNING, "a system message after the first message"
     CONTROL_CHARACTERS = "control_characters", WARNING, "NUL or another control character in the text"
     NEAR_TOKEN_LIMIT = "near_token_limit", WARNING, "perhaps above 65,536 tokens: estimates may be 40 % high"
@@ -114,7 +124,10 @@ class TokenStatistics:
     most: int
 
 
-RowKind = Literal["openai-chat", "preference", "instruction"]
+RowKind = Literal["openai-chat", "openai-preference", "prompt-completion", "preference", "instruction"]
+"""What a row is, by its keys: the names of the formats, and `instruction` for both instruction formats."""
+OPENAI_KINDS: frozenset[RowKind] = frozenset({"openai-chat", "openai-preference"})
+"""Kinds that services train on, with their rules: JSON Lines, and at least ten rows."""
 
 
 @dataclass

@@ -74,7 +74,7 @@ class ExportSpec:
     pipeline: str
     sequence: int
     format: str
-    """`openai-chat`, `instruction-json` or `instruction-jsonl`."""
+    """One of `ftworker.datasets.formats.FORMATS`."""
     system_prompt: str
     system_prompt_version: str
     curation: Mapping[str, Any]

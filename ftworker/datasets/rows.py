@@ -1,4 +1,5 @@
-"""The checks of one row: chat examples, preference pairs, instruction and response. Pure.
+"""The checks of one row: chat examples, preference pairs (OpenAI's and TRL's), prompt and completion, instruction
+and response. Pure.
 
 Every rule is of the provider's documentation or of its well-known checks (see docs/DATASETS.md). A row
 arrives as parsed pairs; findings go to the report with the field they are about.
@@ -22,6 +23,12 @@ CHAT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls"})
 MESSAGE_KEYS = frozenset({"role", "content", "name", "weight", "tool_calls", "tool_call_id", "refusal"})
 PREFERENCE_KEYS = frozenset({"input", "preferred_output", "non_preferred_output"})
 INSTRUCTION_KEYS = frozenset({"instruction", "response"})
+TRL_KEYS: dict[RowKind, tuple[str, ...]] = {
+    "prompt-completion": ("prompt", "completion"),
+    "preference": ("prompt", "chosen", "rejected"),
+}
+"""Keys of TRL's forms, the prompt first (its documentation, "Dataset formats and types")."""
+TRL_OTHER_KEYS = frozenset({"tools", "chat_template_kwargs"})
 
 MAX_TOKENS = 65_536
 """Longer examples are cut from the end. The estimate may be 40 % high, so that only above that it is an
@@ -51,7 +58,11 @@ def kind_of(row: Mapping[str, Any]) -> RowKind | None:
     if "messages" in row:
         return "openai-chat"
     if "input" in row or "preferred_output" in row or "non_preferred_output" in row:
+        return "openai-preference"
+    if "chosen" in row or "rejected" in row:
         return "preference"
+    if "prompt" in row or "completion" in row:
+        return "prompt-completion"
     if "instruction" in row or "response" in row:
         return "instruction"
     return None
@@ -75,8 +86,10 @@ def check_row(row: Mapping[str, Any], kind: RowKind, found: RowContext) -> int:
     match kind:
         case "openai-chat":
             tokens = _check_chat(row, found)
-        case "preference":
-            tokens = _check_preference(row, found)
+        case "openai-preference":
+            tokens = _check_openai_preference(row, found)
+        case "prompt-completion" | "preference":
+            tokens = _check_trl(row, kind, found)
         case "instruction":
             tokens = _check_instruction(row, found)
         case _:
@@ -208,7 +221,7 @@ def _check_text(text: str, where: str, found: RowContext) -> None:
         found.add(Check.LOOKS_LIKE_TOKEN, where, "what looks like a control token stands in the text")
 
 
-def _check_preference(row: Mapping[str, Any], found: RowContext) -> int:
+def _check_openai_preference(row: Mapping[str, Any], found: RowContext) -> int:
     for key in row.keys() - PREFERENCE_KEYS:
         found.add(Check.UNKNOWN_ROW_KEY, key[:40], f"expected only {_names(PREFERENCE_KEYS)}")
     tokens = 0
@@ -218,13 +231,7 @@ def _check_preference(row: Mapping[str, Any], found: RowContext) -> int:
         for key in prompt.keys() - CHAT_KEYS:
             found.add(Check.UNKNOWN_ROW_KEY, f"input.{key[:40]}", f"expected only {_names(CHAT_KEYS)}")
         _check_tools(prompt, "input", found)
-        messages = prompt.get("messages")
-        if not isinstance(messages, list) or not messages:
-            found.add(Check.MISSING_MESSAGES_LIST, "input.messages", "expected at least one message")
-        else:
-            checked = [_check_message(m, f"input.messages[{n}]", found) for n, m in enumerate(messages)]
-            tokens += sum(counted for _, _, counted in checked)
-            _check_prompt_roles([role for role, _, _ in checked], "input.messages", found)
+        tokens += _check_prompt(prompt.get("messages"), "input.messages", found)
     outputs = []
     for key in ("preferred_output", "non_preferred_output"):
         if key not in row:
@@ -244,6 +251,56 @@ def _check_preference(row: Mapping[str, Any], found: RowContext) -> int:
     return tokens
 
 
+def _check_prompt(messages: Any, where: str, found: RowContext) -> int:
+    """The messages before an output; returns their tokens."""
+    if not isinstance(messages, list) or not messages:
+        found.add(Check.MISSING_MESSAGES_LIST, where, "expected a list with at least one message")
+        return 0
+    checked = [_check_message(message, f"{where}[{place}]", found) for place, message in enumerate(messages)]
+    roles = [role for role, _, _ in checked]
+    _check_prompt_roles(roles, where, found)
+    if roles[-1] not in {"user", "tool", ""}:
+        found.add(
+            Check.PROMPT_NOT_ENDED_BY_USER, f"{where}[{len(roles) - 1}].role", "expected 'user' at the end"
+        )
+    return sum(counted for _, _, counted in checked)
+
+
+def _check_trl(row: Mapping[str, Any], kind: RowKind, found: RowContext) -> int:
+    """TRL's forms: all fields lists of messages (conversational), or all of them texts (standard)."""
+    keys = TRL_KEYS[kind]
+    for key in row.keys() - TRL_OTHER_KEYS - set(keys):
+        found.add(Check.UNKNOWN_KEY, key[:40], f"expected only {', '.join(keys)}")
+    tokens = 0
+    given = [key for key in keys if key in row]
+    texts = bool(given) and all(isinstance(row[key], str) for key in given)
+    for key in keys:
+        if key not in row:
+            found.add(Check.MISSING_KEY, key, "expected a list of messages")
+        elif texts:
+            tokens += _check_plain_text(row[key], key, found)
+        elif not isinstance(row[key], list):
+            found.add(Check.DATA_TYPE, key, f"expected a list of messages, found {_type(row[key])}")
+        elif key == "prompt":
+            tokens += _check_prompt(row[key], key, found)
+        else:
+            tokens += _check_output(row[key], key, found)
+    if kind == "preference" and len(given) == len(keys) and row["chosen"] == row["rejected"]:
+        found.add(Check.SAME_OUTPUTS, "rejected", "equal to chosen")
+    return tokens
+
+
+def _check_output(messages: list[Any], where: str, found: RowContext) -> int:
+    if not messages:
+        found.add(Check.MISSING_MESSAGES_LIST, where, "expected a list with at least one message")
+        return 0
+    checked = [_check_message(message, f"{where}[{place}]", found) for place, message in enumerate(messages)]
+    if checked[-1][0] != "assistant":
+        place = f"{where}[{len(checked) - 1}].role"
+        found.add(Check.OUTPUT_NOT_ENDED_BY_ASSISTANT, place, "expected 'assistant' at the end")
+    return sum(counted for _, _, counted in checked)
+
+
 def _check_instruction(row: Mapping[str, Any], found: RowContext) -> int:
     for key in row.keys() - INSTRUCTION_KEYS:
         found.add(Check.UNKNOWN_KEY, key[:40], f"expected only {_names(INSTRUCTION_KEYS)}")
@@ -253,12 +310,17 @@ def _check_instruction(row: Mapping[str, Any], found: RowContext) -> int:
             found.add(Check.MISSING_KEY, key, "expected text")
         elif not isinstance(row[key], str):
             found.add(Check.DATA_TYPE, key, f"expected text, found {_type(row[key])}")
-        elif not row[key].strip():
-            found.add(Check.MISSING_CONTENT, key, "expected text")
         else:
-            tokens += estimate_tokens(row[key])
-            _check_text(row[key], key, found)
+            tokens += _check_plain_text(row[key], key, found)
     return tokens
+
+
+def _check_plain_text(text: str, where: str, found: RowContext) -> int:
+    if not text.strip():
+        found.add(Check.MISSING_CONTENT, where, "expected text")
+        return 0
+    _check_text(text, where, found)
+    return estimate_tokens(text)
 
 
 def _type(value: Any) -> str:

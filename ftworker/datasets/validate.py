@@ -1,7 +1,8 @@
 """Judge any training file before a provider does: every check, with file, line and field. Memory stays flat.
 
-Recognises chat examples, preference pairs, and instruction/response as JSON Lines or one JSON array. Reads
-only. `rows` holds the checks of a row, `reading` how rows are found, `checks` what can be found.
+Recognises chat examples, OpenAI's and TRL's preference pairs, prompt/completion, and instruction/response, as JSON
+Lines or one JSON array. Reads only. `rows` holds the checks of a row, `reading` how rows are found, `checks` what can
+be found.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-from ftworker.datasets.checks import Check, Report, TokenStatistics
+from ftworker.datasets.checks import OPENAI_KINDS, Check, Report, TokenStatistics
 from ftworker.datasets.estimate import estimate_epochs
 from ftworker.datasets.manifest import MANIFEST_NAME, read_manifest
 from ftworker.datasets.reading import FileFacts, Unreadable, buffered, read_rows
@@ -49,7 +50,7 @@ def validate_dataset(url: str, *, max_problems: int = 100) -> list[Report]:
     """
     manifest = read_manifest(url)
     folder = url.rstrip("/").removesuffix(f"/{MANIFEST_NAME}")
-    trains_at_provider = manifest.content.format == "openai-chat"
+    trains_at_provider = manifest.content.format in OPENAI_KINDS
     reports = []
     for entry in manifest.files():
         needed = MINIMUM_ROWS if trains_at_provider and entry is manifest.content.train else 1
@@ -98,7 +99,7 @@ def _check_file(file: Any, report: Report, minimum_rows: int, progress: Callable
     report.sha256 = facts.sha256.hexdigest()
     report.tokens = histogram.statistics()
     report.estimated_epochs = estimate_epochs(report.rows)
-    if facts.is_array and report.kind in {"openai-chat", "preference"}:
+    if facts.is_array and report.kind in OPENAI_KINDS:
         report.add(Check.DATA_TYPE, 1, "", "one JSON array; providers want one object a line (JSON Lines)")
     if facts.byte_order_mark:
         report.add(Check.BYTE_ORDER_MARK, 1, "", "byte-order mark; only Azure wants one")
@@ -111,7 +112,7 @@ def _check_file(file: Any, report: Report, minimum_rows: int, progress: Callable
         )
     if not report.rows and not report.errors:
         report.add(Check.EMPTY_FILE, None, "", "no rows")
-    elif report.rows < minimum_rows and report.kind != "instruction":
+    elif report.rows < minimum_rows and (report.kind is None or report.kind in OPENAI_KINDS):
         report.add(
             Check.TOO_FEW_EXAMPLES,
             None,

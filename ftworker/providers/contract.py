@@ -68,7 +68,7 @@ class ExportedDataset:
     train: DatasetFile
     validation: DatasetFile | None
     format: str
-    """`openai-chat`, `instruction-json` or `instruction-jsonl`; see `ftworker.datasets.formats`."""
+    """One of `ftworker.datasets.formats.FORMATS`."""
     system_prompt: str
 
 

@@ -50,7 +50,13 @@ class _InstructionRow(msgspec.Struct, frozen=True):
     response: str
 
 
+class _PromptCompletionRow(msgspec.Struct, frozen=True):
+    prompt: list[_Message]
+    completion: list[_Message]
+
+
 _chat_row: Final = msgspec.json.Decoder(_ChatRow)
+_prompt_completion_row: Final = msgspec.json.Decoder(_PromptCompletionRow)
 _instruction_row: Final = msgspec.json.Decoder(_InstructionRow)
 
 
@@ -127,6 +133,12 @@ def _rows(lines: Iterable[bytes], dataset_format: str) -> Iterator[tuple[tuple[s
         case "openai-chat":
             for line in lines:
                 yield _turns(_chat_row.decode(line).messages)
+        case "prompt-completion":
+            for line in lines:
+                row = _prompt_completion_row.decode(line)
+                # Earlier answers of the prompt are not learnt from, but would be from here.
+                history = [message for message in row.prompt if message.role == "assistant"]
+                yield None if history else _turns([*row.prompt, *row.completion])
         case "instruction-jsonl":
             for line in lines:
                 yield _exchange(_instruction_row.decode(line))

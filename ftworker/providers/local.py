@@ -38,6 +38,7 @@ from ftworker.providers.contract import (
 from ftworker.providers.few_shot import FewShot, choose_examples
 from ftworker.providers.local_artefacts import INSTRUCTIONS, MODELFILE, Names, commands, package
 from ftworker.providers.local_preflight import (
+    method_findings,
     modelfile_parameters,
     name_findings,
     ollama_findings,
@@ -100,6 +101,7 @@ class LocalProvider:
     def preflight(self, run: RunView) -> Sequence[Finding]:
         """Names, parameters and prompt fit a Modelfile. What Ollama lacks is only a warning."""
         return [
+            *method_findings(run, self._settings.trainer),
             *name_findings(self._names(run), run.base_model),
             *prompt_findings(run.dataset.system_prompt),
             *parameter_findings(self.name, self._settings),

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ftworker.datasets.formats import PREFERENCE_FORMATS
 from ftworker.errors import FtworkerError
-from ftworker.providers.contract import Finding
+from ftworker.providers.contract import Finding, RunView
 from ftworker.providers.local_artefacts import Names
 from ftworker.providers.modelfile import Modelfile, ParameterValue, UnquotableValue, quoting_problem
 from ftworker.providers.ollama import OllamaClient
@@ -29,6 +30,25 @@ def modelfile_parameters(settings: LocalSettings) -> Mapping[str, ParameterValue
     return {
         name: (value,) if isinstance(value, str) else value for name, value in settings.parameters.items()
     }
+
+
+def method_findings(run: RunView, trainer: str) -> Iterator[Finding]:
+    """Methods and data that need weights to be trained, where none are: pairs teach by what they reject."""
+    if run.method.get("type") == "dpo":
+        yield Finding(
+            "error",
+            "method",
+            f'pipeline {run.pipeline}: training.type = "dpo" needs weights to train, and trainer = "{trainer}" '
+            'trains none; give the pipeline an openai provider, or set training.type = "supervised" and '
+            'curation.unit = "turn"',
+        )
+    elif run.dataset.format in PREFERENCE_FORMATS:
+        yield Finding(
+            "error",
+            "dataset_format",
+            f"dataset {run.dataset.id} has the format {run.dataset.format}, whose rejected answers must not be shown "
+            "as examples; cut a dataset of single answers",
+        )
 
 
 def name_findings(names: Names, base_model: str) -> Iterator[Finding]:

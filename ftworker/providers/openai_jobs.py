@@ -26,7 +26,11 @@ RUN_KEY = "ftworker_run"
 """The metadata key that carries the run's key."""
 PAGE_SIZE = 100
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
-HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier", "beta")
+HYPERPARAMETERS = {
+    "supervised": ("n_epochs", "batch_size", "learning_rate_multiplier"),
+    "dpo": ("n_epochs", "batch_size", "learning_rate_multiplier", "beta"),
+}
+"""What each method takes (OpenAI's API description: FineTuneSupervisedHyperparameters, FineTuneDPOHyperparameters)."""
 
 
 def job_body(run: RunView, settings: OpenAISettings) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def job_body(run: RunView, settings: OpenAISettings) -> dict[str, Any]:
     method = run.method
     kind = str(method.get("type", "supervised"))
     hyperparameters = {
-        name: method[name] for name in HYPERPARAMETERS if method.get(name) not in {None, "auto"}
+        name: method[name] for name in HYPERPARAMETERS[kind] if method.get(name) not in {None, "auto"}
     } | settings.extra_hyperparameters
     body: dict[str, Any] = {"model": run.base_model, "training_file": run.training_file_id}
     if run.validation_file_id:

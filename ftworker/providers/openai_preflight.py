@@ -11,6 +11,7 @@ from typing import Any
 
 from ftworker.clock import Clock
 from ftworker.datasets.checks import ERROR, Check
+from ftworker.datasets.formats import FORMATS_OF_OPENAI
 from ftworker.datasets.validate import validate_file
 from ftworker.errors import PermanentError
 from ftworker.providers.contract import ExportedDataset, Finding, ProviderRejected, RunView
@@ -30,6 +31,8 @@ SHUT_DOWN_BY_OPENAI = {
 """Days on which OpenAI ends models and their fine-tunes, by the beginning of the name (its deprecations
 page).
 """
+DPO_AT_OPENAI = ("gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14", "gpt-4.1-nano-2025-04-14")
+"""Models that OpenAI trains by preference (its guide to direct preference optimisation, 2026-11)."""
 WARN_DAYS = 120
 SHOWN_PROBLEMS = 3
 MIN_EXAMPLES = 10
@@ -46,9 +49,29 @@ class Preflight:
 
     def of_run(self, run: RunView) -> list[Finding]:
         """Everything that would stop or spoil this run. Raises ProviderUnavailable when it cannot look."""
-        findings = list(_dataset_findings(run.dataset)) or list(_row_findings(run.dataset))
+        findings = list(_dataset_findings(run)) or list(_row_findings(run.dataset))
+        findings += self._method_findings(run)
         findings += self.of_service([run.base_model])
         return findings
+
+    def _method_findings(self, run: RunView) -> Iterable[Finding]:
+        """Whether this service and this model train by the run's method."""
+        if run.method.get("type") != "dpo":
+            return
+        if self._service.settings.hyperparameters_in == "body":
+            yield Finding(
+                "error",
+                "method",
+                f'provider {self._service.name}: hyperparameters_in = "body" has no place to say "dpo"; the service '
+                'would train on pairs as if they were answers. Set it to "method", or choose another provider',
+            )
+        base = run.base_model.removeprefix("ft:").partition(":")[0]
+        if self._service.host == OPENAI_HOST and base not in DPO_AT_OPENAI:
+            yield Finding(
+                "warning",
+                "dpo_model",
+                f"OpenAI names no {base} among the models that it trains by preference: {', '.join(DPO_AT_OPENAI)}",
+            )
 
     def of_service(self, models: Sequence[str]) -> list[Finding]:
         """Key, address and models. Raises ProviderUnavailable when it cannot look."""
@@ -139,10 +162,13 @@ class Preflight:
         return self._clock().date()
 
 
-def _dataset_findings(dataset: ExportedDataset) -> Iterable[Finding]:
-    if dataset.format != "openai-chat":
+def _dataset_findings(run: RunView) -> Iterable[Finding]:
+    dataset, method = run.dataset, str(run.method.get("type", "supervised"))
+    needed = FORMATS_OF_OPENAI[method]
+    if dataset.format != needed:
         message = (
-            f"dataset {dataset.id} has the format {dataset.format}; an openai provider needs openai-chat"
+            f"dataset {dataset.id} has the format {dataset.format}; an openai provider needs {needed} to train by "
+            f"the method {method}"
         )
         yield Finding("error", "dataset_format", message)
     if dataset.train.rows < MIN_EXAMPLES:

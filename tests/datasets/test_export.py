@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from ftworker.conversations import Chunk, Conversation, Message
 from ftworker.curation.curate import curate
 from ftworker.datasets.export import ExampleRow, ExportResult, ExportSpec, export_dataset
-from ftworker.datasets.formats import FORMATS
+from ftworker.datasets.formats import SUPERVISED_FORMATS as FORMATS
 from ftworker.datasets.manifest import read_manifest
 from ftworker.datasets.split import Split
 from ftworker.datasets.storage import StorageRejected, StorageUnavailable

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any, get_args
 
 import pytest
 
 from ftworker.conversations import Conversation, Message
 from ftworker.curation.curate import curate
-from ftworker.datasets.formats import FORMATS, instruction_rows, row_format
+from ftworker.datasets.formats import (
+    FORMATS,
+    PREFERENCE_FORMATS,
+    SUPERVISED_FORMATS,
+    instruction_rows,
+    row_format,
+)
 from ftworker.errors import PermanentError
-from ftworker.settings import DEFAULT_SYSTEM_PROMPT, CurationSettings
+from ftworker.settings import DEFAULT_SYSTEM_PROMPT, CurationSettings, PipelineSettings
 
 # Both blocks as they stand in the RAG's documentation ("Formatos de datos").
 SEED_OPENAI = """\
@@ -91,7 +99,7 @@ def test_a_whole_conversation_is_one_row_for_each_taught_answer() -> None:
     assert rows[0].instruction == "¿uno?"
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", SUPERVISED_FORMATS)
 def test_accents_and_signs_are_written_as_they_are(name: str) -> None:
     content = (
         '[{"role":"user","content":"¿ñ, ü, 😀, \u2028?"},{"role":"assistant","content":"E=mc² \\" \\\\ \\n"}]'
@@ -103,6 +111,91 @@ def test_accents_and_signs_are_written_as_they_are(name: str) -> None:
     assert b"\r" not in raw
 
 
+PAIR = (
+    '{"input":[{"role":"user","content":"¿uno?"},{"role":"assistant","content":"Uno."},'
+    '{"role":"user","content":"¿dos?"}],"preferred_output":[{"role":"assistant","content":"Dos."}],'
+    '"non_preferred_output":[{"role":"assistant","content":"Ni idea."}]}'
+)
+SPOKEN = json.loads(PAIR)["input"]
+SYSTEM = {"role": "system", "content": "Sé breve."}
+DOS = [{"role": "assistant", "content": "Dos."}]
+NI_IDEA = [{"role": "assistant", "content": "Ni idea."}]
+
+
+@pytest.mark.parametrize("system", [[], [SYSTEM]], ids=["no system prompt", "system prompt"])
+@pytest.mark.parametrize(
+    "name,content,expected",
+    [
+        ("prompt-completion", HISTORY, lambda before: {"prompt": [*before, *SPOKEN], "completion": DOS}),
+        ("prompt-completion", PAIR, lambda before: {"prompt": [*before, *SPOKEN], "completion": DOS}),
+        (
+            "preference",
+            PAIR,
+            lambda before: {"prompt": [*before, *SPOKEN], "chosen": DOS, "rejected": NI_IDEA},
+        ),
+        (
+            "openai-preference",
+            PAIR,
+            lambda before: {
+                "input": {"messages": [*before, *SPOKEN]},
+                "preferred_output": DOS,
+                "non_preferred_output": NI_IDEA,
+            },
+        ),
+        (
+            "openai-chat",
+            PAIR,
+            lambda before: {"messages": [*before, SPOKEN[0], {**SPOKEN[1], "weight": 0}, SPOKEN[2], *DOS]},
+        ),
+        (
+            "instruction-jsonl",
+            PAIR,
+            lambda _: {
+                "instruction": "Usuario: ¿uno?\n\nAsistente: Uno.\n\nUsuario: ¿dos?",
+                "response": "Dos.",
+            },
+        ),
+    ],
+)
+def test_a_row_of_each_other_form(
+    name: str, content: str, expected: Callable[[list[Any]], Any], system: list[Any]
+) -> None:
+    line = file_bytes(name, content, system_prompt=system[0]["content"] if system else "")
+    assert line.count(b"\n") == 1
+    assert json.loads(line) == expected(system)
+    # Keys in one order and no space, so that the same example is the same bytes.
+    assert line[:-1] == json.dumps(expected(system), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def test_a_whole_conversation_is_a_completion_for_each_taught_answer() -> None:
+    rows = [
+        json.loads(row)
+        for row in row_format("prompt-completion", "").rows(HISTORY.replace(',"weight":0', ""))
+    ]
+    assert [row["completion"][0]["content"] for row in rows] == ["Uno.", "Dos."]
+    assert [len(row["prompt"]) for row in rows] == [1, 3]
+
+
+@pytest.mark.parametrize("name", PREFERENCE_FORMATS)
+def test_answers_without_a_rejected_one_cannot_be_written_as_pairs(name: str) -> None:
+    with pytest.raises(PermanentError, match=r'expected a dataset of curation\.unit = "preference"') as caught:
+        row_format(name, "").rows(CONTENT)
+    assert "energía" not in str(caught.value)
+
+
+def test_every_format_of_the_configuration_can_be_written() -> None:
+    configured = get_args(PipelineSettings.model_fields["format"].annotation)
+    assert set(configured) - {"auto"} == set(FORMATS)
+    assert [row_format(name, "").name for name in FORMATS] == list(FORMATS)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_system_prompt_is_counted_where_it_is_written(name: str) -> None:
+    form = row_format(name, "Sé breve.", count_tokens=len)
+    assert form.tokens_per_row == (0 if name.startswith("instruction") else len("Sé breve.") + 4)
+    assert row_format(name, "").tokens_per_row == 0
+
+
 def test_an_unknown_format_is_refused_with_those_there_are() -> None:
-    with pytest.raises(PermanentError, match="openai-chat, instruction-json, instruction-jsonl"):
+    with pytest.raises(PermanentError, match=", ".join(FORMATS)):
         row_format("csv", "")

@@ -30,6 +30,14 @@ PAIR: dict[str, Any] = {
 }
 LESSON = {"instruction": "¿Qué es un átomo?", "response": "La parte más pequeña de un elemento."}
 
+COMPLETION: dict[str, Any] = {"prompt": [SYSTEM, USER], "completion": [ASSISTANT]}
+PREFERENCE: dict[str, Any] = {
+    "prompt": [SYSTEM, USER],
+    "chosen": [ASSISTANT],
+    "rejected": [USER | {"role": "assistant"}],
+}
+PLAIN: dict[str, Any] = {"prompt": "¿Qué es un átomo?", "completion": "La parte más pequeña de un elemento."}
+
 
 def numbered(row: dict[str, Any], number: int) -> dict[str, Any]:
     text = json.dumps(row).replace("tomo?", f"tomo {number}?")
@@ -142,6 +150,36 @@ PAIR_CASES: list[tuple[Check, bytes, str]] = [
     (Check.OUTPUT_COUNT, dump({**PAIR, "preferred_output": [USER]}), "preferred_output[0].role"),
     (Check.SAME_OUTPUTS, dump({**PAIR, "non_preferred_output": [ASSISTANT]}), "non_preferred_output"),
     (Check.MIXED_ROWS, dump(GOOD), ""),
+    (
+        Check.PROMPT_NOT_ENDED_BY_USER,
+        dump({**PAIR, "input": {"messages": [SYSTEM, USER, ASSISTANT]}}),
+        "input.messages[2].role",
+    ),
+]
+
+COMPLETION_CASES: list[tuple[Check, bytes, str]] = [
+    (Check.MISSING_KEY, dump({"prompt": [SYSTEM, USER]}), "completion"),
+    (Check.MISSING_KEY, dump({"completion": [ASSISTANT]}), "prompt"),
+    (Check.UNKNOWN_KEY, dump({**COMPLETION, "score": 1}), "score"),
+    (Check.DATA_TYPE, dump({**COMPLETION, "completion": "La parte"}), "completion"),
+    (Check.DATA_TYPE, dump({**COMPLETION, "prompt": [17]}), "prompt[0]"),
+    (Check.MISSING_MESSAGES_LIST, dump({**COMPLETION, "prompt": []}), "prompt"),
+    (Check.MISSING_MESSAGES_LIST, dump({**COMPLETION, "completion": []}), "completion"),
+    (Check.OUTPUT_NOT_ENDED_BY_ASSISTANT, dump({**COMPLETION, "completion": [USER]}), "completion[0].role"),
+    (Check.PROMPT_NOT_ENDED_BY_USER, dump({**COMPLETION, "prompt": [SYSTEM]}), "prompt[0].role"),
+    (Check.MISSING_SYSTEM_MESSAGE, dump({**COMPLETION, "prompt": [USER]}), "prompt"),
+    (Check.UNRECOGNIZED_ROLE, dump({**COMPLETION, "prompt": [changed(USER, role="niño")]}), "prompt[0].role"),
+    (Check.SPECIAL_TOKENS, dump({**PLAIN, "completion": "<|endoftext|>"}), "completion"),
+    (Check.MISSING_CONTENT, dump({**PLAIN, "prompt": "  "}), "prompt"),
+    (Check.MIXED_ROWS, dump(PREFERENCE), ""),
+]
+
+PREFERENCE_CASES: list[tuple[Check, bytes, str]] = [
+    (Check.MISSING_KEY, dump({k: v for k, v in PREFERENCE.items() if k != "chosen"}), "chosen"),
+    (Check.OUTPUT_NOT_ENDED_BY_ASSISTANT, dump({**PREFERENCE, "rejected": [USER]}), "rejected[0].role"),
+    (Check.SAME_OUTPUTS, dump({**PREFERENCE, "rejected": [ASSISTANT]}), "rejected"),
+    (Check.TOO_MANY_TOKENS, dump({**PREFERENCE, "chosen": [changed(ASSISTANT, content=LONG)]}), ""),
+    (Check.MIXED_ROWS, dump(PAIR), ""),
 ]
 
 LESSON_CASES: list[tuple[Check, bytes, str]] = [
@@ -176,6 +214,16 @@ def test_a_chat_row_is_judged_by_field(check: Check, line: bytes, field: str, tm
 @pytest.mark.parametrize("check,line,field", PAIR_CASES)
 def test_a_preference_row_is_judged_by_field(check: Check, line: bytes, field: str, tmp_path: Path) -> None:
     assert_found(write(tmp_path / "pairs.jsonl", [line], good=PAIR), check, 11, field)
+
+
+@pytest.mark.parametrize("check,line,field", COMPLETION_CASES)
+def test_a_completion_is_judged_by_field(check: Check, line: bytes, field: str, tmp_path: Path) -> None:
+    assert_found(write(tmp_path / "completions.jsonl", [line], good=COMPLETION), check, 11, field)
+
+
+@pytest.mark.parametrize("check,line,field", PREFERENCE_CASES)
+def test_a_pair_of_trl_is_judged_by_field(check: Check, line: bytes, field: str, tmp_path: Path) -> None:
+    assert_found(write(tmp_path / "preferences.jsonl", [line], good=PREFERENCE), check, 11, field)
 
 
 @pytest.mark.parametrize("check,line,field", LESSON_CASES)
@@ -221,7 +269,8 @@ def test_a_file_is_judged_as_a_whole(check: Check, content: bytes, line: int | N
 
 
 def test_every_check_has_a_case_in_these_tables() -> None:
-    covered = {case[0] for case in (*CHAT_CASES, *PAIR_CASES, *LESSON_CASES, *FILE_CASES)}
+    rows = (*CHAT_CASES, *PAIR_CASES, *COMPLETION_CASES, *PREFERENCE_CASES, *LESSON_CASES)
+    covered = {case[0] for case in (*rows, *FILE_CASES)}
     assert covered == set(Check) - {Check.FILE_TOO_LARGE, Check.ALTERED}  # these have tests of their own
 
 
@@ -234,7 +283,18 @@ def test_a_file_above_the_providers_limit_is_refused(tmp_path: Path, monkeypatch
     assert_found(path, Check.FILE_TOO_LARGE, None, "")
 
 
-@pytest.mark.parametrize("good", [GOOD, PAIR, LESSON], ids=["chat", "preference", "instruction"])
+@pytest.mark.parametrize(
+    "good",
+    [GOOD, PAIR, COMPLETION, PLAIN, PREFERENCE, LESSON],
+    ids=[
+        "chat",
+        "openai-preference",
+        "prompt-completion",
+        "plain prompt-completion",
+        "preference",
+        "instruction",
+    ],
+)
 def test_a_good_file_has_no_finding_and_a_summary(good: dict[str, Any], tmp_path: Path) -> None:
     report = validate_file(str(write(tmp_path / "train.jsonl", [], good=good, before=40)))
     assert (report.problems, report.counts.total(), report.rows, report.ok) == ([], 0, 40, True)

@@ -83,8 +83,8 @@ def _messages(number: int, row: Any, method: str) -> list[dict[str, Any]]:
         raise BadFile("invalid_file_format", f"Invalid file format. Example {number} is not an object.")
     _refuse_unknown(number, row, PREFERENCE_KEYS if method == "dpo" else CHAT_KEYS)
     if method == "dpo":
-        preferred = _checked(number, row.get("preferred_output"))
-        _checked(number, row.get("non_preferred_output"))
+        preferred = _output(number, row.get("preferred_output"))
+        _output(number, row.get("non_preferred_output"))
         return _checked(number, (row.get("input") or {}).get("messages")) + preferred
     messages = _checked(number, row.get("messages"))
     if messages[-1]["role"] != "assistant":
@@ -93,6 +93,17 @@ def _messages(number: int, row: Any, method: str) -> list[dict[str, Any]]:
             f"Invalid file format. Example {number}: the last message must be from the assistant.",
         )
     return messages
+
+
+def _output(number: int, messages: Any) -> list[dict[str, Any]]:
+    """One of a pair's two answers. The vendor: exactly one assistant message."""
+    checked = _checked(number, messages)
+    if len(checked) != 1 or checked[0]["role"] != "assistant":
+        raise BadFile(
+            "invalid_training_file",
+            f"Invalid file format. Example {number}: an output must be exactly one assistant message.",
+        )
+    return checked
 
 
 def _checked(number: int, messages: Any) -> list[dict[str, Any]]:
