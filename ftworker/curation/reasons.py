@@ -25,6 +25,7 @@ class DropReason(StrEnum):
         return member
 
     DELETED = "deleted", "the conversation was deleted in the RAG", True
+    DEBUG = "debug", "made by those who build the RAG, trying it out", True
     NO_CONSENT = "no_consent", "training was refused, or consent is required and nobody gave it", True
     REASON_NOT_SELECTED = (
         "reason_not_selected",
@@ -34,6 +35,17 @@ class DropReason(StrEnum):
     EMPTY_CONVERSATION = "empty_conversation", "no message of a person or the assistant holds any text", True
     TOO_MANY_MESSAGES = "too_many_messages", "more than `max_messages` messages: a loop, not a lesson", True
     UNKNOWN_ROLE = "unknown_role", "a message's role is no known word, so nobody can say who spoke", True
+    QUARANTINED_WELLBEING = (
+        "quarantined_wellbeing",
+        "somebody seems to be in distress or danger: a person must look",
+        True,
+    )
+    QUARANTINED_HEALTH = "quarantined_health", "somebody's health is spoken of: a person must look", True
+    QUARANTINED_UNCERTAIN = (
+        "quarantined_uncertain",
+        "perhaps a person is named, and no rule can say: a person must look",
+        True,
+    )
     NO_USER_MESSAGE = (
         "no_user_message",
         "no question stands before the answer (a greeting, or a wordless question)",
@@ -47,18 +59,19 @@ class DropReason(StrEnum):
         "special_tokens",
         "a model's control token such as <|endoftext|>: providers fail the whole job",
     )
-    PERSONAL_DATA = (
-        "personal_data",
-        "an e-mail, phone, identity or record number, IBAN or card was found",
-    )
+    PERSONAL_DATA = "personal_data", 'personal data was found, and `personal_data = "drop"`'
+    NO_PREFERENCE = "no_preference", 'nobody preferred one answer to another (`unit = "preference"`)'
     THUMBS_DOWN = "thumbs_down", "a person rated the answer, or the whole conversation, down"
+    TOO_SHORT = "too_short", "below `min_answer_characters` and not rated up"
+    TOO_LONG = "too_long", "above `max_answer_characters`"
+    REFUSAL = "refusal", "the answer only refuses, though the retrieved context held the answer"
     REPEATED_QUESTION = (
         "repeated_question",
         "the same question was asked again right away: the answer did not help",
     )
-    REFUSAL = "refusal", "the answer is nothing but a refusal, and nobody rated it up"
-    TOO_SHORT = "too_short", "below `min_answer_characters` and not rated up"
-    TOO_LONG = "too_long", "above `max_answer_characters`"
+    WRONG_LANGUAGE = "wrong_language", "written in a language that `languages` does not list"
+    REPETITIVE = "repetitive", "the answer turns in circles: the same words again and again"
+    TOO_MANY_SIGNS = "too_many_signs", "more of the answer is signs than `max_sign_share` allows"
     TOO_MANY_TOKENS = (
         "too_many_tokens",
         "above `max_tokens` even without history; a provider would cut the answer off",

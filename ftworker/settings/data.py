@@ -17,19 +17,51 @@ class CurationSettings(Section):
     """`turn`: an example for each good answer, its history as prompt. `conversation`: whole, bad ones at weight 0.
     `preference`: a pair for each answer that people preferred to another (for `training.type = "dpo"`)."""
     context: Literal["as_served", "none", "raft"] = "as_served"
-    """Whether retrieved chunks stand in the prompt of the turn being trained, as they did when it was served."""
+    """Whether retrieved chunks stand in the prompt of the turn being trained: as they did when it was served, not at
+    all, or (`raft`) the ones it leans on among distractors, so that the model learns to tell them apart."""
     context_template: str = "Contexto:\n{context}\n\nPregunta: {question}"
     """How the RAG puts chunks and question together. Must be what serving uses."""
     chunk_template: str = "[{rank}] {text}"
     """How one chunk stands in the context: {rank}, {text}, {source}."""
     chunk_separator: str = "\n\n"
     """What stands between two chunks."""
+    raft_relevant_share: Share = 0.8
+    """Of the turns under `raft`, how many keep the chunks that hold the answer (RAFT's P). The others have distractors
+    alone, and `raft_missing_answer` as target."""
+    raft_distractors: Annotated[int, Field(ge=1, le=20)] = 4
+    """Most distractors beside the relevant chunks (RAFT's four): retrieved and not cited, or of the other turns."""
+    raft_missing_answer: Annotated[str, Field(min_length=1)] = "No consta en el temario."
+    """What the model shall answer where no chunk holds the answer."""
     max_history_messages: Annotated[int, Field(ge=0)] = 20
     """Earlier messages kept before the turn."""
     min_answer_characters: Annotated[int, Field(ge=0)] = 15
     """Shorter answers are dropped unless rated up."""
     max_answer_characters: Annotated[int, Field(ge=1)] = 20_000
     """Longer answers are dropped: they are dumps, not lessons."""
+    refusal_overlap: Share = 0.5
+    """An answer that only refuses is dropped when this share of its question's content words stands in the retrieved
+    chunks, for then they held the answer; below it, it is kept and counts as a refusal (`selection.max_refusal_share`)."""
+    languages: tuple[Literal["es", "ca", "gl", "eu", "en", "fr", "pt", "it", "de"], ...] = ("es",)
+    """Languages in which an answer may be written; empty: any. That of an English course adds "en"."""
+    min_language_words: Annotated[int, Field(ge=1)] = 12
+    """Answers of fewer words of prose are not judged by language: nobody can tell."""
+    min_compression_ratio: Annotated[float, Field(ge=1)] = 1.9
+    """Answers that zlib makes smaller than by this factor turn in circles perhaps, and are looked at for repetition;
+    good ones of the tests reach 1.9."""
+    max_top_2gram_share: Share = 0.20
+    """Share of an answer's characters that its most frequent two words may make up (Gopher's limit, as the next)."""
+    max_top_3gram_share: Share = 0.18
+    """The same of three words."""
+    max_top_4gram_share: Share = 0.16
+    """The same of four words."""
+    max_repeated_10gram_share: Share = 0.10
+    """Share of the characters in ten words in a row that stood in the answer before."""
+    max_sign_share: Share = 0.5
+    """Share of characters that are neither letters, digits nor spaces: above it, an answer is broken. Formulas and
+    tables of the tests reach 0.43."""
+    min_support: Share = 0.15
+    """An answer with a smaller share of content words from its retrieved chunks and question is flagged `unsupported`:
+    it is kept, and counted."""
     max_tokens: Annotated[int, Field(ge=16)] = 16_384
     """Longer examples are dropped: providers cut from the end, where the answer is. OpenAI's limit is 65,536."""
     max_messages: Annotated[int, Field(ge=2)] = 1_000

@@ -1,0 +1,61 @@
+"""When two questions, or two pairs of question and answer, are the same words. Pure.
+
+The hashes find exact duplicates in SQL and count the copies of a question; near ones are `near_duplicates`' matter.
+They are made of what an example says after redaction, so they hold nothing of a person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+FOLLOW_UP_WORDS = 5
+"""A question of fewer words ("¿y por qué?", "otro ejemplo") asks about what was asked before, and is the same question
+only together with it."""
+
+_ACCENTED = "áàâäéèêëíìîïóòôöúùûü"
+_BARE = "aaaaeeeeiiiioooouuuu"
+# Between words these say nothing; between digits a space stays, so that "1,5" is not "15".
+_PUNCTUATION = "¿?¡!.,;:…\"'`´’‘“”«»()[]{}_|\u200b\ufeff\u2028\u2029"
+# Signs that change what is asked: 2+3 is not 2-3. Each is a word of its own, however it is spaced.
+_SIGNS = "+-−–—*×·/÷=<>≤≥≠^%°€$&@#~√±"
+_DASHES = "−–—"
+
+_NORMAL = str.maketrans(
+    {
+        **dict(zip(_ACCENTED, _BARE, strict=True)),
+        **dict.fromkeys(_PUNCTUATION, " "),
+        **{sign: f" {'-' if sign in _DASHES else sign} " for sign in _SIGNS},
+    }
+)
+
+
+def normalised(text: str) -> str:
+    """The words of a text: without case, accents on vowels, punctuation or kind of space; digits and signs stay.
+
+    Pupils leave out accents ("que es la fotosintesis"), so vowels lose them; ñ and ç are letters of their own.
+    """
+    if not unicodedata.is_normalized("NFC", text):
+        text = unicodedata.normalize("NFC", text)
+    return " ".join(text.casefold().translate(_NORMAL).split())
+
+
+def asked(question: str, before: Iterable[str]) -> str:
+    """The normalised question; with `before`, the normalised earlier ones (newest first), where it follows them up."""
+    words = normalised(question)
+    parts = [words]
+    earlier = iter(before)
+    while words.count(" ") < FOLLOW_UP_WORDS - 1 and (previous := next(earlier, None)) is not None:
+        words = previous
+        parts.append(words)
+    return "\n".join(reversed(parts))
+
+
+def sha256_of(parts: Sequence[str]) -> bytes:
+    """One hash of several normalised texts, each ended, so that no two lists of texts meet."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode(errors="backslashreplace"))
+        digest.update(b"\0")
+    return digest.digest()

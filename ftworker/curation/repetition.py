@@ -1,0 +1,92 @@
+"""Answers that turn in circles or hold more signs than words: what a model writes when it fails. Pure.
+
+The measures are those of Gopher (Rae et al. 2021, table A1) for the most frequent 2-, 3- and 4-gram and for repeated
+10-grams, as a share of the characters. A text that compresses like ordinary prose is not counted at all.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+
+from ftworker.settings import CurationSettings
+
+_LEAST_WORDS = 20
+"""Below that, one word said twice is a large share."""
+_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_NOT_SIGNS = re.compile(r"[\w\s]+")
+_LEAST_CHARACTERS = 40
+"""Below that, a formula alone is an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Which share was looked at, what it is, and the largest that is allowed."""
+
+    name: str
+    value: float
+    most: float
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether it is too much."""
+        return self.value > self.most
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of the text for each byte that zlib makes of it at level 1. Spanish prose of an answer's length: 1.1 to 1.9."""
+    raw = text.encode(errors="replace")
+    return len(raw) / len(zlib.compress(raw, 1)) if raw else 0.0
+
+
+def repetition(text: str, settings: CurationSettings) -> Measure | None:
+    """The first share that is exceeded, else the compression ratio; None where the text is too short to tell.
+
+    Code in fences is not counted: its lines are alike by nature.
+    """
+    if "```" in text:
+        text = _CODE.sub(" ", text)
+    if text.count(" ") < _LEAST_WORDS - 1:
+        return None
+    ratio = Measure("compression_ratio", compression_ratio(text), settings.least_compression_ratio)
+    if not ratio.exceeded:
+        return ratio
+    words = text.casefold().split()
+    if len(words) < _LEAST_WORDS:
+        return None
+    characters = sum(map(len, words))
+    most_of_top = (settings.max_top_2gram_share, settings.max_top_3gram_share, settings.max_top_4gram_share)
+    for length, most in zip((2, 3, 4), most_of_top, strict=True):
+        gram, number = Counter(zip(*(words[n:] for n in range(length)), strict=False)).most_common(1)[0]
+        share = number * sum(map(len, gram)) / characters if number > 1 else 0.0
+        top = Measure(f"top_{length}gram_share", share, most)
+        if top.exceeded:
+            return top
+    return Measure("repeated_10gram_share", _repeated(words, 10) / characters, settings.max_repeated_10gram_share)
+
+
+def _repeated(words: list[str], length: int) -> int:
+    """Characters of the words in n-grams that stood before; each word once."""
+    seen: set[tuple[str, ...]] = set()
+    characters = 0
+    counted_up_to = 0
+    for start in range(len(words) - length + 1):
+        gram = tuple(words[start : start + length])
+        if gram in seen:
+            begin = max(start, counted_up_to)
+            counted_up_to = start + length
+            characters += sum(map(len, words[begin:counted_up_to]))
+        else:
+            seen.add(gram)
+    return characters
+
+
+def sign_share(text: str) -> float | None:
+    """Share of the characters that are neither letters, digits nor spaces; None where the text is too short to tell."""
+    if len(text) < _LEAST_CHARACTERS:
+        return None
+    if "```" in text:
+        text = _CODE.sub(" ", text)
+    return len(_NOT_SIGNS.sub("", text)) / len(text)
