@@ -20,6 +20,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.errors",
         "ftworker.clock",
         "ftworker.conversations",
+        "ftworker.markup",
         "ftworker.masking",
         "ftworker.settings",
     ),
@@ -52,6 +53,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.events.ingest",
         "ftworker.events.replay",
         "ftworker.idle",
+        "ftworker.quarantine",
         "ftworker.runs",
     ),
     "entry": (

@@ -1,7 +1,7 @@
 """The page that people look at: what fills, what runs, what waits for them. No script, no other file.
 
 Shows names from the configuration, states, counts and times alone: never what was said in a conversation, by
-whom, or under which id. Everything is escaped by `html.tag`. Takes a Reading, gives text: no I/O.
+whom, or under which id. Everything is escaped by `markup.tag`. Takes a Reading, gives text: no I/O.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from ftworker import __version__
+from ftworker.markup import Child, Html, tag
 from ftworker.runs.states import IN_FLIGHT, SUCCEEDED, RunState
 from ftworker.settings import PipelineSettings, Settings
 from ftworker.store.metrics import SWEEP_TOTAL, RunInFlight, Snapshot
 from ftworker.web.attention import Concern, concerns
-from ftworker.web.html import Child, Html, tag
 from ftworker.web.metrics import code_of, expected_processes, stored_labels, waiting_of
 from ftworker.web.reader import Reading
 from ftworker.web.style import STYLE

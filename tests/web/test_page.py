@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ftworker import markup
 from ftworker.settings import Settings, settings_from
 from ftworker.store import Store
 from ftworker.store.metrics import (
@@ -26,7 +27,7 @@ from ftworker.store.metrics import (
     Snapshot,
     WaitingExamples,
 )
-from ftworker.web import html, page
+from ftworker.web import page
 from ftworker.web.attention import concerns
 from ftworker.web.reader import Problem, Reading
 from ftworker.web.style import STYLE
@@ -163,9 +164,9 @@ def test_every_value_is_escaped() -> None:
 
 
 def test_markup_comes_from_tags_alone() -> None:
-    made = html.tag("a", "<b>", html.tag("i", 5), None, href='"><x>', class_="y", aria_label=None)
+    made = markup.tag("a", "<b>", markup.tag("i", 5), None, href='"><x>', class_="y", aria_label=None)
     assert made == '<a href="&quot;&gt;&lt;x&gt;" class="y">&lt;b&gt;<i>5</i></a>'
-    assert html.tag("meta", name="x") == '<meta name="x">'
+    assert markup.tag("meta", name="x") == '<meta name="x">'
 
 
 def test_the_page_loads_nothing_and_runs_nothing(web: Web) -> None:

@@ -1,6 +1,6 @@
 """HTML that is safe by construction: whatever is not made by `tag` is text and is escaped.
 
-Knows nothing of ftworker; `page` builds with it.
+Knows nothing of ftworker. The status page and the datasets' reports are built with it.
 """
 
 from __future__ import annotations
