@@ -425,14 +425,15 @@ def _version(closing: Closing) -> ConversationVersion:
         conversation_id=closing.key[1],
         tenant_id=conversation.tenant_id,
         course_id=conversation.course_id,
-        content_sha256=_content_sha256(conversation),
+        content_sha256=content_sha256(conversation),
         message_count=len(conversation.messages),
         last_message_at=conversation.last_message_at,
         closed_at=closing.closed_at,
     )
 
 
-def _content_sha256(conversation: Conversation) -> bytes:
+def content_sha256(conversation: Conversation) -> bytes:
+    """What names a version of a conversation: a hash of its messages."""
     try:
         content = canonical_json(conversation.messages)
     except UnicodeEncodeError:

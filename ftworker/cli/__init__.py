@@ -25,6 +25,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backfill": ("ftworker.cli.sources:backfill", "Take in the conversations a store already holds."),
     "publish": ("ftworker.cli.events:publish", "Publish conversation.closed events from a file."),
     "parked": ("ftworker.cli.events:parked", "Messages that could not be used: list, show, replay, drop."),
+    "quarantine": (
+        "ftworker.cli.quarantine:quarantine",
+        "Conversations that wait for a person: list, show, release, reject.",
+    ),
     "ingest": ("ftworker.cli.events:ingest", "Process: take events from the broker into the inbox."),
     "web": ("ftworker.cli.web:web", "Process: serve /metrics, /healthz and the status page."),
     "health": ("ftworker.cli.health:health", "Whether a process of this host lives; for containers."),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ftworker.store import quarantine
 from ftworker.store.connection import Cursor, queries
 
 Key = tuple[str, str]
@@ -201,7 +202,9 @@ def replace_examples(
 
 
 def erase_conversations(cursor: Cursor, keys: Sequence[Key]) -> None:
-    """Tombstones for these conversations, and no text of them in any example. The inbox erases its own."""
+    """Tombstones for these conversations; no text of them in any example, no word of a quarantine. The inbox
+    erases its own.
+    """
     if not keys:
         return
     named = queries("examples.sql")
@@ -210,7 +213,9 @@ def erase_conversations(cursor: Cursor, keys: Sequence[Key]) -> None:
         named["mark_deleted"],
         {"source_names": [k[0] for k in ordered], "conversation_ids": [k[1] for k in ordered]},
     )
-    cursor.execute(named["erase_examples"], {"conversation_ids": [row.id for row in cursor.fetchall()]})
+    row_ids = [row.id for row in cursor.fetchall()]
+    cursor.execute(named["erase_examples"], {"conversation_ids": row_ids})
+    quarantine.erase(cursor, row_ids)
 
 
 def backlog(cursor: Cursor, pipeline: str) -> Backlog:
