@@ -8,7 +8,6 @@ stand at which message. The queue is `store.quarantine`.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -171,13 +170,16 @@ def _from_source(make_source: SourceFactory, row: Quarantined) -> Conversation |
 
 def look(conversation: Conversation, scanner: Scanner) -> list[SeenMessage]:
     """What kinds of cues stand at which message; what was found, and not what it says."""
-    return [
-        SeenMessage(
-            role=message.role,
-            characters=len(message.content),
-            sensitive=sensitive(message.content),
-            cues=Counter(finding.kind.value for finding in scanner.find(message.content)),
-            uncertain=scanner.redact([message.content]).uncertain,
+    seen = []
+    for message in conversation.messages:
+        redacted = scanner.redact([message.content])
+        seen.append(
+            SeenMessage(
+                role=message.role,
+                characters=len(message.content),
+                sensitive=sensitive(message.content),
+                cues={kind.value: number for kind, number in redacted.counts.items()},
+                uncertain=redacted.uncertain,
+            )
         )
-        for message in conversation.messages
-    ]
+    return seen

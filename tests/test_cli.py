@@ -200,7 +200,7 @@ def test_exit_codes_and_stable_keys(bench: Workbench) -> None:
         "last_cut_at",
         "conditions",
     }
-    assert {"pipelines", "runs", "inbox", "parked", "processes", "needs_person"} <= keys(
+    assert {"pipelines", "runs", "inbox", "parked", "quarantined", "processes", "needs_person"} <= keys(
         run(bench, "status", "--json")
     )
     examined = run(bench, "doctor", "--json")
@@ -241,7 +241,15 @@ def test_a_run_is_begun_followed_shown_and_listed_by_hand(bench: Workbench) -> N
     assert set(shown) == RUN_KEYS | {"journal"}
     assert set(shown["journal"][0]) == {"at", "kind", "message", "data"}
     status = json.loads(run(bench, "status", "--json").output())
-    assert set(status) == {"pipelines", "runs", "inbox", "parked", "processes", "needs_person"}
+    assert set(status) == {
+        "pipelines",
+        "runs",
+        "inbox",
+        "parked",
+        "quarantined",
+        "processes",
+        "needs_person",
+    }
     assert set(status["runs"][0]) == RUN_KEYS
     assert set(status["inbox"]) == {"waiting", "postponed", "oldest_age_seconds"}
     assert set(status["pipelines"][0]) == {

@@ -126,6 +126,10 @@ def status(json_: bool) -> None:
     click.echo(f"Inbox: {inbox['waiting']} waiting, oldest {inbox['oldest_age_seconds']:.0f} s")
     parked = facts["parked"]
     click.echo(f"Parked: {sum(parked.values())}" + ("  (ftworker parked list)" if parked else ""))
+    quarantined = facts["quarantined"]
+    click.echo(
+        f"In quarantine: {sum(quarantined.values())}" + ("  (ftworker quarantine list)" if quarantined else "")
+    )
     alive = [f"{name} {count}" for name, count in facts["processes"].items()]
     click.echo(f"Processes: {', '.join(alive) or 'none alive; start them with `ftworker up`'}")
     for hint in facts["needs_person"]:
@@ -192,6 +196,7 @@ def status_facts(here: Installation) -> dict[str, Any]:
             "oldest_age_seconds": snapshot.inbox.oldest_age_seconds,
         },
         "parked": {reason: group.messages for reason, group in snapshot.parked.items()},
+        "quarantined": {name: group.conversations for name, group in snapshot.quarantined.items()},
         "processes": {name: group.alive for name, group in snapshot.processes.items() if group.alive},
         "needs_person": [hints[run.state].format(run.id, run.id) for run in recent if run.state in hints],
     }

@@ -71,16 +71,14 @@ def list_(
     Example:
       ftworker quarantine list --reason quarantined_health
     """
+    if rejected and reason:
+        raise click.UsageError("--reason goes without --rejected: what was rejected keeps no other reason")
     here = load()
     with here.store.transaction() as cursor:
-        found = stored.rows(
-            cursor,
-            decision="rejected" if rejected else None,
-            pipeline=pipeline,
-            reason=reason,
-            after_id=after_id,
-            limit=limit,
-        )
+        if rejected:
+            found = stored.rejected(cursor, pipeline=pipeline, after_id=after_id, limit=limit)
+        else:
+            found = stored.waiting(cursor, pipeline=pipeline, reason=reason, after_id=after_id, limit=limit)
     if json_:
         emit_json([_facts(row, show_ids) for row in found])
         return
@@ -308,7 +306,7 @@ def _all(here: Installation, reason: str | None, pipeline: str | None) -> list[t
     while True:
         after = chosen[-1][0] if chosen else 0
         with here.store.transaction() as cursor:
-            page = stored.rows(cursor, reason=reason, pipeline=pipeline, after_id=after, limit=PAGE)
+            page = stored.waiting(cursor, reason=reason, pipeline=pipeline, after_id=after, limit=PAGE)
         chosen += [(row.id, row.version) for row in page]
         if len(page) < PAGE:
             return chosen

@@ -46,6 +46,11 @@ class DropReason(StrEnum):
         "perhaps a person is named, and no rule can say: a person must look",
         True,
     )
+    REJECTED_BY_PERSON = (
+        "rejected_by_person",
+        "somebody looked at it in quarantine and kept it out (`ftworker quarantine reject`)",
+        True,
+    )
     NO_USER_MESSAGE = (
         "no_user_message",
         "no question stands before the answer (a greeting, or a wordless question)",

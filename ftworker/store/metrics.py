@@ -90,6 +90,14 @@ class ParkedGroup:
 
 
 @dataclass(frozen=True)
+class QuarantinedGroup:
+    """Conversations of one pipeline that wait for a person's decision."""
+
+    conversations: int
+    oldest_age_seconds: float
+
+
+@dataclass(frozen=True)
 class ProcessGroup:
     """Processes of one name."""
 
@@ -112,6 +120,7 @@ class Snapshot:
     parked: Mapping[str, ParkedGroup]
     processes: Mapping[str, ProcessGroup]
     totals: Mapping[tuple[str, str], float]
+    quarantined: Mapping[str, QuarantinedGroup]
 
 
 def read_snapshot(cursor: Cursor, pipelines: Sequence[str], *, statement_timeout_seconds: float) -> Snapshot:
@@ -158,9 +167,11 @@ def _read(cursor: Cursor, pipelines: list[str]) -> Snapshot:
             for name, *rest in _rows(cursor, "processes", {"dead_after_seconds": DEAD_AFTER_SECONDS})
         },
         totals=totals.read(cursor),
+        quarantined={name: QuarantinedGroup(*rest) for name, *rest in _rows(cursor, "quarantined")},
     )
 
 
 def _rows(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
-    cursor.execute(queries("metrics.sql")[name], parameters)
+    # Never None: only with parameters is %% one percent sign.
+    cursor.execute(queries("metrics.sql")[name], parameters or {})
     return list(cursor.fetchall())

@@ -1,6 +1,6 @@
 """Conversations that wait for a person, and what that person decided. Holds no text.
 
-The queue is the drops at turn -1 whose reason begins with `quarantined`, of versions that nobody has decided about.
+The queue is the drops at turn -1 whose reason begins with `quarantined`; one that is rejected gets a reason of its own.
 A decision is for one version (its content's hash): a newer one is judged anew. `ftworker.quarantine` puts released
 conversations back to work.
 """
@@ -34,7 +34,7 @@ class Quarantined:
     pipelines: tuple[str, ...]
     reasons: tuple[str, ...]
     since: datetime
-    """When this version was judged."""
+    """When this version was judged, or rejected."""
     decision: Decision | None
     """What a person decided about this version; None: it waits."""
 
@@ -62,25 +62,28 @@ class KeptEvent:
     received_at: datetime
 
 
-def rows(
+def waiting(
     cursor: Cursor,
     *,
-    decision: Decision | None = None,
     pipeline: str | None = None,
     reason: str | None = None,
     after_id: int = 0,
     limit: int = 100,
 ) -> list[Quarantined]:
-    """At most `limit` conversations by id: those that wait, or those with a decision."""
+    """At most `limit` conversations that wait for a decision, by id. Costs what waits, not what was decided."""
     cursor.execute(
-        queries("quarantine.sql")["rows"],
-        {
-            "decision": decision,
-            "pipeline": pipeline,
-            "reason": reason,
-            "after_id": after_id,
-            "limit": limit,
-        },
+        queries("quarantine.sql")["waiting"],
+        {"pipeline": pipeline, "reason": reason, "after_id": after_id, "limit": limit},
+    )
+    return [_row(row) for row in cursor.fetchall()]
+
+
+def rejected(
+    cursor: Cursor, *, pipeline: str | None = None, after_id: int = 0, limit: int = 100
+) -> list[Quarantined]:
+    """At most `limit` conversations that a person keeps out, by id; `since` is when."""
+    cursor.execute(
+        queries("quarantine.sql")["rejected"], {"pipeline": pipeline, "after_id": after_id, "limit": limit}
     )
     return [_row(row) for row in cursor.fetchall()]
 
@@ -119,14 +122,16 @@ def lock(cursor: Cursor, row_id: int) -> LockedVersion:
 def review(cursor: Cursor, row_id: int, decision: Decision) -> None:
     """Record the decision for the version that stands; call with the conversation locked. Repeatable."""
     cursor.execute(queries("quarantine.sql")["review"], {"id": row_id, "decision": decision})
+    if decision == "rejected":
+        cursor.execute(queries("quarantine.sql")["reject"], {"id": row_id})
 
 
-def released(cursor: Cursor, row_ids: Sequence[int]) -> frozenset[int]:
-    """Those of the conversations whose newest version a person released. One query for a batch."""
+def decisions(cursor: Cursor, row_ids: Sequence[int]) -> dict[int, Decision]:
+    """What was decided about the newest version of each conversation that has a decision. One query for a batch."""
     if not row_ids:
-        return frozenset()
-    cursor.execute(queries("quarantine.sql")["released"], {"row_ids": list(row_ids)})
-    return frozenset(row.conversation_id for row in cursor.fetchall())
+        return {}
+    cursor.execute(queries("quarantine.sql")["decisions"], {"row_ids": list(row_ids)})
+    return {row.conversation_id: row.decision for row in cursor.fetchall()}
 
 
 def kept_event(cursor: Cursor, row: Quarantined) -> KeptEvent | None:

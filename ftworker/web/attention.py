@@ -38,6 +38,7 @@ def concerns(settings: Settings, snapshot: Snapshot, now: datetime) -> tuple[Con
         *_sweep(snapshot, now),
         *(concern for run in snapshot.in_flight for concern in _run(settings, run)),
         *_inbox(snapshot),
+        *_quarantine(snapshot),
     )
 
 
@@ -96,4 +97,13 @@ def _inbox(snapshot: Snapshot) -> Iterator[Concern]:
         yield Concern(
             f"{count(parked, 'message')} could not be used.",
             "`ftworker parked list` says why; `replay` or `drop` them.",
+        )
+
+
+def _quarantine(snapshot: Snapshot) -> Iterator[Concern]:
+    for pipeline, group in sorted(snapshot.quarantined.items()):
+        yield Concern(
+            f"{count(group.conversations, 'conversation')} of {pipeline} in quarantine, "
+            f"the oldest for {duration(group.oldest_age_seconds)}.",
+            "`ftworker quarantine list` names them; `release` or `reject` them.",
         )

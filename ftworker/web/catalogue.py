@@ -283,6 +283,20 @@ PARKED_OLDEST = Metric(
     "How long the oldest of them has waited.",
     ("reason",),
 )
+QUARANTINED = Metric(
+    "ftworker_quarantined_conversations",
+    "gauge",
+    "conversations",
+    "Conversations that wait for a person's decision: `ftworker quarantine list`.",
+    ("pipeline",),
+)
+QUARANTINED_OLDEST = Metric(
+    "ftworker_quarantined_oldest_age_seconds",
+    "gauge",
+    "seconds",
+    "How long the oldest of them has waited; 0 when none waits.",
+    ("pipeline",),
+)
 PROCESSES = Metric(
     "ftworker_processes",
     "gauge",
@@ -342,7 +356,7 @@ CATALOGUE: tuple[Group, ...] = (
             PROMOTION_TIMESTAMP,
         ),
     ),
-    Group("What waits for a person", (PARKED, PARKED_OLDEST)),
+    Group("What waits for a person", (PARKED, PARKED_OLDEST, QUARANTINED, QUARANTINED_OLDEST)),
     Group("Processes", (PROCESSES, SWEEP_TIMESTAMP)),
 )
 

@@ -148,6 +148,8 @@ def _zeros(settings: Settings, collected: _Samples) -> None:
             catalogue.EXAMPLES_WAITING_TOKENS,
             catalogue.EXAMPLES_OLDEST,
             catalogue.DATASETS,
+            catalogue.QUARANTINED,
+            catalogue.QUARANTINED_OLDEST,
         ):
             collected.add(metric, 0, pipeline=name)
         collected.add(catalogue.TRAINED_TOKENS, 0, **both)
@@ -166,6 +168,9 @@ def _events(snapshot: Snapshot, collected: _Samples) -> None:
     for reason, parked in snapshot.parked.items():
         collected.add(catalogue.PARKED, parked.messages, reason=reason)
         collected.add(catalogue.PARKED_OLDEST, parked.oldest_age_seconds, reason=reason)
+    for pipeline, quarantined in snapshot.quarantined.items():
+        collected.add(catalogue.QUARANTINED, quarantined.conversations, pipeline=pipeline)
+        collected.add(catalogue.QUARANTINED_OLDEST, quarantined.oldest_age_seconds, pipeline=pipeline)
     for name, group in expected_processes(snapshot).items():
         collected.add(catalogue.PROCESSES, group.alive, name=name)
     collected.add(catalogue.SWEEP_TIMESTAMP, snapshot.totals.get((SWEEP_TOTAL, "")))

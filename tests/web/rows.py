@@ -143,6 +143,20 @@ def _runs(cursor: Cursor) -> None:
 
 
 def _rest(cursor: Cursor) -> None:
+    # Four in quarantine: one waits, one for both pipelines, one was decided about, one was deleted meanwhile.
+    cursor.execute(
+        """
+        INSERT INTO ftworker.drops (pipeline, conversation_id, turn, reason, created_at)
+        SELECT pipeline, c.id, -1, 'quarantined_health', now() - c.n * interval '1 hour'
+        FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM ftworker.conversations) AS c
+        JOIN (VALUES ('tutor', 2), ('tutor', 3), ('other', 3), ('tutor', 4), ('tutor', 5)) AS row (pipeline, n)
+             USING (n);
+        INSERT INTO ftworker.quarantine_reviews (conversation_id, content_sha256, decision)
+        SELECT id, content_sha256, 'rejected' FROM ftworker.conversations ORDER BY id LIMIT 1 OFFSET 3;
+        UPDATE ftworker.conversations SET deleted_at = now()
+        WHERE id = (SELECT id FROM ftworker.conversations ORDER BY id LIMIT 1 OFFSET 4);
+        """
+    )
     cursor.execute(
         """
         INSERT INTO ftworker.parked (raw_sha256, raw, raw_bytes, reason, detail, origin, first_at)

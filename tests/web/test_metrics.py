@@ -138,6 +138,13 @@ def test_parked_messages_are_counted_by_reason(series: Series) -> None:
     )
 
 
+def test_what_waits_in_quarantine_is_counted_by_pipeline(series: Series) -> None:
+    assert value(series, "ftworker_quarantined_conversations", pipeline="tutor") == 2
+    assert value(series, "ftworker_quarantined_conversations", pipeline="other") == 1
+    oldest = value(series, "ftworker_quarantined_oldest_age_seconds", pipeline="tutor")
+    assert oldest == pytest.approx(3 * 3_600, abs=30)
+
+
 def test_ingest_adds_up_the_shards_of_its_totals(series: Series) -> None:
     assert value(series, "ftworker_ingest_events_total", transport="amqp") == 1_000
     assert value(series, "ftworker_ingest_events_total", transport="stream") == 5
@@ -247,6 +254,8 @@ def test_nothing_that_anybody_said_or_is_called_leaves_the_database(web: Web, pa
 
 def test_the_rows_of_the_tests_hold_personal_data_in_every_table_that_could(filled: Store) -> None:
     names_and_codes_alone = {"migrations", "pipelines", "drops"}
+    # Ids, codes and hashes alone.
+    names_and_codes_alone |= {"dataset_left_out", "golden_examples", "quarantine_reviews"}
     with filled.transaction() as cursor:
         cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'ftworker'")
         tables = {name for (name,) in cursor.fetchall()}

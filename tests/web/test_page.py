@@ -22,6 +22,7 @@ from ftworker.store.metrics import (
     Inbox,
     ParkedGroup,
     ProcessGroup,
+    QuarantinedGroup,
     RunGroup,
     RunInFlight,
     Snapshot,
@@ -46,6 +47,7 @@ QUIET = Snapshot(
     parked={},
     processes=ALIVE,
     totals={(SWEEP_TOTAL, ""): NOW.timestamp()},
+    quarantined={},
 )
 RUN = RunInFlight(7, "tutor", "openai", "submitted", 60.0, 0.0, 0.0)
 
@@ -111,6 +113,10 @@ def test_nothing_to_do_is_said_in_so_many_words(settings: Settings) -> None:
         ({"inbox": Inbox(3, 0, 700.0, None)}, "A conversation has waited for 11 min"),
         ({"inbox": Inbox(3, 3, 700.0, None)}, "ftworker sources test"),
         ({"parked": {"too_large": ParkedGroup(2, 5.0)}}, "2 messages could not be used."),
+        (
+            {"quarantined": {"tutor": QuarantinedGroup(3, 7200.0)}},
+            "3 conversations of tutor in quarantine, the oldest for 2 h.",
+        ),
         ({"totals": {(SWEEP_TOTAL, ""): NOW.timestamp() - 400}}, "The sweep has not run for 6 min"),
     ],
     ids=lambda value: "" if isinstance(value, dict) else value,

@@ -14,7 +14,15 @@ from ftworker.store.connection import queries
 PIPELINES = ["tutor", "other"]
 HISTORY = 20_000
 BACKLOG = 50
-GROWING = {"inbox", "examples", "conversations", "drops", "run_journal", "store_changes"}
+GROWING = {
+    "inbox",
+    "examples",
+    "conversations",
+    "drops",
+    "quarantine_reviews",
+    "run_journal",
+    "store_changes",
+}
 """Tables with a row an event, conversation or turn; the others have one a training or less."""
 INDEX_SCANS = {"Index Scan", "Index Only Scan"}
 PARAMETERS = {"pipelines": PIPELINES, "dead_after_seconds": 60, "name": metrics.SWEEP_TOTAL}
@@ -46,6 +54,11 @@ def with_history(postgres_server: Any, _template_database: str) -> Iterator[Stor
             FROM ftworker.conversations;
             INSERT INTO ftworker.drops (pipeline, conversation_id, turn, reason)
             SELECT 'tutor', id, 1, 'too_short' FROM ftworker.conversations;
+            INSERT INTO ftworker.drops (pipeline, conversation_id, turn, reason)
+            SELECT 'tutor', id, -1, CASE WHEN id > %(backlog)s THEN 'rejected_by_person' ELSE 'quarantined_health' END
+            FROM ftworker.conversations;
+            INSERT INTO ftworker.quarantine_reviews (conversation_id, content_sha256, decision)
+            SELECT id, content_sha256, 'rejected' FROM ftworker.conversations WHERE id > %(backlog)s;
             """,
             {"history": HISTORY, "backlog": BACKLOG},
         )
@@ -93,6 +106,7 @@ def test_the_statements_of_the_test_are_those_of_a_reading(with_history: Store) 
         snapshot = metrics.read_snapshot(cursor, PIPELINES, statement_timeout_seconds=5)
     assert snapshot.inbox.waiting == snapshot.waiting["tutor"].examples == BACKLOG
     assert snapshot.datasets["tutor"].sequence == 40
+    assert snapshot.quarantined["tutor"].conversations == BACKLOG
 
 
 def test_a_reading_sees_one_moment_and_cannot_write(with_history: Store) -> None:

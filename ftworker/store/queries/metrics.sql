@@ -78,6 +78,18 @@ SELECT reason, count(*) AS messages, extract(epoch FROM now() - min(first_at))::
 FROM ftworker.parked
 GROUP BY reason;
 
+-- name: quarantined
+-- What a person has still to decide about, by the index `drops_quarantined`; a conversation once in each pipeline.
+SELECT d.pipeline, count(*) AS conversations,
+       extract(epoch FROM now() - min(d.created_at))::float8 AS oldest_age_seconds
+FROM ftworker.drops AS d
+JOIN ftworker.conversations AS c ON c.id = d.conversation_id
+WHERE d.reason LIKE 'quarantined%%' AND d.turn = -1 AND c.deleted_at IS NULL
+  AND NOT EXISTS (
+    SELECT FROM ftworker.quarantine_reviews AS r
+    WHERE r.conversation_id = c.id AND r.content_sha256 = c.content_sha256)
+GROUP BY d.pipeline;
+
 -- name: processes
 -- Living and dead processes by name; rows of the dead go after a day. A tick of beat is noted by whichever worker
 -- gets it, so beat's rows count workers: that there is one is all they say.

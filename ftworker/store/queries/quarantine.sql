@@ -1,19 +1,36 @@
--- name: rows
--- Conversations whose newest version is quarantined in some pipeline, with what a person decided about that version.
--- Waiting ones are those without a decision. No text, no user. The oldest first.
+-- name: waiting
+-- Conversations whose newest version is quarantined in some pipeline and waits for a decision, the oldest first. Read
+-- from the index `drops_quarantined`: what was decided leaves it. No text, no user.
 SELECT c.id, encode(c.content_sha256, 'hex') AS version, c.source_name, c.conversation_id, c.message_count,
        array_agg(DISTINCT d.pipeline ORDER BY d.pipeline) AS pipelines,
        array_agg(DISTINCT d.reason ORDER BY d.reason) AS reasons,
-       c.updated_at AS since, r.decision
+       c.updated_at AS since, NULL AS decision
 FROM ftworker.drops AS d
 JOIN ftworker.conversations AS c ON c.id = d.conversation_id
-LEFT JOIN ftworker.quarantine_reviews AS r ON r.conversation_id = c.id AND r.content_sha256 = c.content_sha256
 WHERE d.reason LIKE 'quarantined%%' AND d.turn = -1 AND c.deleted_at IS NULL
-  AND r.decision IS NOT DISTINCT FROM %(decision)s
+  AND NOT EXISTS (
+    SELECT FROM ftworker.quarantine_reviews AS r
+    WHERE r.conversation_id = c.id AND r.content_sha256 = c.content_sha256)
   AND (%(pipeline)s::text IS NULL OR d.pipeline = %(pipeline)s)
   AND (%(reason)s::text IS NULL OR d.reason = %(reason)s)
   AND c.id > %(after_id)s
-GROUP BY c.id, r.decision
+GROUP BY c.id
+ORDER BY c.id
+LIMIT %(limit)s;
+
+-- name: rejected
+-- Conversations that a person keeps out, in the version that stands.
+SELECT c.id, encode(c.content_sha256, 'hex') AS version, c.source_name, c.conversation_id, c.message_count,
+       array_agg(DISTINCT d.pipeline ORDER BY d.pipeline) AS pipelines,
+       array_agg(DISTINCT d.reason ORDER BY d.reason) AS reasons,
+       r.decided_at AS since, r.decision
+FROM ftworker.quarantine_reviews AS r
+JOIN ftworker.conversations AS c ON c.id = r.conversation_id AND c.content_sha256 = r.content_sha256
+JOIN ftworker.drops AS d ON d.conversation_id = c.id AND d.turn = -1 AND d.reason = 'rejected_by_person'
+WHERE r.decision = 'rejected' AND c.deleted_at IS NULL
+  AND (%(pipeline)s::text IS NULL OR d.pipeline = %(pipeline)s)
+  AND c.id > %(after_id)s
+GROUP BY c.id, r.conversation_id
 ORDER BY c.id
 LIMIT %(limit)s;
 
@@ -25,8 +42,8 @@ SELECT c.id, encode(c.content_sha256, 'hex') AS version, c.source_name, c.conver
        coalesce(array_agg(DISTINCT d.reason ORDER BY d.reason) FILTER (WHERE d.reason IS NOT NULL), '{}') AS reasons,
        c.updated_at AS since, r.decision
 FROM ftworker.conversations AS c
-LEFT JOIN ftworker.drops AS d
-    ON d.conversation_id = c.id AND d.turn = -1 AND d.reason LIKE 'quarantined%%'
+LEFT JOIN ftworker.drops AS d ON d.conversation_id = c.id AND d.turn = -1
+    AND (d.reason LIKE 'quarantined%%' OR d.reason = 'rejected_by_person')
 LEFT JOIN ftworker.quarantine_reviews AS r ON r.conversation_id = c.id AND r.content_sha256 = c.content_sha256
 WHERE c.id = %(id)s AND c.deleted_at IS NULL
 GROUP BY c.id, r.decision;
@@ -43,12 +60,17 @@ SELECT id, content_sha256, %(decision)s FROM ftworker.conversations WHERE id = %
 ON CONFLICT (conversation_id) DO UPDATE
 SET content_sha256 = excluded.content_sha256, decision = excluded.decision, decided_at = now();
 
--- name: released
--- Which of these conversations a person released in the version that stands now.
-SELECT r.conversation_id
+-- name: reject
+-- The drop says from now on that a person kept the conversation out, and not what was found in it.
+UPDATE ftworker.drops SET reason = 'rejected_by_person'
+WHERE conversation_id = %(id)s AND turn = -1 AND reason LIKE 'quarantined%%';
+
+-- name: decisions
+-- What a person decided about these conversations, in the version that stands now.
+SELECT r.conversation_id, r.decision
 FROM ftworker.quarantine_reviews AS r
 JOIN ftworker.conversations AS c ON c.id = r.conversation_id AND c.content_sha256 = r.content_sha256
-WHERE r.conversation_id = ANY(%(row_ids)s) AND r.decision = 'released';
+WHERE r.conversation_id = ANY(%(row_ids)s);
 
 -- name: event
 -- The event that gave the newest version, while its text is there.
@@ -74,5 +96,6 @@ WHERE id = %(id)s AND processed_at IS NOT NULL;
 -- name: erase
 -- Nothing about health or well-being stays of conversations that were deleted.
 WITH quarantined AS (
-    DELETE FROM ftworker.drops WHERE conversation_id = ANY(%(row_ids)s) AND reason LIKE 'quarantined%%')
+    DELETE FROM ftworker.drops
+    WHERE conversation_id = ANY(%(row_ids)s) AND (reason LIKE 'quarantined%%' OR reason = 'rejected_by_person'))
 DELETE FROM ftworker.quarantine_reviews WHERE conversation_id = ANY(%(row_ids)s);
