@@ -298,7 +298,9 @@ class PostgresSource:
                     statement, {**plan.parameters, "ids": array_literal(list(asked))}, FETCH_SIZE
                 ):
                     for identity in asked[key]:
-                        yield self._conversation(identity, about, rows)
+                        conversation = self._conversation(identity, about, rows)
+                        if conversation.messages:
+                            yield conversation
         except SourceRejected:
             self._known = None
             raise

@@ -33,6 +33,11 @@ _NO_ERROR = frozenset(
     {"", "0", "f", "false", "no", "none", "null", "nil", "ok", "success", "normal", "done", "completed"}
 )
 
+# LangGraph's extension types (langgraph.checkpoint.serde.jsonplus): objects by constructor, method or fields; and a
+# channel's value within what was changed since.
+_OBJECTS = frozenset({0, 1, 2, 3, 4, 5})
+_DELTA_SNAPSHOT = 7
+
 _TEXT_KEYS = (
     "text",
     "content",
@@ -112,6 +117,25 @@ def _mended(value: Any) -> tuple[Any, bool]:
         pairs = [(_mended(key), _mended(item)) for key, item in value.items()]
         return {key[0]: item[0] for key, item in pairs}, any(key[1] or item[1] for key, item in pairs)
     return value, False
+
+
+def decode_msgpack(data: bytes) -> Any:
+    """MessagePack as plain values. Nothing is built or called: extension types stay data, those of LangGraph
+    (`module, name, arguments...`) as their arguments.
+
+    Raises ValueError for what is no MessagePack.
+    """
+    try:
+        return msgspec.msgpack.decode(data, ext_hook=_extension)
+    except (msgspec.DecodeError, RecursionError, TypeError, UnicodeDecodeError) as error:
+        raise ValueError("no MessagePack, or nested too deeply") from error
+
+
+def _extension(code: int, data: memoryview) -> Any:
+    inner = msgspec.msgpack.decode(data, ext_hook=_extension)
+    if code in _OBJECTS and isinstance(inner, list) and len(inner) >= 3:
+        return inner[2]
+    return inner if code == _DELTA_SNAPSHOT else None
 
 
 def word(value: Any) -> str | None:
@@ -195,7 +219,11 @@ def plain_text(value: Any) -> str:
         # As LangChain does: a model that cites cuts one sentence into several blocks.
         return "".join(map(plain_text, value))
     if isinstance(value, dict):
-        if value.get("type", "text") not in ("text", "input_text", "output_text"):
+        kind = value.get("type", "text")
+        if kind == "refusal" and isinstance(value.get("refusal"), str):
+            refusal: str = value["refusal"]  # OpenAI's own block for it; it is what the person read
+            return refusal
+        if kind not in ("text", "input_text", "output_text"):
             return ""
         return next((value[key] for key in _TEXT_KEYS if isinstance(value.get(key), str)), "")
     return word(value) or ""

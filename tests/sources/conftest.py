@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -33,6 +34,10 @@ class RagDatabase:
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
+
+    def load(self, name: str) -> None:
+        """Fill the database with `stores/NAME.sql`: tables and rows that a chat program's own code wrote."""
+        self.run((Path(__file__).parent / "stores" / f"{name}.sql").read_text(encoding="utf-8"))
 
     def make_role(self, name: str, grants: str) -> str:
         """A role of its own with the grants given; returns the URL to connect as it. Roles belong to the server."""

@@ -27,9 +27,9 @@ from ftworker.sources.preset import (
     fill,
     time_of,
 )
-from ftworker.sources.values import LONE_SURROGATE, UNREADABLE, decode_json
+from ftworker.sources.values import LONE_SURROGATE, UNREADABLE, decode_json, word
 
-_ROLES = {"human": "user", "humanmessagechunk": "user", "ai": "assistant", "aimessagechunk": "assistant"}
+ROLES = {"human": "user", "humanmessagechunk": "user", "ai": "assistant", "aimessagechunk": "assistant"}
 _CUT_OFF = frozenset({"length", "max_tokens", "content_filter", "MAX_TOKENS", "SAFETY"})
 _DOCUMENTS = ("documents", "docs", "context", "source_documents", "sourceDocuments")
 
@@ -88,24 +88,33 @@ def _message(row: Row, reader: Reader) -> Message:
             stored, broken = decode_json(stored)
         except ValueError:
             stored = None
+    about = {"id": row.get("id"), "created_at": row.get("created_at"), LONE_SURROGATE: broken}
+    return read_message(stored, reader, about)
+
+
+def read_message(stored: Any, reader: Reader, about: Row) -> Message:
+    """A message as LangChain keeps it, in Python's nested form, JavaScript's flat one, or the one with `lc` and
+    `kwargs`. `about` is what stands beside it. Also what LangGraph keeps."""
     if not isinstance(stored, dict):
         # Nobody can say who spoke, so the role stays empty and the conversation is dropped for it.
-        return Message("", "", id=str(row.get("id")), error=UNREADABLE)
-    inner = stored.get("data")
+        return Message("", "", id=word(about.get("id")), error=UNREADABLE)
+    inner = stored.get("kwargs") if stored.get("lc") else stored.get("data")
     data = inner if isinstance(inner, dict) else stored
-    kind = stored.get("type") or data.get("type")
-    about = data.get("response_metadata")
-    about = about if isinstance(about, dict) else {}
+    kind = (
+        data.get("type") or data.get("role") if stored.get("lc") else stored.get("type") or data.get("type")
+    )
+    if kind in (None, "chat", "generic"):
+        kind = data.get("role")
+    metadata = data.get("response_metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
     return reader.message(
         {
-            "id": row.get("id"),
-            "role": data.get("role") if kind in ("chat", "generic") else kind,
+            **about,
+            "role": kind,
             "content": data.get("content"),
-            "created_at": row.get("created_at"),
             "context": _documents(data.get("artifact")),
-            "error": data.get("status") == "error" or _is_cut_off(about),
-            "model": about.get("model_name") or about.get("model"),
-            LONE_SURROGATE: broken,
+            "error": data.get("status") == "error" or _is_cut_off(metadata),
+            "model": metadata.get("model_name") or metadata.get("model"),
         }
     )
 
@@ -134,4 +143,4 @@ def _is_document(item: Mapping[str, Any]) -> bool:
     return "page_content" in fields or "pageContent" in fields
 
 
-PRESET = Preset(name="langchain", uses=_uses, plan=_plan, messages=_messages, roles=lambda _: _ROLES)
+PRESET = Preset(name="langchain", uses=_uses, plan=_plan, messages=_messages, roles=lambda _: ROLES)
