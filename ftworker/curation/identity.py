@@ -29,6 +29,11 @@ _NORMAL = str.maketrans(
         **{sign: f" {'-' if sign in _DASHES else sign} " for sign in _SIGNS},
     }
 )
+# The same for texts of Latin-1 alone, which most are: a table of bytes is thirty times quicker than one of characters.
+_LATIN_SIGNS = [sign.encode("latin-1") for sign in _SIGNS if ord(sign) < 0x100]
+_LATIN_NORMAL = bytes(
+    ord(normal) if len(normal := chr(byte).translate(_NORMAL)) == 1 else byte for byte in range(0x100)
+)
 
 
 def normalised(text: str) -> str:
@@ -38,12 +43,19 @@ def normalised(text: str) -> str:
     """
     if not unicodedata.is_normalized("NFC", text):
         text = unicodedata.normalize("NFC", text)
-    return " ".join(text.casefold().translate(_NORMAL).split())
+    folded = text.casefold()
+    try:
+        raw = folded.encode("latin-1").translate(_LATIN_NORMAL)
+    except UnicodeEncodeError:
+        return " ".join(folded.translate(_NORMAL).split())
+    for sign in _LATIN_SIGNS:
+        if sign in raw:
+            raw = raw.replace(sign, b" %b " % sign)
+    return " ".join(raw.decode("latin-1").split())
 
 
-def asked(question: str, before: Iterable[str]) -> str:
-    """The normalised question; with `before`, the normalised earlier ones (newest first), where it follows them up."""
-    words = normalised(question)
+def asked(words: str, before: Iterable[str]) -> str:
+    """A normalised question, together with those before it (normalised, newest first) where it follows them up."""
     parts = [words]
     earlier = iter(before)
     while words.count(" ") < FOLLOW_UP_WORDS - 1 and (previous := next(earlier, None)) is not None:

@@ -35,10 +35,14 @@ _INTERFACE = re.compile(
 _PERHAPS_INTERFACE = re.compile(r"##\d|\[(?:ID|Fig|\[?cit|\[?sou|\[?doc)|【|\ue200|<(?:/?source|/?cite)")
 
 # Onyx links its numbers, [[1]](https://...), and footnotes are [^1]: both are plain numbers of passages underneath.
-_LINKED_NUMBER = re.compile(r"\[\[(\d{1,3})\]\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\))?|\[\^(\d{1,3})\](?!:)")
+_LINKED_NUMBER = re.compile(
+    r"\[\[(\d{1,3})\]\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\))?|\[\^(\d{1,3})\](?!:)"
+)
 # Not right after a word: "lista[1]" is code. Open WebUI also writes [1][2] and [1, 2].
 _NUMBERS = re.compile(r"[ \t]?(?<![\w\])])((?:\[\d{1,3}(?:, ?\d{1,3})*\])+)(?![(:\w\[])")
 _NUMBER = re.compile(r"\d+")
+# After a word, so that `x = [1]` stays.
+_ENDS_A_CLAUSE = re.compile(r"(?<=[\w).»”\"%])[ \t](?:\[\d{1,2}\])+(?=[.,;:!?)]|\s*$)", re.MULTILINE)
 # [1, 2] may be an interval, a list or a point: after a sign, or after the words that announce one.
 _ANNOUNCES_A_LIST = re.compile(
     r"(?:[^\w\s.)»\]]|\A|\b(?:intervalos?|listas?|vector(?:es)?|pares?|puntos?|en|entre|son|es|de|el|la|arrays?|a|y))\s*\Z",
@@ -93,3 +97,13 @@ def _cited_by(found: re.Match[str]) -> list[int]:
     if "," in found[1] and _ANNOUNCES_A_LIST.search(found.string[max(0, found.start() - 20) : found.start()]):
         return []
     return [int(number) for number in _NUMBER.findall(found[1])]
+
+
+def uncited(answer: str) -> str:
+    """The answer of which no passage is known, without numbers that end a clause: they cite what nobody can see.
+
+    Answers with code stay as they are.
+    """
+    if "[" not in answer or "```" in answer:
+        return answer
+    return _ENDS_A_CLAUSE.sub("", answer).strip()

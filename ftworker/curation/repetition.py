@@ -36,7 +36,7 @@ class Measure:
 
 
 def compression_ratio(text: str) -> float:
-    """Bytes of the text for each byte that zlib makes of it at level 1. Spanish prose of an answer's length: 1.1 to 1.9."""
+    """Bytes of the text for each byte that zlib makes of it at level 1. Good answers reach 1.1 to 1.9."""
     raw = text.encode(errors="replace")
     return len(raw) / len(zlib.compress(raw, 1)) if raw else 0.0
 
@@ -50,7 +50,7 @@ def repetition(text: str, settings: CurationSettings) -> Measure | None:
         text = _CODE.sub(" ", text)
     if text.count(" ") < _LEAST_WORDS - 1:
         return None
-    ratio = Measure("compression_ratio", compression_ratio(text), settings.least_compression_ratio)
+    ratio = Measure("compression_ratio", compression_ratio(text), settings.min_compression_ratio)
     if not ratio.exceeded:
         return ratio
     words = text.casefold().split()
@@ -64,7 +64,9 @@ def repetition(text: str, settings: CurationSettings) -> Measure | None:
         top = Measure(f"top_{length}gram_share", share, most)
         if top.exceeded:
             return top
-    return Measure("repeated_10gram_share", _repeated(words, 10) / characters, settings.max_repeated_10gram_share)
+    return Measure(
+        "repeated_10gram_share", _repeated(words, 10) / characters, settings.max_repeated_10gram_share
+    )
 
 
 def _repeated(words: list[str], length: int) -> int:

@@ -1,4 +1,4 @@
-"""What a text must not hold to stand in a training file, and what an interface left in it that nobody said.
+"""What a text must not hold to stand in a training file: broken characters, and the control tokens of models.
 
 Pure and quick: every expensive look is behind a cheap one, because nearly every text passes.
 """
@@ -19,11 +19,6 @@ _C1 = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
 # ones.
 _SPECIAL_TOKEN = re.compile(r"<\|[^\s|<>]{1,64}\|>|<(?:start|end)_of_turn>|\[/?INST\]|<<SYS>>")
 
-_THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
-_CITATION_MARKER = re.compile(r"[ \t]?(?:##\d{1,4}\$\$|\[ID:[ ]?\d{1,4}\])")
-# Only after a space: "lista[1]" is code.
-_PASSAGE_NUMBER = re.compile(r" \[(\d{1,3})\]")
-
 
 def flaw(text: str) -> DropReason | None:
     """The first reason why this text cannot stand in a file at all; None when it can."""
@@ -43,19 +38,3 @@ def has_special_token(text: str) -> bool:
     if "<" not in text and "[" not in text:
         return False
     return _SPECIAL_TOKEN.search(text) is not None
-
-
-def spoken(answer: str) -> str:
-    """The answer as a person reads it: no thinking blocks, no citation markers of an interface, trimmed."""
-    if "<think>" in answer:
-        answer = _THINKING.sub("", answer)
-    if "$$" in answer or "[ID:" in answer:
-        answer = _CITATION_MARKER.sub("", answer)
-    return answer.strip()
-
-
-def without_citations(answer: str, passages: int) -> str:
-    """The answer without " [1]" to " [n]": numbers of passages that will not stand in its prompt."""
-    if " [" not in answer:
-        return answer
-    return _PASSAGE_NUMBER.sub(lambda match: "" if 1 <= int(match[1]) <= passages else match[0], answer)

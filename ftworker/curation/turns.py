@@ -1,7 +1,7 @@
 """A conversation as turns: each a question and its answer, with what was retrieved for it. Pure.
 
-Here the stores' words for roles are understood, messages that belong together are joined, and ratings and
-retrieved passages find their turn. `curate` judges what comes out.
+Here the stores' words for roles are understood, messages that belong together are joined, and ratings, corrections,
+other answers and retrieved passages find their turn. `rules` judges what comes out.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ftworker.conversations import Chunk, Conversation, Message
-from ftworker.curation.screening import spoken, without_citations
+from ftworker.conversations import Chunk, Conversation, Message, Sibling
+from ftworker.curation.markers import spoken
 
 Role = Literal["user", "assistant", "system", "tool"]
 
@@ -37,22 +37,37 @@ class Turn:
     """Place among the conversation's answers, 0 first."""
     question: str
     answer: str
+    """What may be taught: the answer, or what a person wrote in its place."""
+    served: str
+    """What the person read, and later turns refer to: history. The same as `answer`, except for a correction."""
     chunks: Sequence[Chunk]
-    """What was retrieved, in the served order; empty where the prompt shall not hold it."""
+    """What was retrieved, in the served order."""
     rating: int
-    """-1, 0 or 1: the answer's own rating; the conversation's where the answer has none."""
+    """-1, 0 or 1: the answer's own; the conversation's where the answer has none; 1 for a correction."""
+    own_rating: int
+    """-1, 0 or 1: of this answer alone."""
     model: str | None
+    """Who wrote `answer`; None for a person."""
     failed: bool
+    corrected: bool = False
+    others: Sequence[Sibling] = ()
+    """Other answers to the same question: regenerated away, or not chosen."""
+    next_question: str | None = None
+    rejected: str | None = None
+    """Under `unit = "preference"`: the answer to which `answer` was preferred."""
+    refusal: bool = False
+    unsupported: bool = False
     bare_form: tuple[bytes, int] | None = field(default=None, repr=False)
-    """Filled by `curate`: the pair as JSON without context, and its tokens."""
+    """Filled by `writing`: the pair as history has it, in JSON, and its tokens."""
 
 
-def read_turns(conversation: Conversation, *, with_context: bool) -> tuple[list[Turn], str | None]:
+def read_turns(conversation: Conversation) -> tuple[list[Turn], str | None]:
     """The turns in order, and the last question when nobody answered it. Raises UnknownRole.
 
     Messages of one role in a row are one: questions are joined by a blank line, and so are answers, except
-    that those that failed, hold nothing or were rated down give way to better ones. System messages are left
-    out (the pipeline's own prompt rules), and of tools' messages everything but the retrieved passages.
+    that those that failed, hold nothing or were rated down give way to better ones, and are then other answers to the
+    question. System messages are left out (the pipeline's own prompt rules), and of tools' messages everything but
+    the retrieved passages.
     """
     turns: list[Turn] = []
     asked: list[Message] = []
@@ -60,23 +75,9 @@ def read_turns(conversation: Conversation, *, with_context: bool) -> tuple[list[
     passages: list[tuple[Chunk, ...]] = []
 
     def end_turn() -> None:
-        standing = _standing(answered)
-        answer = spoken(_joined(standing))
-        chunks = _served_order(passages) if passages else []
-        if chunks and not with_context:
-            answer, chunks = without_citations(answer, len(chunks)), []
-        rating = sum(message.rating or 0 for message in standing) or conversation.rating or 0
-        turns.append(
-            Turn(
-                index=len(turns),
-                question=_joined(asked),
-                answer=answer,
-                chunks=chunks,
-                rating=(rating > 0) - (rating < 0),
-                model=_name(standing[-1].model or conversation.model),
-                failed=any(message.error for message in (*asked, *standing)),
-            )
-        )
+        turns.append(_turn(len(turns), asked, answered, passages, conversation))
+        if len(turns) > 1:
+            turns[-2].next_question = turns[-1].question
         asked.clear()
         answered.clear()
         passages.clear()
@@ -91,10 +92,60 @@ def read_turns(conversation: Conversation, *, with_context: bool) -> tuple[list[
             answered.append(message)
         if message.context and role != "system":
             passages.append(message.context)
-    unanswered = (_joined(asked) or None) if not answered else None
     if answered:
         end_turn()
+        return turns, None
+    unanswered = _joined(asked) or None
+    if turns:
+        turns[-1].next_question = unanswered
     return turns, unanswered
+
+
+def _turn(
+    index: int,
+    asked: Sequence[Message],
+    answered: Sequence[Message],
+    passages: Sequence[Sequence[Chunk]],
+    conversation: Conversation,
+) -> Turn:
+    standing = _standing(answered)
+    served = answer = spoken(_joined(standing))
+    corrected = any(_correction(message) for message in standing)
+    failed = any(message.error and not _correction(message) for message in standing)
+    if corrected:
+        texts = (_correction(message) or message.content for message in standing)
+        answer = "\n\n".join(text for written in texts if (text := spoken(written)))
+        if not served or any(message.error for message in standing):
+            served = answer
+    own = _sign(sum(message.rating or 0 for message in standing))
+    return Turn(
+        index=index,
+        question=_joined(asked),
+        answer=answer,
+        served=served,
+        chunks=_served_order(passages) if passages else (),
+        rating=1 if corrected else own or _sign(conversation.rating or 0),
+        own_rating=own,
+        model=None if corrected else _name(standing[-1].model or conversation.model),
+        failed=failed or any(message.error for message in asked),
+        corrected=corrected,
+        others=_others(answered, standing),
+    )
+
+
+def _others(answered: Sequence[Message], standing: Sequence[Message]) -> Sequence[Sibling]:
+    beside = [sibling for message in answered for sibling in message.siblings]
+    if len(standing) < len(answered):
+        beside += [
+            Sibling(message.content, message.rating, message.model)
+            for message in answered
+            if message not in standing and not message.error
+        ]
+    return beside
+
+
+def _sign(rating: int) -> int:
+    return (rating > 0) - (rating < 0)
 
 
 def _role(word: str) -> Role:
@@ -109,14 +160,20 @@ def _name(model: str | None) -> str | None:
     return model if model and model.isprintable() else None
 
 
-def _standing(answers: list[Message]) -> list[Message]:
+def _standing(answers: Sequence[Message]) -> Sequence[Message]:
     if len(answers) == 1:
         return answers
     return [answer for answer in answers if _stands(answer)] or answers[-1:]
 
 
 def _stands(answer: Message) -> bool:
+    if _correction(answer):
+        return True
     return not answer.error and bool(answer.content.strip()) and (answer.rating or 0) >= 0
+
+
+def _correction(answer: Message) -> str:
+    return answer.correction.strip() if answer.correction else ""
 
 
 def _joined(messages: Sequence[Message]) -> str:
