@@ -91,6 +91,25 @@ PresetName = Literal[
     "messages",
     "log",
     "langchain",
+    "google_adk",
+    "langgraph",
+    "llamaindex_chat_store",
+    "llamaindex_memory",
+    "openai_agents",
+    "langflow",
+    "onyx",
+    "anythingllm",
+    "ragflow",
+    "moodle_openai_chat",
+    "maxkb",
+    "lobechat",
+    "dify",
+    "openwebui",
+    "openwebui_legacy",
+    "chainlit",
+    "chainlit_official",
+    "vercel_chatbot",
+    "flowise",
 ]
 """One line a preset: `sources/presets/NAME.sql` and `NAME.py`. A test keeps this list and those files the same."""
 
@@ -110,6 +129,8 @@ class SourceSettings(Section):
     log: ColumnsLog = ColumnsLog()
     langchain_table: str = "message_store"
     """Table of the `langchain` preset: `message_store`, `n8n_chat_histories`, or your own."""
+    moodle_prefix: str = "mdl_"
+    """Prefix of Moodle's tables, for the `moodle_openai_chat` preset: `$CFG->prefix` of the site."""
     tables: Mapping[str, str] = {}
     """Own names of the tables of the other presets, such as `agent_messages = "mensajes"`."""
     idle_seconds: PositiveSeconds = 1800.0
