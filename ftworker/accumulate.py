@@ -22,10 +22,12 @@ from ftworker.events.contract import ClosedEvent, EventRejected, decode, to_conv
 from ftworker.settings import PipelineSettings, Settings
 from ftworker.sources.contract import Source
 from ftworker.store import examples as stored
-from ftworker.store import inbox, totals
+from ftworker.store import inbox, quarantine, totals
 from ftworker.store.connection import Cursor, Store
 from ftworker.store.examples import ConversationVersion, Key, NewDrop, NewExample
 from ftworker.store.inbox import Outcome, WaitingEvent
+from ftworker.store.quarantine import Decision
+from ftworker.tokenizers import counter_for
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +82,12 @@ class Accumulated:
 def accumulate(store: Store, settings: Settings, make_source: SourceFactory) -> Accumulated:
     """Turn one batch of waiting events into examples. Repeatable; `taken == 0` when nothing waits.
 
-    Raises DatabaseUnavailable; trouble with a source or an event is recorded on its row and does not stop the
-    rest.
+    Raises DatabaseUnavailable, and ConfigurationError for a tokenizer that cannot be read; trouble with a source or an
+    event is recorded on its row and does not stop the rest.
     """
+    for name in settings.pipelines:
+        # Before any row is taken: what is wrong here is no event's fault, and must not park one.
+        counter_for(settings, name)
     done = Accumulated()
     limit = settings.worker.accumulate_batch
     try:
@@ -278,6 +283,8 @@ def _store_examples(
     row_ids = stored.upsert_conversations(cursor, [_version(closing) for closing in closings])
     deleted = stored.deleted_among(cursor, [c.key for c in closings if c.key not in row_ids])
     cut = stored.cut_turns(cursor, list(row_ids.values()))
+    # After the upsert, which holds the rows: a decision about these versions comes before it or after this batch.
+    decisions = quarantine.decisions(cursor, list(row_ids.values()))
     found_examples: list[NewExample] = []
     drops: list[NewDrop] = []
     for closing in closings:
@@ -288,7 +295,14 @@ def _store_examples(
         elif row_id is None or closing.conversation is None:
             outcomes[closing.row.id] = "superseded"
         else:
-            found = _curate(settings, closing.conversation, closing.event.data.reason, row_id, cut)
+            found = _curate(
+                settings,
+                closing.conversation,
+                closing.event.data.reason,
+                row_id,
+                cut,
+                decision=decisions.get(row_id),
+            )
             outcomes[closing.row.id] = found.outcome
             found_examples += found.examples
             drops += found.drops
@@ -334,6 +348,8 @@ def _curate(
     closed_reason: str | None,
     row_id: int,
     cut: Mapping[tuple[int, str], int],
+    *,
+    decision: Decision | None = None,
 ) -> _Found:
     found = _Found()
     group = split_group(conversation)
@@ -341,7 +357,14 @@ def _curate(
         if not matches(pipeline, conversation):
             continue
         after_turn = cut.get((row_id, name), -1)
-        curated = curate(conversation, pipeline.curation, closed_reason=closed_reason, after_turn=after_turn)
+        curated = curate(
+            conversation,
+            pipeline.curation,
+            closed_reason=closed_reason,
+            after_turn=after_turn,
+            counter=counter_for(settings, name),
+            reviewed=decision == "released",
+        )
         found.examples += [
             NewExample(
                 pipeline=name,
@@ -353,16 +376,31 @@ def _curate(
                 token_count=example.token_count,
                 rating=example.rating,
                 model=_storable(example.model),
+                question_sha256=example.question_sha256 or None,
+                pair_sha256=example.pair_sha256 or None,
+                refusal=example.refusal,
+                unsupported=example.unsupported,
+                corrected=example.corrected,
+                tokenizer=example.tokenizer,
             )
             for example in curated.examples
         ]
-        found.drops += [NewDrop(name, row_id, drop.turn, drop.reason) for drop in curated.drops]
+        found.drops += [
+            NewDrop(name, row_id, drop.turn, _known_reason(drop.reason, decision)) for drop in curated.drops
+        ]
         nothing_new = after_turn >= 0 and not curated.drops
         if curated.examples or nothing_new:
             found.outcome = "examples"
         elif found.outcome == "unmatched":
             found.outcome = "dropped"
     return found
+
+
+def _known_reason(reason: str, decision: Decision | None) -> str:
+    """What a person rejected does not come before them again."""
+    if decision == "rejected" and reason.startswith(quarantine.REASON_PREFIX):
+        return DropReason.REJECTED_BY_PERSON
+    return reason
 
 
 def _storable(model: str | None) -> str | None:

@@ -17,6 +17,8 @@ from ftworker.store.connection import Cursor, queries
 
 Decision = Literal["released", "rejected"]
 
+REASON_PREFIX = "quarantined"
+"""How the reason codes of what waits for a person begin; the index `drops_quarantined` goes by it."""
 VERSION_DIGITS = 6
 """Digits of a version's hash that stand in its name."""
 
