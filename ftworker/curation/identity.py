@@ -32,7 +32,7 @@ _NORMAL = str.maketrans(
 # The same for texts of Latin-1 alone, which most are: a table of bytes is thirty times quicker than one of characters.
 _LATIN_SIGNS = [sign.encode("latin-1") for sign in _SIGNS if ord(sign) < 0x100]
 _LATIN_NORMAL = bytes(
-    ord(normal) if len(normal := chr(byte).translate(_NORMAL)) == 1 else byte for byte in range(0x100)
+    ord(normal) if len(normal := chr(byte).lower().translate(_NORMAL)) == 1 else byte for byte in range(0x100)
 )
 
 
@@ -43,11 +43,10 @@ def normalised(text: str) -> str:
     """
     if not unicodedata.is_normalized("NFC", text):
         text = unicodedata.normalize("NFC", text)
-    folded = text.casefold()
     try:
-        raw = folded.encode("latin-1").translate(_LATIN_NORMAL)
+        raw = text.encode("latin-1").translate(_LATIN_NORMAL)
     except UnicodeEncodeError:
-        return " ".join(folded.translate(_NORMAL).split())
+        return " ".join(text.lower().translate(_NORMAL).split())
     for sign in _LATIN_SIGNS:
         if sign in raw:
             raw = raw.replace(sign, b" %b " % sign)
