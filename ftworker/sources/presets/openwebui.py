@@ -1,0 +1,112 @@
+"""Open WebUI with a row a message (0.8 and later). `openwebui_legacy` reads the chats of older versions.
+
+A chat is a tree: answers made anew and answers of several models at once are children of one question, and the chat
+says where its current branch ends. Checked with the models of Open WebUI 0.12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg2 import sql
+
+from ftworker.conversations import Message
+from ftworker.settings import SourceSettings
+from ftworker.sources.branches import branch_messages
+from ftworker.sources.preset import Reader, Row, Table, TableUse, fixed_preset
+from ftworker.sources.values import failure, plain_text
+
+CANNOT_TELL = (
+    "consent: a pipeline with require_consent takes nothing from here",
+    "courses: a pipeline cannot choose by them",
+)
+
+
+def row_of_message(said: Row) -> dict[str, Any]:
+    """A message of Open WebUI, from its table or from a chat's JSON, as a row for `branch_messages`."""
+    content = said.get("content")
+    return {
+        **said,
+        "content": content if plain_text(content).strip() else _spoken(said.get("output")),
+        "context": _passages(said.get("sources")),
+        "error": failure(said.get("error"))
+        or (said.get("role") == "assistant" and said.get("done") is False),
+    }
+
+
+def _spoken(output: Any) -> str:
+    """What the items of an answer say. Reasoning and tool calls are other items than messages."""
+    items = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
+    texts = (plain_text(item.get("content")) for item in items if item.get("type") == "message")
+    return "\n".join(text for text in texts if text.strip())
+
+
+def _passages(sources: Any) -> list[dict[str, Any]]:
+    """The passages that an answer was given, one a document.
+
+    Open WebUI serves `<source id="2">` with the same number for all passages of a document, and answers cite `[2]`:
+    so they stand here as one passage with that number.
+    """
+    found: dict[Any, dict[str, Any]] = {}
+    for source in sources if isinstance(sources, list) else ():
+        if not isinstance(source, dict) or source.get("tool_result") is True:
+            continue
+        about = source.get("source")
+        about = about if isinstance(about, dict) else {}
+        texts, described = source.get("document"), source.get("metadata")
+        for place, text in enumerate(texts if isinstance(texts, list) else ()):
+            of_text = described[place] if isinstance(described, list) and place < len(described) else None
+            identity = (of_text.get("source") if isinstance(of_text, dict) else None) or about.get("id")
+            if not isinstance(text, str) or not text.strip():
+                continue
+            if identity in found:
+                found[identity]["text"] += f"\n\n{text}"
+            else:
+                name = about.get("name") or (of_text.get("name") if isinstance(of_text, dict) else None)
+                found[identity] = {"text": text, "rank": len(found) + 1, "source": name, "id": identity}
+    return list(found.values())
+
+
+def _messages(rows: Sequence[Row], reader: Reader) -> tuple[Message, ...]:
+    return branch_messages([row_of_message(row) for row in rows], reader)
+
+
+def _parts(_: SourceSettings, tables: Mapping[str, Table]) -> dict[str, sql.Composable]:
+    if "current_message_id" in tables["chat"].columns:
+        return {"current_id": sql.SQL("c.current_message_id")}
+    return {"current_id": sql.SQL("c.chat -> 'history' -> 'currentId'")}  # before 0.11
+
+
+PRESET = fixed_preset(
+    "openwebui",
+    TableUse(
+        "chat",
+        dict.fromkeys(("id", "user_id", "chat", "meta", "updated_at"), ""),
+        indexes={"updated_at": "sweep_idle asks it every minute for what is new"},
+    ),
+    TableUse(
+        "chat_message",
+        dict.fromkeys(
+            (
+                "id",
+                "chat_id",
+                "parent_id",
+                "role",
+                "content",
+                "output",
+                "sources",
+                "error",
+                "done",
+                "model_id",
+                "created_at",
+            ),
+            "",
+        ),
+        indexes={"chat_id": "each batch of conversations is read by it"},
+    ),
+    TableUse("feedback", dict.fromkeys(("meta", "data", "updated_at"), "")),
+    messages=_messages,
+    cannot_tell=CANNOT_TELL,
+    parts_of=_parts,
+)
