@@ -28,8 +28,8 @@ from sqlmodel import Session, create_engine
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from dump import dump  # noqa: E402  # this folder is no package for a program that runs outside of the project
-from scratch import scratch_database  # noqa: E402
+from dump import dump  # this folder is no package for a program that runs outside of the project
+from scratch import scratch_database
 
 HERE = Path(__file__).parent
 FLOW = "00000000-0000-0000-0000-0000000000f1"
@@ -75,7 +75,14 @@ def rows() -> list[MessageTable]:
         found.append(row)
 
     # The answer stands first in the table and bears the time of its question: an API call stores both at its end.
-    say("derivadas-1", Machine, "Mide la rapidez con que cambia una función.", 0, about=PUPIL, positive_feedback=True)
+    say(
+        "derivadas-1",
+        Machine,
+        "Mide la rapidez con que cambia una función.",
+        0,
+        about=PUPIL,
+        positive_feedback=True,
+    )
     say("derivadas-1", User, "¿Qué mide la derivada?", 0, about=PUPIL)
     say("derivadas-1", User, "¿Y si la función es constante?", 60, about=PUPIL)
     say("derivadas-1", Machine, "Entonces su derivada es cero.", 63, about=PUPIL, edited=True)
@@ -103,7 +110,9 @@ def main(server: str) -> None:
             session.add_all(rows())
             session.commit()
         engine.dispose()
-        dump(url, ["message"], HERE / "langflow.sql", "Written by langflow-base 1.13.0. See write_langflow.py.")
+        dump(
+            url, ["message"], HERE / "langflow.sql", "Written by langflow-base 1.13.0. See write_langflow.py."
+        )
 
 
 if __name__ == "__main__":
