@@ -86,6 +86,14 @@ class ExportSpec:
     """How many conversations the rows come from, where the caller has counted them."""
     drops: Mapping[str, int] = field(default_factory=dict)
     """Turns left out since the last cut, by reason code."""
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    """The rules of selection as JSON values (`SelectionRules.as_dict`)."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Examples of the dataset that are not among the rows, by reason code."""
+    figures: Mapping[str, int | float] = field(default_factory=dict)
+    """What the selection counted."""
+    least_rows: int = 0
+    """A training file with fewer rows is not published: the provider would refuse it."""
     language: str = "es"
 
 
@@ -102,20 +110,26 @@ class ExportResult:
         return f"{self.url}/{entry.name}"
 
 
+class TooFewExamples(PermanentError):
+    """What a dataset would train on is less than its provider takes."""
+
+
 def export_dataset(
     spec: ExportSpec,
     rows: Iterable[_Row],
     storage_url: str,
     *,
+    golden: Iterable[str] = (),
     progress: Callable[[int], None] | None = None,
     clock: Clock = utc_now,
 ) -> ExportResult:
     """Write the rows and publish them at `<storage>/datasets/<pipeline>/<sequence>-<sha256[:12]>/`.
 
     Repeatable: the same rows under the same spec are published at the same place, once.
-    `rows` are ExampleRow-shaped, ordered by content hash so that the same set gives the same bytes.
-    `progress` is called with the examples done so far, every thousand and at the end. Raises PermanentError
-    when there is no row, StorageRejected, StorageUnavailable; nothing is published then.
+    `rows` are ExampleRow-shaped, ordered by content hash so that the same set gives the same bytes; `golden` are the
+    contents of the golden set, in the same order. `progress` is called with the examples done so far, every thousand
+    and at the end. Raises TooFewExamples (also when there is no row at all), StorageRejected, StorageUnavailable;
+    nothing is published then.
     """
     form = row_format(spec.format, spec.system_prompt)
     filesystem, root = open_storage(storage_url)
@@ -127,7 +141,9 @@ def export_dataset(
             make_folder(filesystem, temporary)
             _remove_abandoned(filesystem, folder, now)
             try:
-                manifest = _write(spec, form, _guarded(rows), filesystem, temporary, progress=progress)
+                manifest = _write(
+                    spec, form, _guarded(rows), filesystem, temporary, golden=golden, progress=progress
+                )
                 target = f"{folder}/{spec.sequence}-{manifest.sha256[:12]}"
                 names = (*(entry.name for entry in manifest.files()), "README.md", MANIFEST_NAME)
                 publish_folder(filesystem, temporary, target, names)
@@ -162,6 +178,7 @@ def _write(
     filesystem: Any,
     temporary: str,
     *,
+    golden: Iterable[str],
     progress: Callable[[int], None] | None,
 ) -> Manifest:
     train = _DataFile(filesystem, temporary, "train", form)
@@ -180,16 +197,16 @@ def _write(
             if progress and not examples % _PROGRESS_ROWS:
                 progress(examples)
         if not examples:
-            raise PermanentError(
-                f"dataset {spec.sequence} of pipeline {spec.pipeline} has no examples left; "
-                "they were erased since it was cut: cancel the run"
-            )
+            raise TooFewExamples(_nothing_left(spec))
         if progress:
             progress(examples)
         given_up = _give_up_validation(train, validation, share)
+        if train.rows < spec.least_rows:
+            raise TooFewExamples(_too_few(spec, train.rows))
         train.finish()
         if validation.rows:
             validation.finish()
+    golden_entry = _write_golden(golden, filesystem, temporary, form)
     content_part = Content(
         manifest_version=MANIFEST_VERSION,
         format=form.name,
@@ -200,6 +217,8 @@ def _write(
         split=SplitEntry(share, spec.split.salt, given_up),
         train=train.entry(),
         validation=validation.entry() if validation.rows else None,
+        selection=dict(spec.selection),
+        golden=golden_entry,
     )
     manifest = Manifest(
         sha256=content_sha256(content_part),
@@ -216,11 +235,51 @@ def _write(
             models=dict(sorted(models.most_common(_MODELS_LISTED))),
             drops=dict(spec.drops),
             ftworker_version=__version__,
+            left_out=dict(spec.left_out),
+            selection=dict(spec.figures),
         ),
     )
     _write_small(filesystem, f"{temporary}/README.md", dataset_card(manifest, spec.language).encode())
     _write_small(filesystem, f"{temporary}/{MANIFEST_NAME}", manifest_bytes(manifest))
     return manifest
+
+
+def _write_golden(
+    contents: Iterable[str], filesystem: Any, temporary: str, form: RowFormat
+) -> FileEntry | None:
+    """The golden set in the dataset's own format, beside its files. None where there is none."""
+    golden = _DataFile(filesystem, temporary, "golden", form)
+    with golden:
+        for content in contents:
+            golden.add(content, 0)
+        if not golden.rows:
+            return None
+        golden.finish()
+    return golden.entry()
+
+
+def _nothing_left(spec: ExportSpec) -> str:
+    what = f"dataset {spec.sequence} of pipeline {spec.pipeline} has no examples left"
+    if spec.left_out:
+        return f"{what}: {_left_out_text(spec)}; {_WHAT_TO_DO}"
+    return f"{what}; they were erased since it was cut: cancel the run"
+
+
+def _too_few(spec: ExportSpec, rows: int) -> str:
+    what = f"dataset {spec.sequence} of pipeline {spec.pipeline} has {rows} rows to train on"
+    why = f": {_left_out_text(spec)}" if spec.left_out else ""
+    return f"{what}, its provider needs at least {spec.least_rows}{why}; {_WHAT_TO_DO}"
+
+
+_WHAT_TO_DO = (
+    "wait for more conversations, or loosen [pipelines.NAME.selection] and split.golden_share, which hold from the "
+    "next cut on"
+)
+
+
+def _left_out_text(spec: ExportSpec) -> str:
+    counts = ", ".join(f"{reason} {count}" for reason, count in sorted(spec.left_out.items()))
+    return f"left out are {counts}"
 
 
 def _give_up_validation(train: _DataFile, validation: _DataFile, share: float) -> str | None:

@@ -45,7 +45,8 @@ class SplitEntry(msgspec.Struct, frozen=True):
     given_up: str | None = None
 
 
-class Content(msgspec.Struct, frozen=True):
+# What older datasets do not have is left out of the JSON, so that their content goes on hashing to their names.
+class Content(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that decides the bytes, and the bytes' own hashes: no ids, no times, no releases."""
 
     manifest_version: int
@@ -55,6 +56,10 @@ class Content(msgspec.Struct, frozen=True):
     split: SplitEntry
     train: FileEntry
     validation: FileEntry | None
+    selection: dict[str, Any] = {}
+    """The rules by which examples were chosen, and how the golden set is drawn."""
+    golden: FileEntry | None = None
+    """The golden set, beside the dataset and not of it: no provider is given it."""
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -73,6 +78,10 @@ class Provenance(msgspec.Struct, frozen=True):
     drops: dict[str, int]
     """Turns and conversations left out, by reason code (docs/DATASETS.md)."""
     ftworker_version: str
+    left_out: dict[str, int] = {}
+    """Examples that were cut and stand in neither file, by reason code (docs/DATASETS.md)."""
+    selection: dict[str, int | float] = {}
+    """What stands in the files, in numbers: `ftworker.datasets.judging.Judge.figures`."""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -83,9 +92,9 @@ class Manifest(msgspec.Struct, frozen=True):
     provenance: Provenance
 
     def files(self) -> tuple[FileEntry, ...]:
-        """The data files, train first."""
+        """The data files, train first, the golden set last."""
         content = self.content
-        return (content.train, content.validation) if content.validation else (content.train,)
+        return tuple(entry for entry in (content.train, content.validation, content.golden) if entry)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, for the database."""

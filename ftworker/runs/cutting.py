@@ -101,6 +101,7 @@ def dataset_settings(settings: Settings, name: str) -> dict[str, Any]:
         "system_prompt_version": pipeline.system_prompt_version,
         "split": pipeline.split.model_dump(mode="json"),
         "curation": pipeline.curation.model_dump(mode="json"),
+        "selection": pipeline.selection.model_dump(mode="json"),
         "replay_share": pipeline.replay_share if pipeline.strategy == "replay" else None,
     }
 

@@ -25,7 +25,7 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from ftworker.clock import Clock, utc_now
-from ftworker.datasets.export import export_dataset
+from ftworker.datasets.export import TooFewExamples
 from ftworker.errors import FtworkerError, PermanentError, Refused, TransientError
 from ftworker.providers.contract import (
     Finding,
@@ -44,10 +44,11 @@ from ftworker.providers.contract import (
     RunView,
 )
 from ftworker.runs.budget import estimate_usd, why_approval
+from ftworker.runs.exporting import export
 from ftworker.runs.states import RunState, Step, next_step
-from ftworker.runs.view import export_spec, make_run_key, run_view
+from ftworker.runs.view import make_run_key, run_view
 from ftworker.settings import LocalSettings, Settings
-from ftworker.store import datasets, examples, runs, totals
+from ftworker.store import datasets, runs, totals
 from ftworker.store.connection import Store
 from ftworker.store.runs import RunRow
 
@@ -119,6 +120,8 @@ class StepRunner:
                 case _:
                     pass  # the database's or the storage's trouble is not the provider's
             return self._try_later(run, step, error)
+        except TooFewExamples as error:
+            return self._fail(run, "too_few_examples", str(error))
         except PermanentError as error:
             return self._fail(run, type(error).__name__, str(error))
         except Exception as error:
@@ -148,31 +151,11 @@ class StepRunner:
     def _export(self, run: RunRow) -> RunState:
         with self.store.transaction() as cursor:
             dataset = datasets.get_dataset(cursor, run.dataset_id)
-            drops = datasets.drops_by_reason(cursor, run.pipeline)
         if dataset.sha256 is None:
-            spec = export_spec(dataset, drops)
-            query, parameters = examples.dataset_query(
-                dataset.strategy,
-                dataset.pipeline,
-                dataset.id,
-                float(dataset.settings.get("replay_share") or 0.0),
+            export(
+                self.store, self.settings, dataset, provider=run.provider, keep_alive=self._keep_alive(run)
             )
-            keep_alive = self._keep_alive(run)
-            with self.store.stream(query, parameters) as rows:
-                result = export_dataset(
-                    spec,
-                    rows,
-                    self.settings.storage(),
-                    progress=lambda count: keep_alive("export", count, "examples"),
-                )
             with self.store.transaction() as cursor:
-                datasets.finish_export(
-                    cursor,
-                    dataset.id,
-                    sha256=result.sha256,
-                    url=result.url,
-                    manifest=result.manifest.as_dict(),
-                )
                 dataset = datasets.get_dataset(cursor, run.dataset_id)
         run_key = make_run_key(run, str(dataset.sha256))
         return self._move(run, RunState.EXPORTED, f"dataset {dataset.id} exported", run_key=run_key)

@@ -11,13 +11,20 @@ from typing import Any
 
 from ftworker.conversations import canonical_json
 from ftworker.datasets.export import ExportSpec
-from ftworker.datasets.split import Split
+from ftworker.datasets.selection import Selection, SelectionRules
 from ftworker.providers.contract import DatasetFile, ExportedDataset, RunView
 from ftworker.store.datasets import DatasetRow
 from ftworker.store.runs import RunRow
 
 
-def export_spec(dataset: DatasetRow, drops: Mapping[str, int]) -> ExportSpec:
+def export_spec(
+    dataset: DatasetRow,
+    drops: Mapping[str, int],
+    rules: SelectionRules,
+    selection: Selection,
+    *,
+    least_rows: int,
+) -> ExportSpec:
     """What decides the bytes of a dataset, from the settings that were frozen with its cut."""
     frozen = dataset.settings
     return ExportSpec(
@@ -27,10 +34,14 @@ def export_spec(dataset: DatasetRow, drops: Mapping[str, int]) -> ExportSpec:
         system_prompt=frozen["system_prompt"],
         system_prompt_version=frozen["system_prompt_version"],
         curation=frozen["curation"],
-        split=Split(**frozen["split"]),
+        split=rules.split,
         strategy=dataset.strategy,
         cut_at=dataset.cut_at,
         drops=drops,
+        selection=rules.as_dict(),
+        left_out=selection.counts(),
+        figures=selection.figures,
+        least_rows=least_rows,
     )
 
 

@@ -79,6 +79,30 @@ def connect(url: str, *, application_name: str = "ftworker") -> psycopg2.extensi
     return connection
 
 
+class Snapshot:
+    """Reads of one moment: every statement sees the same rows. Made by `Store.snapshot`, and good until it ends."""
+
+    def __init__(self, connection: psycopg2.extensions.connection) -> None:
+        self._connection = connection
+        self._streams = 0
+
+    def stream(self, query: str, parameters: Any, *, fetch_size: int = 2_000) -> Iterator[Any]:
+        """Rows, as plain tuples, through a server-side cursor: memory stays flat."""
+        self._streams += 1
+        # Plain tuples: naming every row would cost as much as reading it.
+        name = f"ftworker_stream_{self._streams}"
+        cursor = self._connection.cursor(name, cursor_factory=psycopg2.extensions.cursor)
+        cursor.itersize = fetch_size
+        cursor.execute(query, parameters)
+        return _rows_of(cursor)
+
+    @contextmanager
+    def cursor(self) -> Iterator[Cursor]:
+        """A cursor for statements whose rows are few. Rows are named tuples."""
+        with self._connection.cursor() as cursor:
+            yield cast(Cursor, cursor)
+
+
 class Store:
     """ftworker's database. Cheap to make; connects when first used; safe to share by threads and forks."""
 
@@ -110,26 +134,26 @@ class Store:
             raise
 
     @contextmanager
-    def stream(self, query: str, parameters: Any, *, fetch_size: int = 2_000) -> Iterator[Iterator[Any]]:
-        """Rows of one query through a server-side cursor on a connection of its own: memory stays flat."""
+    def snapshot(self) -> Iterator[Snapshot]:
+        """One moment of the database to read, for as long as it takes, on a connection of its own."""
         connection = connect(self._url)
         try:
             # A fixed snapshot: rows that arrive meanwhile cannot appear in half of an export.
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            with (
-                connection,
-                # Plain tuples: naming every row would cost as much as reading it.
-                connection.cursor("ftworker_stream", cursor_factory=psycopg2.extensions.cursor) as cursor,
-            ):
-                cursor.itersize = fetch_size
-                cursor.execute(query, parameters)
-                yield iter(cursor)
+            with connection:
+                yield Snapshot(connection)
         except psycopg2.Error as error:
             if connection.closed or _passes(error):
                 raise DatabaseUnavailable(f"PostgreSQL dropped the export: {_first_line(error)}") from None
             raise _refused(error) from None
         finally:
             connection.close()
+
+    @contextmanager
+    def stream(self, query: str, parameters: Any, *, fetch_size: int = 2_000) -> Iterator[Iterator[Any]]:
+        """Rows of one query through a server-side cursor on a connection of its own: memory stays flat."""
+        with self.snapshot() as snapshot:
+            yield snapshot.stream(query, parameters, fetch_size=fetch_size)
 
     def close(self) -> None:
         """Close this thread's connection, if it has one."""
@@ -155,6 +179,11 @@ class Store:
             connection.close()
         except psycopg2.Error:
             return
+
+
+def _rows_of(cursor: psycopg2.extensions.cursor) -> Iterator[Any]:
+    with cursor:
+        yield from cursor
 
 
 def _passes(error: psycopg2.Error) -> bool:

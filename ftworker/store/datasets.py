@@ -92,12 +92,13 @@ def drops_by_reason(cursor: Cursor, pipeline: str) -> dict[str, int]:
 
 def finish_export(
     cursor: Cursor, dataset_id: int, *, sha256: str, url: str, manifest: Mapping[str, Any]
-) -> None:
-    """The files are written. A repeat changes nothing."""
+) -> bool:
+    """The files are written. False, and nothing changed: another exporter of this dataset was first."""
     cursor.execute(
         queries("datasets.sql")["finish_export"],
         {"dataset_id": dataset_id, "sha256": sha256, "url": url, "manifest": Json(dict(manifest))},
     )
+    return cursor.fetchone() is not None
 
 
 def get_dataset(cursor: Cursor, dataset_id: int) -> DatasetRow:

@@ -231,12 +231,24 @@ def count_kept(cursor: Cursor, pipeline: str, *, limit: int) -> int:
     return int(cursor.fetchone().kept)
 
 
+EXPORT_COLUMNS = "content, split_group, token_count, rating, model"
+"""What `ftworker.datasets.export` writes of an example."""
+SELECTION_COLUMNS = (
+    "id, dataset_id, content, content_sha256, split_group, rating, model, question_sha256, refusal, unsupported, "
+    "corrected"
+)
+"""What `ftworker.datasets.selection` judges an example by."""
+
+
 def dataset_query(
-    strategy: str, pipeline: str, dataset_id: int, replay_share: float
+    strategy: str, pipeline: str, dataset_id: int, replay_share: float, *, columns: str = EXPORT_COLUMNS
 ) -> tuple[str, Mapping[str, Any]]:
-    """The query, for `Store.stream`, that gives the rows of a dataset in the order of their content."""
+    """The query, for `Store.stream`, that gives the rows of a dataset in the order of their content.
+
+    Before its selection: all that may be used of what was cut into it. Within one snapshot the order is the same.
+    """
     return (
-        queries("examples.sql")[f"stream_{strategy}"],
+        queries("examples.sql")[f"stream_{strategy}"].replace("{example_columns}", columns),
         {"pipeline": pipeline, "dataset_id": dataset_id, "replay_share": replay_share},
     )
 

@@ -261,7 +261,13 @@ def test_a_dataset_carries_the_settings_that_decide_its_bytes(world: World) -> N
     world.configure(system_prompt="Otra cosa", split={"validation_share": 0.5})
     dataset = dataset_of(world, run_id)
     assert dataset.settings["system_prompt"].startswith("Eres un asistente")
-    assert dataset.settings["split"] == {"validation_share": 0.1, "salt": "ftworker"}
+    assert dataset.settings["split"] == {
+        "validation_share": 0.1,
+        "salt": "ftworker",
+        "golden_share": 0.02,
+        "golden_examples": 50,
+    }
+    assert dataset.settings["selection"]["near_duplicate_similarity"] == 0.8
     assert dataset.settings["format"] == "openai-chat"
 
 

@@ -139,6 +139,26 @@ BROKEN: dict[str, list[str]] = {
     "run_journal_run_id_fkey": ["UPDATE ftworker.run_journal SET run_id = 99"],
     "promotions_run_id_fkey": ["UPDATE ftworker.promotions SET run_id = 99"],
     "parked_inbox_id_fkey": ["UPDATE ftworker.parked SET inbox_id = 99"],
+    "dataset_left_out_dataset_id_fkey": [
+        "INSERT INTO ftworker.dataset_left_out SELECT 99, id, 'x' FROM ftworker.examples"
+    ],
+    "dataset_left_out_example_id_fkey": [
+        "INSERT INTO ftworker.dataset_left_out (dataset_id, example_id, reason) VALUES (1, 99, 'x')"
+    ],
+    "golden_examples_dataset_id_fkey": [
+        "INSERT INTO ftworker.golden_examples (pipeline, example_id, dataset_id) "
+        "SELECT 'tutor', id, 99 FROM ftworker.examples"
+    ],
+    "golden_examples_example_id_fkey": [
+        "INSERT INTO ftworker.golden_examples (pipeline, example_id, dataset_id) VALUES ('tutor', 99, 1)"
+    ],
+    "quarantine_reviews_conversation_id_fkey": [
+        "INSERT INTO ftworker.quarantine_reviews (conversation_id, content_sha256, decision) "
+        "VALUES (99, '', 'released')"
+    ],
+    "quarantine_reviews_decision_check": [
+        "INSERT INTO ftworker.quarantine_reviews (conversation_id, content_sha256, decision) VALUES (1, '', 'x')"
+    ],
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ftworker.store import Store
 from ftworker.store.connection import queries
+from ftworker.store.examples import SELECTION_COLUMNS
 from ftworker.store.runs import COLUMNS
 from tests.conftest import REPOSITORY
 
@@ -17,8 +18,12 @@ FOLDER = REPOSITORY / "ftworker" / "store" / "queries"
 FILES = sorted(path.name for path in FOLDER.glob("*.sql"))
 ALL = [(file, name) for file in FILES for name in queries(file)]
 
-# Filled in by store.runs before the statement is sent.
-FILLED = {"{columns}": COLUMNS, "{assignments}": ", error_code = %(set_error_code)s"}
+# Filled in by store.runs and store.examples before the statement is sent.
+FILLED = {
+    "{columns}": COLUMNS,
+    "{example_columns}": SELECTION_COLUMNS,
+    "{assignments}": ", error_code = %(set_error_code)s",
+}
 
 
 @pytest.fixture(scope="module")

@@ -40,9 +40,10 @@ WHERE name = 'examples_dropped' AND labels LIKE 'pipeline=' || replace(%(pipelin
 GROUP BY labels ORDER BY labels;
 
 -- name: finish_export
--- Once: a second exporter of the same dataset finds the same bytes and changes nothing.
+-- Once: no row when another exporter of the same dataset was first.
 UPDATE ftworker.datasets SET sha256 = %(sha256)s, url = %(url)s, manifest = %(manifest)s, exported_at = now()
-WHERE id = %(dataset_id)s AND exported_at IS NULL;
+WHERE id = %(dataset_id)s AND exported_at IS NULL
+RETURNING id;
 
 -- name: get_dataset
 SELECT id, pipeline, sequence, strategy, settings, new_examples, cut_at, sha256, url, manifest, exported_at

@@ -116,24 +116,24 @@ SELECT count(*) AS kept FROM (
 
 -- name: stream_all
 -- Everything that the pipeline had cut up to this dataset, in the order of content: the same rows, the same bytes.
-SELECT content, split_group, token_count, rating, model FROM ftworker.examples
-WHERE pipeline = %(pipeline)s AND dataset_id <= %(dataset_id)s AND erased_at IS NULL
-ORDER BY content_sha256;
+SELECT {example_columns} FROM ftworker.examples
+WHERE pipeline = %(pipeline)s AND dataset_id <= %(dataset_id)s AND erased_at IS NULL AND withheld IS NULL
+ORDER BY content_sha256, id;
 
 -- name: stream_new
 -- Only what this dataset was the first to hold.
-SELECT content, split_group, token_count, rating, model FROM ftworker.examples
-WHERE dataset_id = %(dataset_id)s AND erased_at IS NULL
-ORDER BY content_sha256;
+SELECT {example_columns} FROM ftworker.examples
+WHERE dataset_id = %(dataset_id)s AND erased_at IS NULL AND withheld IS NULL
+ORDER BY content_sha256, id;
 
 -- name: stream_replay
 -- The new ones, and a sample of the old that is the same for every dataset: by the first four bytes of the hash.
-SELECT content, split_group, token_count, rating, model FROM ftworker.examples
-WHERE pipeline = %(pipeline)s AND erased_at IS NULL AND dataset_id <= %(dataset_id)s
+SELECT {example_columns} FROM ftworker.examples
+WHERE pipeline = %(pipeline)s AND erased_at IS NULL AND withheld IS NULL AND dataset_id <= %(dataset_id)s
   AND (dataset_id = %(dataset_id)s
        OR ('x' || encode(substring(content_sha256 FROM 1 FOR 4), 'hex'))::bit(32)::bigint
           < %(replay_share)s * 4294967296)
-ORDER BY content_sha256;
+ORDER BY content_sha256, id;
 
 -- name: conversation_outcome
 -- What became of a conversation in each pipeline, turn by turn. No text.

@@ -1,0 +1,128 @@
+"""From a cut dataset to its files: the rows are read twice in one snapshot, first to choose, then to write.
+
+Repeatable: until the last transaction nothing of it counts, and two exporters of one dataset end in one of them having
+done it. Memory stays flat: the first pass keeps numbers, the second nothing. Called by `steps`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from ftworker.datasets.export import ExportResult, export_dataset
+from ftworker.datasets.selection import Selection, SelectionRules
+from ftworker.datasets.selector import BATCH_ROWS, Selector
+from ftworker.runs.view import export_spec
+from ftworker.settings import LEAST_EXAMPLES, Settings
+from ftworker.store import datasets, examples, selection, totals
+from ftworker.store.connection import Cursor, Snapshot, Store
+from ftworker.store.datasets import DatasetRow
+
+KeepAlive = Callable[[str, int, str], None]
+"""Told what is done, how much of it, and in which unit; renews the run's lease from time to time."""
+
+
+def export(
+    store: Store, settings: Settings, dataset: DatasetRow, *, provider: str, keep_alive: KeepAlive
+) -> None:
+    """Choose, write and publish the dataset, and record it with all that it leaves out. Repeatable.
+
+    Raises TooFewExamples when its provider could not train on what is left, StorageRejected, StorageUnavailable,
+    DatabaseUnavailable, and what `keep_alive` raises.
+    """
+    rules = SelectionRules.frozen_with(dataset.settings)
+    with store.transaction() as cursor:
+        drops = datasets.drops_by_reason(cursor, dataset.pipeline)
+    with store.snapshot() as snapshot:
+        chosen = choose(snapshot, dataset, rules, keep_alive)
+        spec = export_spec(
+            dataset,
+            drops,
+            rules,
+            chosen,
+            least_rows=LEAST_EXAMPLES[settings.provider(provider).kind],
+        )
+        result = export_dataset(
+            spec,
+            chosen.kept(_stream(snapshot, dataset, f"id, {examples.EXPORT_COLUMNS}")),
+            settings.storage(),
+            golden=golden_contents(snapshot, dataset.pipeline, chosen),
+            progress=lambda count: keep_alive("export", count, "examples"),
+        )
+    with store.transaction() as cursor:
+        record(cursor, dataset, result, chosen)
+
+
+def choose(
+    snapshot: Snapshot, dataset: DatasetRow, rules: SelectionRules, keep_alive: KeepAlive
+) -> Selection:
+    """The first pass: which rows of the dataset stand in its files."""
+    with snapshot.cursor() as cursor:
+        golden = selection.golden_rows(cursor, dataset.pipeline)
+        exists = selection.golden_set(cursor, dataset.pipeline) is not None
+        selector = Selector(rules, own_models=selection.own_models(cursor))
+    rows = _stream(snapshot, dataset, examples.SELECTION_COLUMNS)
+    read = 0
+    while batch := list(islice(rows, BATCH_ROWS)):
+        selector.add(batch)
+        read += len(batch)
+        keep_alive("read", read, "examples")
+    selector.add_golden(golden)
+
+    def contents(ids: Sequence[int]) -> dict[int, str]:
+        with snapshot.cursor() as cursor:
+            return selection.contents(cursor, ids)
+
+    def unseen(ids: Sequence[int]) -> set[int]:
+        with snapshot.cursor() as cursor:
+            return selection.never_in_files(cursor, ids)
+
+    return selector.decide(
+        contents,
+        unseen,
+        golden_exists=exists,
+        progress=lambda count: keep_alive("choose", count, "examples"),
+    )
+
+
+def golden_contents(snapshot: Snapshot, pipeline: str, chosen: Selection) -> list[str]:
+    """What the golden set holds, in the order of its content: the one there is, or the one that is frozen now."""
+    with snapshot.cursor() as cursor:
+        if chosen.new_golden:
+            found = list(selection.contents(cursor, chosen.new_golden).values())
+        else:
+            found = [row[2] for row in selection.golden_rows(cursor, pipeline)]
+    return sorted(found, key=lambda content: hashlib.sha256(content.encode()).digest())
+
+
+def record(cursor: Cursor, dataset: DatasetRow, result: ExportResult, chosen: Selection) -> None:
+    """The dataset is published. Nothing happens when another exporter of it was first: then its choice counts."""
+    datasets.lock_pipeline(cursor, dataset.pipeline)
+    first = datasets.finish_export(
+        cursor, dataset.id, sha256=result.sha256, url=result.url, manifest=result.manifest.as_dict()
+    )
+    if not first:
+        return
+    selection.record_left_out(cursor, dataset.id, chosen.left_out())
+    if chosen.new_golden:
+        selection.freeze_golden(cursor, dataset.pipeline, dataset.id, chosen.new_golden)
+    totals.add(
+        cursor,
+        {
+            ("examples_left_out", totals.label_text(pipeline=dataset.pipeline, reason=reason)): count
+            for reason, count in chosen.counts().items()
+        },
+    )
+
+
+def _stream(snapshot: Snapshot, dataset: DatasetRow, columns: str) -> Iterator[tuple[Any, ...]]:
+    query, parameters = examples.dataset_query(
+        dataset.strategy,
+        dataset.pipeline,
+        dataset.id,
+        float(dataset.settings.get("replay_share") or 0.0),
+        columns=columns,
+    )
+    return snapshot.stream(query, parameters)
