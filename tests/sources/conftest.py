@@ -25,9 +25,12 @@ class RagDatabase:
 
     url: str
 
+    def connect(self) -> Any:
+        return psycopg2.connect(self.url)
+
     def run(self, statements: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[Any]:
         """Run statements in one transaction; the rows of the last one, when it gives any."""
-        connection = psycopg2.connect(self.url)
+        connection = self.connect()
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(statements, parameters)

@@ -1,11 +1,11 @@
-"""LangChain's chat history, in the rows that its own packages wrote (langchain-postgres 0.0.19, langchain-community
-0.4.2, langchain-core 1.7.2) and in the shapes of n8n and LangChain.js."""
+"""LangChain's chat history, in rows that its own packages wrote (stores/write_langchain.py, write_langchain_js.mjs) and in
+shapes that nobody should write."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
+import msgspec
 import pytest
 
 from ftworker.conversations import Chunk, Message
@@ -13,7 +13,8 @@ from ftworker.sources.postgres import PostgresSource
 from tests.sources.conftest import OpenSource, RagDatabase
 
 TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
-SESSION = "00000000-0000-0000-0000-000000000007"
+SESSION = "00000000-0000-4000-8000-000000000007"
+PHONE = "+34 600 000 007"
 
 LANGCHAIN_POSTGRES = """
 CREATE TABLE chat_history (id serial PRIMARY KEY, session_id uuid NOT NULL, message jsonb NOT NULL,
@@ -27,22 +28,32 @@ N8N = """
 CREATE TABLE n8n_chat_histories (id serial PRIMARY KEY, session_id varchar(255) NOT NULL, message jsonb NOT NULL);
 """
 
-# As PostgresChatMessageHistory.add_messages wrote them: message_to_dict of each.
-WRITTEN = (Path(__file__).parent / "langchain_rows.jsonl").read_text(encoding="utf-8").splitlines()
 READ = (
-    Message("system", "Eres un tutor.", id="1"),
-    Message("user", "¿Qué es la fotosíntesis?", id="2"),
+    Message("system", "Eres un tutor de biología.", id="1"),
+    Message("user", "¿Qué es la fotosíntesis? 🌱", id="2"),
     Message("assistant", "", id="3"),
     Message(
         "tool",
         "La fotosíntesis...",
         id="4",
-        context=(Chunk("La fotosíntesis convierte luz en energía.", source="bio.pdf", chunk_id="d1"),),
+        context=(
+            Chunk("La fotosíntesis convierte luz en energía química.", source="bio-3.pdf", chunk_id="p1"),
+            Chunk("Ocurre en los cloroplastos.", source="bio-3.pdf"),
+        ),
     ),
-    Message("assistant", "Es el proceso que convierte luz.", id="5", model="gpt-4.1-mini"),
-    Message("user", "¿Y esta imagen?", id="6"),
-    Message("assistant", "Cortada", id="7", error=True),
-    Message("profesor", "Hola", id="8"),
+    Message(
+        "assistant",
+        "Es el proceso por el que las plantas convierten la luz en energía.",
+        id="5",
+        model="gpt-4.1-mini",
+    ),
+    Message("user", "¿Y qué se ve en esta foto?", id="6"),
+    Message("assistant", "Una hoja verde: su color viene de la clo", id="7", error=True, model="claude-4"),
+    Message("user", "Busca otra vez.", id="8"),
+    Message("assistant", "", id="9"),
+    Message("tool", "Error: sin conexión", id="10", error=True),
+    Message("assistant", "No he podido buscar, pero la clorofila refleja el verde.", id="11"),
+    Message("profesor", "Hola, soy el profesor.", id="12"),
 )
 
 
@@ -58,31 +69,47 @@ def n8n(open_source: OpenSource) -> PostgresSource:
 def test_what_langchain_postgres_wrote_is_read_with_its_times(
     rag: RagDatabase, open_source: OpenSource
 ) -> None:
-    rag.run(LANGCHAIN_POSTGRES)
-    write(rag, "chat_history", SESSION, *WRITTEN)
-    rag.run("UPDATE chat_history SET created_at = '2026-03-01 10:00+00'")
+    rag.load("langchain_postgres")
     source = open_source(preset="langchain", langchain_table="chat_history")
     assert source.has_times()
     (conversation,) = source.fetch([SESSION, "no-uuid"])
     assert conversation.user_ref is None
-    assert [(m.role, m.content, m.context, m.error, m.model) for m in conversation.messages] == [
-        (m.role, m.content, m.context, m.error, m.model) for m in READ
-    ]
-    assert {message.created_at for message in conversation.messages} == {TEN}
+    assert conversation.messages == tuple(msgspec.structs.replace(said, created_at=TEN) for said in READ)
     (listed,) = source.idle(TEN - timedelta(seconds=1), TEN)
-    assert (listed.conversation_id, listed.message_count) == (SESSION, len(WRITTEN))
+    assert (listed.conversation_id, listed.message_count) == (SESSION, len(READ))
 
 
+@pytest.mark.parametrize("rows", ["langchain_community", "langchain_sql"])
 @pytest.mark.parametrize("message_type", ["text", "json", "jsonb"])
-def test_what_langchain_community_wrote_is_read(
-    rag: RagDatabase, open_source: OpenSource, message_type: str
+def test_what_langchain_community_wrote_is_read_whatever_the_column_s_type(
+    rag: RagDatabase, open_source: OpenSource, rows: str, message_type: str
 ) -> None:
-    rag.run(MESSAGE_STORE.replace("TYPE", message_type))
-    write(rag, "message_store", "+34 600 123 456", *WRITTEN)
+    rag.load(rows)
+    rag.run(f"ALTER TABLE message_store ALTER message TYPE {message_type} USING message::{message_type}")
     source = open_source(preset="langchain")
     assert not source.has_times()
-    (conversation,) = source.fetch(["+34 600 123 456"])
+    (conversation,) = source.fetch([PHONE])
     assert conversation.messages == READ
+    assert source.last_row() == ("12",)
+
+
+def test_what_langchain_js_wrote_for_n8n_is_read(rag: RagDatabase, open_source: OpenSource) -> None:
+    rag.load("langchain_js")
+    (conversation,) = n8n(open_source).fetch([PHONE])
+    assert conversation.messages == (
+        Message("system", "Eres un tutor.", id="1"),
+        Message("user", "¿Qué es una célula? 🦠", id="2"),
+        Message("assistant", "", id="3"),
+        Message(
+            "tool",
+            "La célula...",
+            id="4",
+            context=(Chunk("La célula es la unidad de los seres vivos.", source="bio-1.pdf"),),
+        ),
+        Message("assistant", "Es la unidad de los seres vivos.", id="5", model="gpt-4.1-mini"),
+        Message("user", "¿Y un virus?", id="6"),
+        Message("assistant", "No es una cél", id="7", error=True, model="llama3.2"),
+    )
 
 
 def test_n8n_and_javascript_write_the_message_flat(rag: RagDatabase, open_source: OpenSource) -> None:

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # What pg_dump writes for its own sake: settings of a session that a test's connection does not share.
-_NOISE = ("--", "SET ", "SELECT pg_catalog.", "\\", "COMMENT ON", "CREATE EXTENSION")
+_NOISE = ("--", "SET ", "SELECT pg_catalog.set_config", "\\", "COMMENT ON", "CREATE EXTENSION")
 
 
 def dump(url: str, tables: Sequence[str], path: Path, said: str) -> None:
-    """Write the tables to `path`, after the lines of `said` as a comment."""
+    """Write the tables, or with none the whole database and its types, to `path` under `said` as a comment."""
     command = [os.environ.get("PG_DUMP", "pg_dump"), "--no-owner", "--no-privileges", "--column-inserts"]
     command += [f'--table=public."{table}"' for table in tables]
     written = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout

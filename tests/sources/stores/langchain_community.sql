@@ -30,6 +30,9 @@ INSERT INTO message_store (id, session_id, message) VALUES (8, '+34 600 000 007'
 INSERT INTO message_store (id, session_id, message) VALUES (9, '+34 600 000 007', '{"data": {"id": null, "name": null, "type": "ai", "content": "", "tool_calls": [{"id": "c2", "args": {}, "name": "buscar", "type": "tool_call"}], "usage_metadata": null, "additional_kwargs": {}, "response_metadata": {}, "invalid_tool_calls": []}, "type": "ai"}');
 INSERT INTO message_store (id, session_id, message) VALUES (10, '+34 600 000 007', '{"data": {"id": null, "name": null, "type": "tool", "status": "error", "content": "Error: sin conexión", "artifact": null, "tool_call_id": "c2", "additional_kwargs": {}, "response_metadata": {}}, "type": "tool"}');
 INSERT INTO message_store (id, session_id, message) VALUES (11, '+34 600 000 007', '{"data": {"id": null, "name": null, "type": "AIMessageChunk", "content": "No he podido buscar, pero la clorofila refleja el verde.", "tool_calls": [], "chunk_position": null, "usage_metadata": null, "tool_call_chunks": [], "additional_kwargs": {}, "response_metadata": {}, "invalid_tool_calls": []}, "type": "AIMessageChunk"}');
+INSERT INTO message_store (id, session_id, message) VALUES (12, '+34 600 000 007', '{"data": {"id": null, "name": null, "role": "profesor", "type": "chat", "content": "Hola, soy el profesor.", "additional_kwargs": {}, "response_metadata": {}}, "type": "chat"}');
+
+SELECT pg_catalog.setval('message_store_id_seq', 12, true);
 
 ALTER TABLE ONLY message_store
     ADD CONSTRAINT message_store_pkey PRIMARY KEY (id);

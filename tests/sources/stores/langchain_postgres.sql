@@ -31,6 +31,9 @@ INSERT INTO chat_history (id, session_id, message, created_at) VALUES (8, '00000
 INSERT INTO chat_history (id, session_id, message, created_at) VALUES (9, '00000000-0000-4000-8000-000000000007', '{"data": {"id": null, "name": null, "type": "ai", "content": "", "tool_calls": [{"id": "c2", "args": {}, "name": "buscar", "type": "tool_call"}], "usage_metadata": null, "additional_kwargs": {}, "response_metadata": {}, "invalid_tool_calls": []}, "type": "ai"}', '2026-03-01 10:00:00+00');
 INSERT INTO chat_history (id, session_id, message, created_at) VALUES (10, '00000000-0000-4000-8000-000000000007', '{"data": {"id": null, "name": null, "type": "tool", "status": "error", "content": "Error: sin conexión", "artifact": null, "tool_call_id": "c2", "additional_kwargs": {}, "response_metadata": {}}, "type": "tool"}', '2026-03-01 10:00:00+00');
 INSERT INTO chat_history (id, session_id, message, created_at) VALUES (11, '00000000-0000-4000-8000-000000000007', '{"data": {"id": null, "name": null, "type": "AIMessageChunk", "content": "No he podido buscar, pero la clorofila refleja el verde.", "tool_calls": [], "chunk_position": null, "usage_metadata": null, "tool_call_chunks": [], "additional_kwargs": {}, "response_metadata": {}, "invalid_tool_calls": []}, "type": "AIMessageChunk"}', '2026-03-01 10:00:00+00');
+INSERT INTO chat_history (id, session_id, message, created_at) VALUES (12, '00000000-0000-4000-8000-000000000007', '{"data": {"id": null, "name": null, "role": "profesor", "type": "chat", "content": "Hola, soy el profesor.", "additional_kwargs": {}, "response_metadata": {}}, "type": "chat"}', '2026-03-01 10:00:00+00');
+
+SELECT pg_catalog.setval('chat_history_id_seq', 12, true);
 
 ALTER TABLE ONLY chat_history
     ADD CONSTRAINT chat_history_pkey PRIMARY KEY (id);

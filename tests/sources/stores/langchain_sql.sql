@@ -30,6 +30,9 @@ INSERT INTO message_store (id, session_id, message) VALUES (8, '+34 600 000 007'
 INSERT INTO message_store (id, session_id, message) VALUES (9, '+34 600 000 007', '{"type": "ai", "data": {"content": "", "additional_kwargs": {}, "response_metadata": {}, "type": "ai", "name": null, "id": null, "tool_calls": [{"name": "buscar", "args": {}, "id": "c2", "type": "tool_call"}], "invalid_tool_calls": [], "usage_metadata": null}}');
 INSERT INTO message_store (id, session_id, message) VALUES (10, '+34 600 000 007', '{"type": "tool", "data": {"content": "Error: sin conexi\u00f3n", "additional_kwargs": {}, "response_metadata": {}, "type": "tool", "name": null, "id": null, "tool_call_id": "c2", "artifact": null, "status": "error"}}');
 INSERT INTO message_store (id, session_id, message) VALUES (11, '+34 600 000 007', '{"type": "AIMessageChunk", "data": {"content": "No he podido buscar, pero la clorofila refleja el verde.", "additional_kwargs": {}, "response_metadata": {}, "type": "AIMessageChunk", "name": null, "id": null, "tool_calls": [], "invalid_tool_calls": [], "usage_metadata": null, "tool_call_chunks": [], "chunk_position": null}}');
+INSERT INTO message_store (id, session_id, message) VALUES (12, '+34 600 000 007', '{"type": "chat", "data": {"content": "Hola, soy el profesor.", "additional_kwargs": {}, "response_metadata": {}, "type": "chat", "name": null, "id": null, "role": "profesor"}}');
+
+SELECT pg_catalog.setval('message_store_id_seq', 12, true);
 
 ALTER TABLE ONLY message_store
     ADD CONSTRAINT message_store_pkey PRIMARY KEY (id);

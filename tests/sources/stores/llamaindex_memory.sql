@@ -31,6 +31,8 @@ INSERT INTO llama_index_memory (id, key, "timestamp", role, status, data) VALUES
 INSERT INTO llama_index_memory (id, key, "timestamp", role, status, data) VALUES (8, 'alumno-8', 1772359204500000369, 'user', 'active', '{"role": "user", "additional_kwargs": {}, "blocks": [{"block_type": "text", "text": "\u00bfQu\u00e9 es la inercia? \ud83d\udeb2"}]}');
 INSERT INTO llama_index_memory (id, key, "timestamp", role, status, data) VALUES (9, 'alumno-8', 1772359206000000493, 'assistant', 'active', '{"role": "assistant", "additional_kwargs": {}, "blocks": [{"block_type": "thinking", "content": "Debo explicarlo con un ejemplo.", "num_tokens": null, "additional_information": {}}, {"block_type": "text", "text": "Es la tendencia de un cuerpo a seguir como est\u00e1."}, {"block_type": "text", "text": "Por eso te vas hacia delante cuando el autob\u00fas frena."}]}');
 
+SELECT pg_catalog.setval('llama_index_memory_id_seq', 9, true);
+
 ALTER TABLE ONLY llama_index_memory
     ADD CONSTRAINT llama_index_memory_pkey PRIMARY KEY (id);
 

@@ -37,12 +37,14 @@ INSERT INTO agent_messages (id, session_id, message_data, created_at) VALUES (9,
 INSERT INTO agent_messages (id, session_id, message_data, created_at) VALUES (10, 'alumna-7', '{"id":"msg_3","content":[{"refusal":"Lo siento, no puedo ayudar con eso.","type":"refusal"}],"role":"assistant","status":"completed","type":"message","phase":null}', '2026-03-01 10:06:00');
 INSERT INTO agent_messages (id, session_id, message_data, created_at) VALUES (13, 'otra-vez', '{"content":"¿Qué es el ADN?","role":"user"}', '2026-03-01 10:07:00');
 INSERT INTO agent_messages (id, session_id, message_data, created_at) VALUES (14, 'otra-vez', '{"id":"msg_5","content":[{"annotations":[],"text":"Segunda respuesta","type":"output_text"}],"role":"assistant","status":"completed","type":"message"}', '2026-03-01 10:08:00');
-INSERT INTO agent_messages (id, session_id, message_data, created_at) VALUES (15, 'cifrada', '{"__enc__":1,"v":1,"kid":"hkdf-v1","payload":"gAAAAABrA9ZwMb1QJTkWBoGQtYpU3zCVELOXgzUpXJMeyggmpRXBPheRauwIhIPcp9u7laDGh6veneHNXiTr2XKdBgbJqyGIDKXrwaqy8fxWkKSzobQxKtKI1DW0Rnbju4YnrEP9tWU0"}', '2026-03-01 10:09:00');
-INSERT INTO agent_messages (id, session_id, message_data, created_at) VALUES (16, 'cifrada', '{"__enc__":1,"v":1,"kid":"hkdf-v1","payload":"gAAAAABrA9Zw5rTndEhy-Ktb72oZjTminBhaDWA3jyQSQlnnirrHhBjMb3yBWsTcY6l34GyWkVORqdkX94j3_tCF7-y9cnHLhNfAZSrPZPEhtmYmLYv8UgsjMScqGT2cGsEiyjG6i22nnUWKRTC2z321rscOFq_Iy4Nx1abzfFgVR0RERukA5JvekBj0WFiOjOFaSy6pmx6kTRrhnS9ZYnI-tmqJsFt3QkQanu-DfFNlhkiqrXxEB8CwObP-EETU_MzfrrFkU1obJiwF2L-QjN0RdRMJDRN8hg=="}', '2026-03-01 10:10:00');
+INSERT INTO agent_messages (id, session_id, message_data, created_at) VALUES (15, 'cifrada', '{"__enc__":1,"v":1,"kid":"hkdf-v1","payload":"gAAAAABrA9gTsb0aGEvdBJJno1yrXP_b9XSu4EBen14gDTWARTCSEhUFQNhS-vh4qt6V6fPNky37csa4gH7viwb6TyQF34bKnIHE1Q_ClyBzh3j8aqowV_enPXL6qpZT5J09NTD9PSLS"}', '2026-03-01 10:09:00');
+INSERT INTO agent_messages (id, session_id, message_data, created_at) VALUES (16, 'cifrada', '{"__enc__":1,"v":1,"kid":"hkdf-v1","payload":"gAAAAABrA9gTiGlG3eKsrnq-NRrHCwLyVbr1fX3YPzBmk3NC5J2MDDH1T4kqe4gByGtESKCHcf6CNGs6qnEjKU4M1k05_qaFdU7BY2dRwTgKqqDU4FjlWHCxTKILChggKmt8JIt1N0GbZEj7avD7rapnrU2Jhj_1k48rgKAVPzyYKON-9XQltpMvC5mTAFC6y8gMW1IC_skdKZzWtbcQiJw3-ubZwyyvpgK_SbUq5UL41y8uY0Ytq1PbiKi6-EUkgDxJbbO0TTNdTMLKvcHHvdfDqbeOC_GKSw=="}', '2026-03-01 10:10:00');
 
 INSERT INTO agent_sessions (session_id, created_at, updated_at) VALUES ('alumna-7', '2026-03-01 10:00:00', '2026-03-01 11:00:00');
 INSERT INTO agent_sessions (session_id, created_at, updated_at) VALUES ('otra-vez', '2026-03-01 10:00:00', '2026-03-01 11:00:00');
 INSERT INTO agent_sessions (session_id, created_at, updated_at) VALUES ('cifrada', '2026-03-01 10:00:00', '2026-03-01 11:00:00');
+
+SELECT pg_catalog.setval('agent_messages_id_seq', 16, true);
 
 ALTER TABLE ONLY agent_messages
     ADD CONSTRAINT agent_messages_pkey PRIMARY KEY (id);

@@ -26,6 +26,7 @@ from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
     BaseMessage,
+    ChatMessage,
     HumanMessage,
     SystemMessage,
     ToolMessage,
@@ -79,6 +80,7 @@ CONVERSATION: list[BaseMessage] = [
     AIMessage("", tool_calls=[{"id": "c2", "name": "buscar", "args": {}}]),
     ToolMessage("Error: sin conexión", tool_call_id="c2", status="error"),
     AIMessageChunk("No he podido buscar, pero la clorofila refleja el verde."),
+    ChatMessage(content="Hola, soy el profesor.", role="profesor"),
 ]
 
 
