@@ -41,7 +41,7 @@ FILLED = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(FILLED))
 def test_the_example_of_each_preset_reads_the_example_s_tables(rag: RagDatabase, name: str) -> None:
     rag.run(example("sql", name) + FILLED[name])
     ((source_name, configured),) = settings_from(tomllib.loads(example("toml", name))).sources.items()
