@@ -88,14 +88,13 @@ def list_(
     now = here.clock()
     table(
         "Rejected" if rejected else "In quarantine",
-        ["id", "source", "pipelines", "reason", "messages", "since", *(["conversation"] if show_ids else [])],
+        ["id", "source", "pipelines", "reason", "since", *(["conversation"] if show_ids else [])],
         [
             [
                 row.name,
                 row.source_name,
                 ", ".join(row.pipelines),
                 ", ".join(row.reasons),
-                row.message_count,
                 age(row.since, now),
                 *([row.conversation_id] if show_ids else []),
             ]
