@@ -13,6 +13,9 @@ BIN := $(VENV)/bin
 # `-c` in the environment as well, so that what builds ftworker is pinned too.
 INSTALL = PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet \
 	--disable-pip-version-check -c requirements.lock
+# The real TRL, for the tests that load our files with it. What they use needs no PyTorch; what TRL asks for would bring
+# it, gigabytes of it, so it comes alone.
+TRL = trl==1.16.0
 
 .PHONY: help
 help: ## Say what can be made
@@ -64,6 +67,7 @@ $(VENV)/.installed-dev: EXTRAS = embedded,test,dev
 $(VENV)/.installed-%: $(VENV)/.python pyproject.toml requirements.lock
 	@echo "installing ftworker[$(EXTRAS)] into $(VENV)"
 	@$(INSTALL) -e ".[$(EXTRAS)]"
+	@case ",$(EXTRAS)," in *,test,*) $(INSTALL) --no-deps $(TRL) ;; esac
 	@touch $@
 
 # The newest Python that fits and can make virtual environments.
