@@ -55,11 +55,23 @@ def test_the_example_of_each_preset_reads_the_example_s_tables(rag: RagDatabase,
     source.close()
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in FILLED])
+def test_the_example_of_each_store_reads_the_store_s_rows(rag: RagDatabase, name: str) -> None:
+    rag.load(name)
+    ((source_name, configured),) = settings_from(tomllib.loads(example("toml", name))).sources.items()
+    assert configured.preset == name
+    source = PostgresSource(source_name, configured.model_copy(update={"url": SecretStr(rag.url)}), rag.url)
+    assert [found.message for found in source.check() if found.level == "error"] == []
+    assert list(source.fetch([one.conversation_id for one in source.newest(1)]))
+    source.close()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_preset_has_its_statements_a_mapping_and_a_section(name: str) -> None:
     assert presets.preset(name).name == name
-    assert {"messages", "changes", "scopes", "touched"} <= set(presets.statements(name))
+    assert {"messages", "changes", "scopes"} <= set(presets.statements(name))
     assert f"## {name}\n" in DOCUMENT
+    assert f"[`{name}`](#{name})" in DOCUMENT
 
 
 def test_every_preset_can_be_chosen() -> None:
