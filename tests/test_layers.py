@@ -56,6 +56,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.events.closing",
         "ftworker.events.ingest",
         "ftworker.events.replay",
+        "ftworker.explain",
         "ftworker.idle",
         "ftworker.quarantine",
         "ftworker.runs",

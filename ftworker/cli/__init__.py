@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("ftworker.cli.operate:doctor", "Check everything ftworker needs, and say what to do."),
     "triggers": ("ftworker.cli.runs:triggers", "Why each pipeline did or did not fire."),
     "runs": ("ftworker.cli.runs:runs", "Start, list, show, cancel, retry fine-tuning runs."),
+    "curate": ("ftworker.cli.curate:curate", "What becomes of one conversation, and why, rule by rule."),
     "datasets": ("ftworker.cli.datasets:datasets", "List, show and validate datasets."),
     "sources": ("ftworker.cli.sources:sources", "List and try the stores of conversations."),
     "backfill": ("ftworker.cli.sources:backfill", "Take in the conversations a store already holds."),

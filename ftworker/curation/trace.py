@@ -38,7 +38,7 @@ class Trace:
 
     def add(self, turn: int, rule: str, outcome: Outcome, value: object = "", limit: object = "") -> None:
         """Write down a step."""
-        self.steps.append(Step(turn, rule, outcome, _shown(value), _shown(limit)))
+        self.steps.append(Step(turn, rule, outcome, shown(value), shown(limit)))
 
     def of_turn(self, turn: int) -> list[Step]:
         """The steps of one turn."""
@@ -49,7 +49,8 @@ class Trace:
         return self.of_turn(WHOLE_CONVERSATION)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A measure or a setting for people."""
     match value:
         case bool():
             return "yes" if value else "no"
@@ -57,5 +58,7 @@ def _shown(value: object) -> str:
             return f"{value:.2f}"
         case None:
             return "cannot tell"
+        case tuple():
+            return ", ".join(map(str, value))
         case _:
             return str(value)
