@@ -20,7 +20,7 @@ from ftworker.curation.reasons import DropReason
 from ftworker.curation.redaction import Texts, finds_any, held_back, scanner_without_names
 from ftworker.curation.rules import Rule
 from ftworker.curation.tokens import ESTIMATE, TokenCounter, make_counter
-from ftworker.curation.trace import Outcome, Trace, shown
+from ftworker.curation.trace import Outcome, Trace, in_words
 from ftworker.curation.turns import Turn, UnknownRole, read_turns
 from ftworker.curation.writing import Writer
 from ftworker.settings import CurationSettings
@@ -146,7 +146,7 @@ class _Case:
                 outcome: Outcome = "dropped" if verdict.reason else "flagged" if verdict.flag else "passed"
                 limit = verdict.limit
                 if limit and hasattr(self.settings, limit):
-                    limit = f"{limit} = {shown(getattr(self.settings, limit))}"
+                    limit = f"{limit} = {in_words(getattr(self.settings, limit))}"
                 self.trace.add(turn.index, verdict.reason or rule.name, outcome, verdict.value, limit)
             if verdict.reason is not None:
                 return verdict.reason

@@ -38,7 +38,7 @@ class Trace:
 
     def add(self, turn: int, rule: str, outcome: Outcome, value: object = "", limit: object = "") -> None:
         """Write down a step."""
-        self.steps.append(Step(turn, rule, outcome, shown(value), shown(limit)))
+        self.steps.append(Step(turn, rule, outcome, in_words(value), in_words(limit)))
 
     def of_turn(self, turn: int) -> list[Step]:
         """The steps of one turn."""
@@ -49,7 +49,7 @@ class Trace:
         return self.of_turn(WHOLE_CONVERSATION)
 
 
-def shown(value: object) -> str:
+def in_words(value: object) -> str:
     """A measure or a setting for people."""
     match value:
         case bool():
