@@ -53,6 +53,8 @@ class LatestDataset:
     sequence: int
     new_examples: int
     cut_timestamp: float
+    own_model_share: float | None
+    """Of its answers, those that models tuned here wrote; None until it is exported."""
 
 
 @dataclass(frozen=True)

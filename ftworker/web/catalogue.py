@@ -26,7 +26,7 @@ LABELS: dict[str, str] = {
     "pipeline": "A name under `pipelines` in the configuration.",
     "provider": "A name under `providers` in the configuration.",
     "python": "Version of Python.",
-    "reason": "A reason code: of a drop (docs/DATASETS.md) or of a parked message.",
+    "reason": "A reason code: of a drop or of what a dataset leaves out (docs/DATASETS.md), or of a parked message.",
     "state": "A state of a run: ftworker/runs/states.py.",
     "step": "`export`, `upload`, `create_job`, `poll_status`, `promote`.",
     "transport": "`amqp`, `stream`, `task`: the way events came in.",
@@ -160,6 +160,13 @@ EXAMPLES_DROPPED = Metric(
     "Turns, or whole conversations, that did not become examples, by reason.",
     ("pipeline", "reason"),
 )
+EXAMPLES_LEFT_OUT = Metric(
+    "ftworker_examples_left_out_total",
+    "counter",
+    "examples",
+    "Examples that exported datasets hold and leave out of their files, by reason; counted in each such dataset.",
+    ("pipeline", "reason"),
+)
 TRIGGER_MIN_EXAMPLES = Metric(
     "ftworker_trigger_min_examples",
     "gauge",
@@ -201,6 +208,13 @@ LAST_DATASET_EXAMPLES = Metric(
     "gauge",
     "examples",
     "Examples that the newest dataset was the first to hold; absent before the first cut.",
+    ("pipeline",),
+)
+LAST_DATASET_OWN_MODEL = Metric(
+    "ftworker_last_dataset_own_model_ratio",
+    "gauge",
+    "ratio",
+    "Share of the newest dataset's answers that models tuned here wrote; absent until it is exported.",
     ("pipeline",),
 )
 LAST_DATASET_TIMESTAMP = Metric(
@@ -341,7 +355,10 @@ CATALOGUE: tuple[Group, ...] = (
             TRIGGER_TOKENS_RATIO,
         ),
     ),
-    Group("Datasets", (DATASETS, LAST_DATASET_EXAMPLES, LAST_DATASET_TIMESTAMP)),
+    Group(
+        "Datasets",
+        (DATASETS, LAST_DATASET_EXAMPLES, LAST_DATASET_OWN_MODEL, LAST_DATASET_TIMESTAMP, EXAMPLES_LEFT_OUT),
+    ),
     Group(
         "Runs and providers",
         (

@@ -184,6 +184,7 @@ def _examples(settings: Settings, snapshot: Snapshot, collected: _Samples) -> No
     for name, dataset in snapshot.datasets.items():
         collected.add(catalogue.DATASETS, dataset.sequence, pipeline=name)
         collected.add(catalogue.LAST_DATASET_EXAMPLES, dataset.new_examples, pipeline=name)
+        collected.add(catalogue.LAST_DATASET_OWN_MODEL, dataset.own_model_share, pipeline=name)
         collected.add(catalogue.LAST_DATASET_TIMESTAMP, dataset.cut_timestamp, pipeline=name)
     for name, pipeline in settings.pipelines.items():
         trigger = pipeline.trigger
@@ -227,6 +228,7 @@ def _runs(settings: Settings, snapshot: Snapshot, collected: _Samples) -> None:
 TOTALS: Mapping[str, Metric] = {
     "examples_dropped": catalogue.EXAMPLES_DROPPED,
     "examples_kept": catalogue.EXAMPLES_KEPT,
+    "examples_left_out": catalogue.EXAMPLES_LEFT_OUT,
     "ingest_batches": catalogue.INGEST_BATCHES,
     "ingest_duplicates": catalogue.INGEST_DUPLICATES,
     "ingest_events": catalogue.INGEST_EVENTS,

@@ -68,7 +68,8 @@ def _examples(cursor: Cursor) -> None:
             ('tutor', 1, 'all', '{}', 20, now() - interval '2 days', NULL, NULL, NULL, NULL),
             ('tutor', 2, 'all', jsonb_build_object('system_prompt', %(text)s::text), 10,
              now() - interval '1 day', 'abc', 's3://secret-bucket/' || %(user)s,
-             jsonb_build_object('note', %(text)s::text), now())
+             jsonb_build_object('note', %(text)s::text,
+                                'provenance', '{"selection": {"own_model_share": 0.25}}'::jsonb), now())
         """,
         {"text": TEXT, "user": USER},
     )
@@ -200,6 +201,7 @@ def _rest(cursor: Cursor) -> None:
             ('ingest_batch_size', 'le=+Inf,transport=amqp', 2, 1),
             ('examples_kept', 'pipeline=tutor', 1, 38),
             ('examples_dropped', 'pipeline=tutor,reason=too_short', 1, 7),
+            ('examples_left_out', 'pipeline=tutor,reason=near_duplicate', 1, 4),
             ('examples_dropped', 'pipeline=tutor,reason=' || %(text)s, 1, 2),
             ('provider_errors', 'kind=rate_limit_exceeded,provider=openai,step=create_job', 1, 3),
             ('runs_finished', 'outcome=promoted,pipeline=tutor,provider=openai', 1, 1),

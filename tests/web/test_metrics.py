@@ -70,12 +70,14 @@ def test_examples_of_a_pipeline_that_is_no_longer_configured_are_shown(series: S
 def test_kept_and_dropped_come_from_the_totals(series: Series) -> None:
     assert value(series, "ftworker_examples_kept_total", pipeline="tutor") == 38
     assert value(series, "ftworker_examples_dropped_total", pipeline="tutor", reason="too_short") == 7
+    assert value(series, "ftworker_examples_left_out_total", pipeline="tutor", reason="near_duplicate") == 4
 
 
 def test_datasets_show_their_number_and_the_newest(series: Series) -> None:
     assert value(series, "ftworker_datasets_total", pipeline="tutor") == 2
     assert value(series, "ftworker_datasets_total", pipeline="other") == 0
     assert value(series, "ftworker_last_dataset_examples", pipeline="tutor") == 10
+    assert value(series, "ftworker_last_dataset_own_model_ratio", pipeline="tutor") == 0.25
     cut = value(series, "ftworker_last_dataset_timestamp_seconds", pipeline="tutor")
     assert value(series, "ftworker_sweep_timestamp_seconds") - cut == pytest.approx(86_400, abs=30)
 

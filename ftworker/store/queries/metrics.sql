@@ -36,10 +36,11 @@ GROUP BY pipeline;
 
 -- name: latest_datasets
 -- The newest dataset of each pipeline, one look into the index a pipeline. `sequence` counts the cuts.
-SELECT named.pipeline, latest.sequence, latest.new_examples, latest.cut_timestamp
+SELECT named.pipeline, latest.sequence, latest.new_examples, latest.cut_timestamp, latest.own_model_share
 FROM (SELECT name FROM ftworker.pipelines UNION SELECT unnest(%(pipelines)s::text[])) AS named (pipeline)
 CROSS JOIN LATERAL (
-    SELECT sequence, new_examples, extract(epoch FROM cut_at)::float8 AS cut_timestamp
+    SELECT sequence, new_examples, extract(epoch FROM cut_at)::float8 AS cut_timestamp,
+           (manifest #>> '{provenance,selection,own_model_share}')::float8 AS own_model_share
     FROM ftworker.datasets
     WHERE datasets.pipeline = named.pipeline
     ORDER BY sequence DESC
