@@ -84,6 +84,8 @@ class TableUse:
     knows it."""
     indexes: Mapping[str, str] = field(default_factory=dict)
     """Column that an index should begin with, to the reason."""
+    times: str = ""
+    """Column by which a sweep asks what is new: with `sweep_idle` an index should begin with it too."""
 
 
 @dataclass(frozen=True)
@@ -255,12 +257,7 @@ def fixed_preset(
                 f"the preset {name} reads no table {unknown[0]}; tables can rename "
                 f"{', '.join(use.name for use in uses)}"
             )
-        return tuple(
-            replace(use, name=settings.tables[use.name], setting=f"tables.{use.name}")
-            if use.name in settings.tables
-            else use
-            for use in uses
-        )
+        return tuple(_as_configured(use, settings) for use in uses)
 
     def plan(settings: SourceSettings, found: Mapping[str, Table]) -> Plan:
         named = {use.name: settings.tables.get(use.name, use.name) for use in uses}
@@ -275,6 +272,17 @@ def fixed_preset(
 
     words = {said.casefold(): role for said, role in (roles or {}).items()}
     return Preset(name, actual, plan, messages, lambda _: words)
+
+
+def _as_configured(use: TableUse, settings: SourceSettings) -> TableUse:
+    """A table under the name that the configuration gives it, with the index that a sweep needs."""
+    if settings.sweep_idle and use.times:
+        use = replace(
+            use, indexes={**use.indexes, use.times: "sweep_idle asks it every minute for what is new"}
+        )
+    if use.name in settings.tables:
+        use = replace(use, name=settings.tables[use.name], setting=f"tables.{use.name}")
+    return use
 
 
 def fill(name: str, statement: str, **parts: sql.Composable) -> sql.Composed:

@@ -1,4 +1,4 @@
-"""What holds for every store with tables of its own: whatever lists it and whatever reads it see the same conversations.
+"""What holds for every store with tables of its own: what lists it and what reads it see the same.
 
 Each has its rows in `stores/NAME.sql`, written by the program's own code where that can be installed
 (`stores/write_*.py`), else after its schema.

@@ -194,6 +194,21 @@ def test_a_store_with_neither_times_nor_numbers_is_followed_by_looking_at_all_of
     assert [sweep_idle(store, unnumbered, NOON + minutes(at)) for at in (100, 131)] == [0, 1]
 
 
+def test_an_answer_rewritten_in_place_is_handed_on_as_a_new_version(
+    store: Store, rag: RagDatabase, open_source: OpenSource
+) -> None:
+    rag.load("llamaindex_chat_store")
+    source = open_source(preset="llamaindex_chat_store", sweep_idle=True)
+    answer = """UPDATE chatstore SET value[7] = '{"role": "assistant", "content": "Otra."}' WHERE key = 'alumna-7'"""
+    assert sweep_idle(store, source, NOON) == 0
+    rag.run(answer)
+    assert [sweep_idle(store, source, NOON + minutes(at)) for at in (1, 40)] == [0, 1]
+    rag.run(answer)
+    assert [sweep_idle(store, source, NOON + minutes(at)) for at in (80, 120)] == [0, 0]
+    rag.run(answer.replace("Otra.", "Otra más."))
+    assert [sweep_idle(store, source, NOON + minutes(at)) for at in (160, 200)] == [0, 1]
+
+
 def test_a_last_look_that_changed_nothing_writes_nothing(
     store: Store, unnumbered: PostgresSource, rag: RagDatabase
 ) -> None:

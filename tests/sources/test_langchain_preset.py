@@ -1,5 +1,5 @@
-"""LangChain's chat history, in rows that its own packages wrote (stores/write_langchain.py, write_langchain_js.mjs) and in
-shapes that nobody should write."""
+"""LangChain's chat history, in rows that its own packages wrote (stores/write_langchain.py,
+write_langchain_js.mjs) and in shapes that nobody should write."""
 
 from __future__ import annotations
 

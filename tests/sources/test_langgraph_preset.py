@@ -102,7 +102,7 @@ def test_what_is_encrypted_pickled_or_broken_is_an_error_and_never_loaded(
 
 
 @pytest.mark.parametrize(
-    ("stored", "said"),
+    "stored,said",
     [
         ([{"role": "user", "content": "Hola"}], [("user", "Hola")]),
         ([["user", "Hola"], ["ai", "Buenas"]], [("user", "Hola"), ("assistant", "Buenas")]),

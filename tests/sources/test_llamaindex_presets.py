@@ -20,8 +20,7 @@ SAID = [
     ("tool", "La inercia es..."),
     (
         "assistant",
-        "Es la tendencia de un cuerpo a seguir como está.\n"
-        "Por eso te vas hacia delante cuando el autobús frena.",
+        "Es la tendencia de un cuerpo a seguir como está.\nPor eso te vas hacia delante cuando el autobús frena.",
     ),
     ("user", "¿Y en este dibujo?"),
     ("assistant", "El carrito sigue «en línea recta»."),
@@ -29,7 +28,7 @@ SAID = [
 
 
 @pytest.mark.parametrize(
-    ("rows", "tables"),
+    "rows,tables",
     [("llamaindex_chat_store", {}), ("llamaindex_chat_store_legacy", {"chatstore": "data_chatstore"})],
 )
 def test_an_array_of_json_or_jsonb_is_read_in_its_order(

@@ -110,3 +110,19 @@ def test_tables_under_other_names_are_read(rag: RagDatabase, open_source: OpenSo
     source = open_source(preset="openai_agents", tables={"agent_messages": "mensajes"})
     assert source.count() == 3
     assert len(list(source.fetch(["otra-vez"]))) == 1
+
+
+def test_the_index_that_a_sweep_needs_is_advised_where_sweeps_are_on(
+    rag: RagDatabase, open_source: OpenSource
+) -> None:
+    rag.load("openai_agents")
+    rag.run("ALTER TABLE agent_messages RENAME TO mensajes")
+    tables = {"agent_messages": "mensajes"}
+    assert [
+        one for one in open_source(preset="openai_agents", tables=tables).check() if one.level == "warning"
+    ] == []
+    swept = open_source(preset="openai_agents", tables=tables, sweep_idle=True)
+    (warning,) = [one for one in swept.check() if one.level == "warning"]
+    assert warning.advice == 'CREATE INDEX CONCURRENTLY ON public.mensajes ("created_at");'
+    rag.run(warning.advice.replace("CONCURRENTLY ", ""))
+    assert [one for one in swept.check() if one.level == "warning"] == []

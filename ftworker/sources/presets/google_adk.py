@@ -75,7 +75,9 @@ def _grounding(metadata: Any) -> list[Any]:
 
 PRESET = fixed_preset(
     "google_adk",
-    TableUse("sessions", dict.fromkeys(("app_name", "user_id", "id", "update_time"), "")),
+    TableUse(
+        "sessions", dict.fromkeys(("app_name", "user_id", "id", "update_time"), ""), times="update_time"
+    ),
     TableUse(
         "events", dict.fromkeys(("id", "app_name", "user_id", "session_id", "invocation_id", "timestamp"), "")
     ),

@@ -18,10 +18,8 @@ PRESET = fixed_preset(
     TableUse(
         "llama_index_memory",
         dict.fromkeys(("id", "key", "timestamp", "data"), ""),
-        indexes={
-            "key": "each batch of conversations is read by it",
-            "timestamp": "a sweep asks it what is new",
-        },
+        indexes={"key": "each batch of conversations is read by it"},
+        times="timestamp",
     ),
     roles=ROLES,
     messages=_messages,

@@ -55,6 +55,7 @@ PRESET = fixed_preset(
         "agent_messages",
         dict.fromkeys(("id", "session_id", "message_data", "created_at"), ""),
         indexes={"session_id": "each batch of conversations is read by it"},
+        times="created_at",
     ),
     roles={"developer": "system"},
     messages=_messages,
