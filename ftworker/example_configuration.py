@@ -159,6 +159,8 @@ def _toml(value: Any) -> str:
             return json.dumps(str(value), ensure_ascii=False)
         case int() | float():
             return str(value)
+        case dict() if not value:
+            return "{}"
         case dict():
             return "{ " + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + " }"
         case tuple() | list():
