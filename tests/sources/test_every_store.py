@@ -12,7 +12,8 @@ from typing import get_args
 
 import pytest
 
-from ftworker.settings import SourceSettings
+from ftworker.curation.curate import curate
+from ftworker.settings import CurationSettings, SourceSettings
 from ftworker.sources.postgres import PostgresSource
 from tests.sources.conftest import OpenSource, RagDatabase
 
@@ -80,6 +81,11 @@ def test_what_is_listed_can_be_read_and_nothing_else(filled: PostgresSource) -> 
     assert {"user", "assistant"} <= roles <= KNOWN
     one_by_one = [conversation for identity in ids for conversation in filled.fetch([identity])]
     assert {one.conversation_id: one for one in one_by_one} == read
+
+
+def test_what_is_read_becomes_examples(filled: PostgresSource) -> None:
+    ids = [one.conversation_id for one in filled.snapshot(None)]
+    assert any(curate(conversation, CurationSettings()).examples for conversation in filled.fetch(ids))
 
 
 def test_a_role_that_may_only_select_reads_it(
