@@ -1,20 +1,19 @@
 """`ftworker sources` and `ftworker backfill`: the stores of conversations, what is seen there, and taking in
 their past.
 
-What people wrote shows only with --show-content, and ids of conversations, which can be phone numbers, only
-in part.
+What people wrote shows only with --show-text, and ids of conversations, which can be phone numbers, only in part.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from ftworker.cli.context import load
-from ftworker.cli.output import age, emit_json, fail, printable, progress, table
+from ftworker.cli.output import emit_json, fail, progress, table
+from ftworker.cli.source_report import seen, show
 from ftworker.conversations import Conversation
 from ftworker.errors import NotFound, Refused, SourceRejected, SourceUnavailable
 from ftworker.installation import Installation
@@ -24,7 +23,10 @@ from ftworker.store import inbox
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON with stable keys.")
 
 NEWEST = 10
-SHOWN_CHARACTERS = 300
+"""Conversations shown one by one."""
+
+SAMPLE = 200
+"""Newest conversations counted together."""
 
 
 @click.group()
@@ -39,21 +41,29 @@ def sources() -> None:
 
 
 @sources.command("list")
+@click.option("--presets", is_flag=True, help="Instead: every kind of chat store that can be read.")
 @as_json
-def list_(json_: bool) -> None:
-    """Every source, how it is read, and how far backfill and sweep have come.
+def list_(*, presets: bool, json_: bool) -> None:
+    """Every source, how it is read, and how far backfill and sweep have come; or the presets there are.
 
     \b
     Example:
       ftworker sources list
+      ftworker sources list --presets
     """
+    if presets:
+        _list_presets(json_=json_)
+        return
     here = load()
     facts = [_configured(here, name) for name in sorted(here.settings.sources)]
     if json_:
         emit_json(facts)
         return
     if not facts:
-        click.echo("No source is configured; events with their messages inline need none (docs/SOURCES.md).")
+        click.echo(
+            "No source is configured; events with their messages inline need none (docs/SOURCES.md).\n"
+            "What can be read: ftworker sources list --presets"
+        )
         return
     table(
         "Sources",
@@ -74,6 +84,17 @@ def list_(json_: bool) -> None:
         if not fact["address_known"]:
             missing = f"the variable {fact['url_env']} is not set" if fact["url_env"] else "it has no url_env"
             click.echo(f"{fact['name']}: {missing}")
+
+
+def _list_presets(*, json_: bool) -> None:
+    from ftworker.sources.stores import known_stores
+
+    stores = known_stores()
+    if json_:
+        emit_json([{"preset": one.preset, "reads": one.reads, "tables": one.tables} for one in stores])
+        return
+    table("Presets", ["preset", "reads"], [[one.preset, one.reads] for one in stores])
+    click.echo("How each is configured, and what it cannot tell: docs/SOURCES.md")
 
 
 def _configured(here: Installation, name: str) -> dict[str, Any]:
@@ -125,118 +146,107 @@ def _backfilled(walks: list[dict[str, Any]]) -> str:
 
 
 @sources.command("test")
-@click.argument("name")
-@click.option("--show-content", is_flag=True, help="Show what people wrote in the newest conversations.")
+@click.argument("name", required=False)
+@click.option("--show-text", is_flag=True, help="Show what people wrote in the newest conversations.")
+@click.option("--preset", "preset_name", metavar="PRESET", help="Try a store that is not configured yet.")
+@click.option(
+    "--url-env", metavar="VARIABLE", help="The variable with its address. Alone: find out which store it is."
+)
 @as_json
-def test(name: str, show_content: bool, json_: bool) -> None:
-    """Try the source NAME: connection, tables, rights, indexes, and what its newest conversations look like.
+def test(
+    name: str | None, *, show_text: bool, preset_name: str | None, url_env: str | None, json_: bool
+) -> None:
+    """Try the source NAME: connection, tables, rights, indexes, what its newest conversations hold, and what it
+    cannot tell.
 
-    Reads and changes nothing. Exit code 1 when the source cannot work as configured.
+    Reads and changes nothing. Exit code 1 when the source cannot work as configured. Without NAME a store is tried
+    before it is configured.
 
     \b
     Example:
       ftworker sources test tutor
-      ftworker sources test tutor --show-content
+      ftworker sources test tutor --show-text
+      ftworker sources test --preset dify --url-env DIFY_DATABASE_URL
+      ftworker sources test --url-env DATABASE_URL
     """
     here = load()
-    source = _source(here, name)
-    findings = source.check()
-    broken = any(finding.level == "error" for finding in findings)
+    if name is not None and (preset_name or url_env):
+        raise click.UsageError("--preset and --url-env are for a store without a NAME in the configuration")
+    if name is None:
+        name, source = _unconfigured(here, preset_name, url_env)
+    else:
+        source = _source(here, name)
+    facts = _tried(name, source, show_text=show_text)
+    source.close()
+    if json_:
+        emit_json({**facts, "sample": vars(facts["sample"])})
+    else:
+        show(here, facts, show_text=show_text)
+    if not facts["well"]:
+        raise SystemExit(1)
+
+
+def _unconfigured(here: Installation, preset_name: str | None, url_env: str | None) -> tuple[str, Source]:
+    """A source by its preset, or by what the database looks like, under the preset's name."""
+    from ftworker.settings import SourceSettings
+    from ftworker.settings.environment import variable
+    from ftworker.sources.detect import detect
+    from ftworker.sources.registry import make_source
+    from ftworker.sources.stores import preset_names
+
+    if url_env is None:
+        raise click.UsageError(
+            "give the NAME of a source, or --url-env VARIABLE with its address and --preset PRESET"
+        )
+    if preset_name is not None and preset_name not in preset_names():
+        raise click.BadParameter(
+            f"{preset_name}; there are: {', '.join(preset_names())}", param_hint="--preset"
+        )
+    try:
+        if preset_name is None:
+            address = variable(url_env)
+            if not address:
+                fail(f"the environment variable {url_env} is not set", 2)
+            found = detect(address, lambda said: click.echo(said, err=True))
+        else:
+            found = SourceSettings.model_validate({"preset": preset_name, "url_env": url_env})
+        settings = here.settings.model_copy(update={"sources": {found.preset: found}})
+        return found.preset, make_source(settings, found.preset)
+    except SourceRejected as error:
+        fail(str(error), 2)
+    except SourceUnavailable as error:
+        fail(str(error))
+
+
+def _tried(name: str, source: Source, *, show_text: bool) -> dict[str, Any]:
+    """What a source holds, as JSON. Reads once: the newest conversations are part of the sample."""
+    from ftworker.sources.sample import look_at
+
+    findings = list(source.check())
     count: int | None = None
-    newest: list[tuple[ListedConversation, Conversation | None]] = []
-    if not broken:
+    read: dict[str, Conversation] = {}
+    listed: tuple[ListedConversation, ...] = ()
+    if not any(finding.level == "error" for finding in findings):
         try:
             count = source.count()
-            listed = source.newest(NEWEST)
+            listed = source.newest(SAMPLE)
             read = {
                 found.conversation_id: found
                 for found in source.fetch([one.conversation_id for one in listed])
             }
-            newest = [(one, read.get(one.conversation_id)) for one in listed]
         except (SourceRejected, SourceUnavailable) as error:
-            findings = (*findings, Finding("error", "reading", str(error)))
-            broken = True
-    source.close()
-    facts = {
+            findings.append(Finding("error", "reading", str(error)))
+    return {
         "name": name,
-        "well": not broken,
+        "well": not any(finding.level == "error" for finding in findings),
         "findings": [
             {"level": f.level, "subject": f.subject, "message": f.message, "advice": f.advice}
             for f in findings
         ],
         "conversations": count,
-        "newest": [_seen(one, found, show_content=show_content) for one, found in newest],
+        "sample": look_at(read.values()),
+        "newest": [seen(one, read.get(one.conversation_id), show_text=show_text) for one in listed[:NEWEST]],
     }
-    if json_:
-        emit_json(facts)
-    else:
-        _show(here, facts, show_content=show_content)
-    if broken:
-        raise SystemExit(1)
-
-
-def _seen(listed: ListedConversation, found: Conversation | None, *, show_content: bool) -> dict[str, Any]:
-    messages = found.messages if found is not None else ()
-    identity = listed.conversation_id
-    return {
-        "conversation_id": identity if show_content or len(identity) <= 4 else f"…{identity[-4:]}",
-        "messages": listed.message_count,
-        "last_change_at": listed.last_change_at,
-        "roles": dict(sorted(Counter(message.role or "(none)" for message in messages).items())),
-        "rated": sum(1 for message in messages if message.rating),
-        "with_context": sum(1 for message in messages if message.context),
-        "errors": dict(sorted(Counter(str(m.error) for m in messages if m.error).items())),
-        "tenant_id": found.tenant_id if found is not None else None,
-        "course_id": found.course_id if found is not None else None,
-        "user_known": bool(found is not None and found.user_ref),
-        "consent": found.training_consent if found is not None else None,
-        **({"content": [{"role": m.role, "text": m.content} for m in messages]} if show_content else {}),
-    }
-
-
-def _show(here: Installation, facts: dict[str, Any], *, show_content: bool) -> None:
-    table(
-        f"Source {facts['name']}",
-        ["", "about", "seen"],
-        [[finding["level"], finding["subject"], finding["message"]] for finding in facts["findings"]],
-    )
-    for finding in facts["findings"]:
-        if finding["advice"]:
-            click.echo(f"{finding['level']}: {finding['message']}\n  -> {finding['advice']}")
-    if not facts["well"]:
-        return
-    count = facts["conversations"]
-    click.echo(f"\nConversations: {count if count is not None else 'too many to count within the timeout'}")
-    table(
-        f"The newest {len(facts['newest'])}",
-        ["id", "changed", "roles", "rated", "context", "errors", "course", "user"],
-        [
-            [
-                seen["conversation_id"],
-                age(seen["last_change_at"], here.clock()),
-                " ".join(f"{role}:{number}" for role, number in seen["roles"].items()),
-                seen["rated"],
-                seen["with_context"],
-                " ".join(f"{code}:{number}" for code, number in seen["errors"].items()) or "-",
-                seen["course_id"],
-                "known" if seen["user_known"] else "-",
-            ]
-            for seen in facts["newest"]
-        ],
-    )
-    if not show_content:
-        click.echo("What people wrote is hidden; --show-content shows it.")
-        return
-    for seen in facts["newest"]:
-        click.echo(f"\n{printable(seen['conversation_id'])}")
-        for said in seen["content"]:
-            text = printable(said["text"])
-            cut = (
-                f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
-                if len(text) > SHOWN_CHARACTERS
-                else text
-            )
-            click.echo(f"  {printable(said['role']) or '(no role)'}: {cut}")
 
 
 def _day(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:

@@ -1,9 +1,9 @@
 """Find the conversations in a database that nobody described: for `FineTuningManager(db_connection=...)`.
 
-Looks at names, types and the words in role columns, in English and Spanish, never at what people wrote. The
-same database always gives the same answer: the candidate with rows before the empty one, then the one that
-tells more. `ftworker sources test` and a few lines of configuration are the way for everything that this does
-not find.
+The tables of every preset are known (`stores`). Beside them it looks at names, types and the words in role columns,
+in English and Spanish, never at what people wrote. The same database always gives the same answer: the candidate
+with conversations before the empty one, then a known program's before a guess, then the one that tells more.
+`ftworker sources test` and a few lines of configuration are the way for everything that this does not find.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pydantic import SecretStr
 from ftworker.errors import SourceRejected
 from ftworker.settings import ColumnsLog, ColumnsMessages, SourceSettings
 from ftworker.sources.connection import Connections, Name, Reading, UnreadableRows
+from ftworker.sources.postgres import PostgresSource
+from ftworker.sources.stores import matching
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +127,8 @@ class Candidate:
     has_rows: bool
     told: int
     """How many kinds of facts it has a column for: of two stores, the one that tells more is the better."""
+    is_known: bool = False
+    """Whether its tables are a known program's, column by column."""
 
 
 @dataclass
@@ -158,16 +162,23 @@ def detect(url: str, say: Callable[[str], None] = logger.info) -> SourceSettings
     found = candidates(url)
     if not found:
         raise SourceRejected(
-            "no conversations found in the database. Looked, in every schema that the role may read, for: a chat "
-            "history of LangChain (session_id, message); a table of messages (conversation_id or session_id, role, "
-            "content); a question/answer log (question, answer); and their Spanish names. Describe yours in "
+            "no conversations found in the database. Looked, in every schema that the role may read, for: the tables "
+            "of each program that has a preset (ftworker sources list --presets); a chat history of LangChain "
+            "(session_id, message); a table of messages (conversation_id or session_id, role, content); a "
+            "question/answer log (question, answer); and their Spanish names. Describe yours in "
             "config/ftworker.toml under [sources.NAME] (docs/SOURCES.md), or check the role's rights"
         )
     chosen = found[0]
     say(f"reading {chosen.description}" + ("" if chosen.has_rows else ", which is empty"))
     for other in found[1:]:
-        say(f"not reading {other.description}: " + ("it is empty" if not other.has_rows else "it tells less"))
+        say(f"not reading {other.description}: {_why_not(other, chosen)}")
     return chosen.settings
+
+
+def _why_not(other: Candidate, chosen: Candidate) -> str:
+    if not other.has_rows:
+        return "it is empty"
+    return "it is no known program's" if chosen.is_known and not other.is_known else "it tells less"
 
 
 def candidates(url: str) -> list[Candidate]:
@@ -178,6 +189,7 @@ def candidates(url: str) -> list[Candidate]:
         with connections.reading() as reading:
             tables = _read_tables(reading)
             looked_at = [_candidate(reading, table, tables, url) for table in tables]
+            known = list(_known(tables))
     except UnreadableRows as error:
         raise SourceRejected(
             f"the database cannot be looked at: {error}; describe the source instead"
@@ -185,8 +197,9 @@ def candidates(url: str) -> list[Candidate]:
     finally:
         connections.close()
     # sorted() keeps the order of the tables for what is equally good.
-    found = [one for one in looked_at if one is not None]
-    return sorted(found, key=lambda one: (not one.has_rows, -one.told))
+    found = [_filled(settings, table, url) for settings, table in known]
+    found += [one for one in looked_at if one is not None]
+    return sorted(found, key=lambda one: (not one.has_rows, not one.is_known, -one.told))
 
 
 def _read_tables(reading: Reading) -> list[_Table]:
@@ -199,6 +212,30 @@ def _read_tables(reading: Reading) -> list[_Table]:
         if references is not None and table.references is not None:
             table.references[column] = references
     return list(tables.values())
+
+
+def _known(tables: Sequence[_Table]) -> Iterable[tuple[SourceSettings, str]]:
+    """Presets whose tables are there, schema by schema, each with the name of its first table."""
+    schemas: dict[str, dict[str, frozenset[str]]] = {}
+    for table in tables:
+        schemas.setdefault(table.schema, {})[table.name] = frozenset(table.types)
+    for schema, there in schemas.items():
+        for settings, uses in matching(schema, there):
+            yield settings, uses[0].name
+
+
+def _filled(settings: SourceSettings, table: str, url: str) -> Candidate:
+    """A known program's tables, and whether a conversation is listed in them: a table of messages may be filled and
+    hold none, and one that holds the passages be empty."""
+    found = settings.model_copy(update={"url": SecretStr(url)})
+    source = PostgresSource(NAME, found, url)
+    try:
+        page = source.iterate_ids(None, None, SAMPLE_ROWS)
+    finally:
+        source.close()
+    # All are told of alike, so that they stay in the order in which they match: those with more columns first.
+    where = f"the tables of {settings.preset} in {settings.schema_name}.{table}"
+    return Candidate(found, where, bool(page.conversations), told=0, is_known=True)
 
 
 def _candidate(reading: Reading, table: _Table, tables: Sequence[_Table], url: str) -> Candidate | None:

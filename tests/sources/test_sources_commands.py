@@ -13,8 +13,9 @@ from ftworker.cli import cli
 from ftworker.errors import NotFound, SourceRejected
 from ftworker.settings import Settings, settings_from
 from ftworker.sources.registry import make_source
+from ftworker.sources.stores import preset_names
 from ftworker.store import Store
-from tests.sources.conftest import RagDatabase, say
+from tests.sources.conftest import EMPTY, RagDatabase, say
 from tests.sources.test_backfill import conversations_in
 
 Run = Callable[..., Result]
@@ -58,6 +59,16 @@ def test_list_shows_each_source_and_what_it_lacks(run: Run) -> None:
     }  # fmt: skip
 
 
+def test_list_shows_every_preset_with_what_it_reads(run: Run) -> None:
+    shown = run("sources", "list", "--presets")
+    assert shown.exit_code == 0
+    assert all(len(line) <= 80 for line in shown.output.splitlines())
+    facts = json.loads(run("sources", "list", "--presets", "--json").output)
+    assert [fact["preset"] for fact in facts] == list(preset_names())
+    assert set(facts[0]) == {"preset", "reads", "tables"}
+    assert all(fact["preset"] in shown.output for fact in facts)
+
+
 def test_test_shows_what_is_there_and_hides_what_people_wrote(run: Run, tutor: RagDatabase) -> None:
     shown = run("sources", "test", "tutor")
     assert shown.exit_code == 0, shown.output
@@ -73,7 +84,7 @@ def test_test_shows_what_is_there_and_hides_what_people_wrote(run: Run, tutor: R
 
 def test_test_shows_content_when_asked(run: Run, tutor: RagDatabase) -> None:
     say(tutor, "larga", "x" * 1_000, "\x1b[31mrojo")
-    shown = run("sources", "test", "tutor", "--show-content")
+    shown = run("sources", "test", "tutor", "--show-text")
     assert "user: Me llamo Ana y no entiendo" in shown.output
     assert "(1000 characters)" in shown.output
     assert "\x1b" not in shown.output
@@ -93,6 +104,48 @@ def test_test_answers_programs_in_json(run: Run, tutor: RagDatabase) -> None:
     assert "content" not in seen
 
 
+def test_test_counts_what_a_sample_holds_and_says_what_the_store_cannot_tell(
+    run: Run, tutor: RagDatabase
+) -> None:
+    sample = json.loads(run("sources", "test", "tutor", "--json").output)["sample"]
+    assert sample == {
+        "conversations": 1, "messages": 2, "answers": 1, "roles": {"user": 1, "assistant": 1}, "rated_up": 1,
+        "rated_down": 0, "with_context": 0, "passages": 0, "with_siblings": 0, "corrected": 0, "timed": 2, "errors": {},
+        "models": {}, "debug": 0, "of_known_users": 1, "users": 1, "courses": 1, "tenants": 0, "consented": 0,
+        "refused": 0,
+    }  # fmt: skip
+    shown = " ".join(run("sources", "test", "tutor").output.split())
+    assert "rated answers 1 100%; 1 up, 0 down" in shown
+    assert "What this store cannot tell:" in shown
+    assert "- consent: a pipeline with require_consent takes nothing from here" in shown
+
+
+@pytest.fixture
+def onyx(run: Run, rag: RagDatabase) -> RagDatabase:
+    """Another program's store in the place of the tutor's."""
+    rag.run(EMPTY)
+    rag.load("onyx")
+    return rag
+
+
+def test_a_store_can_be_tried_before_it_is_configured(run: Run, onyx: RagDatabase) -> None:
+    shown = run("sources", "test", "--preset", "onyx", "--url-env", "RAG_DATABASE_URL")
+    assert shown.exit_code == 0, shown.output
+    assert "Conversations: 2" in shown.output
+    assert "ecosistema" not in shown.output
+    sample = json.loads(
+        run("sources", "test", "--preset", "onyx", "--url-env", "RAG_DATABASE_URL", "--json").stdout
+    )["sample"]
+    assert (sample["with_siblings"], sample["errors"], sample["debug"]) == (1, {"failed": 1}, 0)
+
+
+def test_an_address_alone_says_which_store_it_is(run: Run, onyx: RagDatabase) -> None:
+    shown = run("sources", "test", "--url-env", "RAG_DATABASE_URL")
+    assert shown.exit_code == 0, shown.output
+    assert "reading the tables of onyx in public.chat_session" in shown.stderr
+    assert "Source onyx" in shown.stdout
+
+
 def test_test_says_what_is_wrong_and_ends_with_one(run: Run, two_tables: RagDatabase) -> None:
     two_tables.run("ALTER TABLE conversations DROP COLUMN curso")
     shown = run("sources", "test", "tutor")
@@ -106,6 +159,15 @@ def test_test_says_what_is_wrong_and_ends_with_one(run: Run, two_tables: RagData
     [
         (["sources", "test", "tutora"], "there are: sin, tutor"),
         (["sources", "test", "sin"], "NO_SUCH_URL is not set"),
+        (["sources", "test"], "give the NAME of a source, or --url-env"),
+        (["sources", "test", "tutor", "--preset", "dify"], "for a store without a NAME"),
+        (["sources", "test", "--preset", "dify"], "--url-env"),
+        (
+            ["sources", "test", "--preset", "difi", "--url-env", "RAG_DATABASE_URL"],
+            "there are: messages, log,",
+        ),
+        (["sources", "test", "--preset", "dify", "--url-env", "NO_SUCH_URL"], "NO_SUCH_URL is not set"),
+        (["sources", "test", "--url-env", "NO_SUCH_URL"], "NO_SUCH_URL is not set"),
         (["backfill", "--source", "tutora"], "there are: sin, tutor"),
         (["backfill", "--source", "tutor", "--since", "ayer"], "expected a date such as"),
         (["backfill"], "Missing option '--source'"),
