@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import get_args
@@ -80,15 +81,13 @@ def test_every_preset_can_be_chosen() -> None:
     assert there == set(NAMES)
 
 
-FLOWISE = """
-CREATE TABLE chat_message (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), role varchar NOT NULL, chatflowid uuid,
-    content text NOT NULL, "sourceDocuments" text, "createdDate" timestamp NOT NULL DEFAULT now(), "chatId" varchar);
-CREATE TABLE chat_message_feedback (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), "messageId" uuid, rating varchar);
-INSERT INTO chat_message (role, content, "chatId", "sourceDocuments", "createdDate") VALUES
-    ('userMessage', 'P', 'c1', NULL, '2026-07-01 12:00'),
-    ('apiMessage', 'R', 'c1', '[{"pageContent": "x"}, {"page_content": "Pasaje"}]', '2026-07-01 12:01');
-INSERT INTO chat_message_feedback ("messageId", rating)
-    SELECT id, 'THUMBS_UP' FROM chat_message WHERE role = 'apiMessage';
+RASA = """
+CREATE TABLE events (id serial PRIMARY KEY, sender_id varchar(255) NOT NULL, type_name varchar(255) NOT NULL,
+    timestamp double precision, intent_name varchar(255), action_name varchar(255), data text);
+INSERT INTO events (sender_id, type_name, timestamp, data) VALUES
+    ('c1', 'action', 1782900000.5, '{"event": "action", "name": "action_session_start"}'),
+    ('c1', 'user', 1782900000.5, '{"event": "user", "text": "P"}'),
+    ('c1', 'bot', 1782900000.5, '{"event": "bot", "text": "R"}');
 """
 
 
@@ -96,21 +95,17 @@ def test_the_example_of_a_new_preset_works_as_it_stands(
     rag: RagDatabase, open_source: OpenSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = presets.named_statements(example("sql", "preset"))
-    monkeypatch.setattr(presets, "statements", lambda name: {"flowise": written}[name])
+    monkeypatch.setattr(presets, "statements", lambda name: {"rasa": written}[name])
     module: dict[str, presets.Preset] = {}
     exec(example("python", "preset"), module)
     monkeypatch.setattr("ftworker.sources.postgres.preset", lambda _: module["PRESET"])
     monkeypatch.setattr(presets, "preset", lambda _: module["PRESET"])
-    rag.run(FLOWISE)
-    source = open_source(preset="langchain", ratings_up=("thumbs_up",), naive_timezone="Europe/Madrid")
+    rag.run(RASA)
+    source = open_source(preset="langchain")
     assert [found.message for found in source.check() if found.level == "error"] == []
+    at = datetime.fromtimestamp(1782900000.5, UTC)
     page = source.iterate_ids(None, None, 10)
-    assert [one.last_change_at.isoformat() for one in page.conversations if one.last_change_at] == [
-        "2026-07-01T10:01:00+00:00"
-    ]
+    assert [(one.message_count, one.last_change_at) for one in page.conversations] == [(2, at)]
+    assert list(source.idle(at - timedelta(seconds=1), at)) == list(page.conversations)
     (conversation,) = source.fetch(["c1"])
-    assert [(m.role, m.content, m.rating) for m in conversation.messages] == [
-        ("user", "P", None),
-        ("assistant", "R", 1),
-    ]
-    assert [chunk.text for chunk in conversation.messages[1].context] == ["x", "Pasaje"]
+    assert [(m.role, m.content) for m in conversation.messages] == [("user", "P"), ("assistant", "R")]

@@ -81,10 +81,8 @@ _FIXED = fixed_preset(
     TableUse(
         "steps",
         dict.fromkeys(_COLUMNS, ""),
-        indexes={
-            "threadId": "each batch of conversations is read by it",
-            "createdAt": "sweep_idle asks it every minute for what is new",
-        },
+        indexes={"threadId": "each batch of conversations is read by it"},
+        times="createdAt",
     ),
     TableUse("feedbacks", dict.fromkeys(("forId", "threadId", "value"), "")),
     roles=ROLES,

@@ -12,10 +12,8 @@ PRESET = fixed_preset(
     TableUse(
         "Step",
         dict.fromkeys(("id", "threadId", "type", "output", "startTime", "isError"), ""),
-        indexes={
-            "threadId": "each batch of conversations is read by it",
-            "startTime": "sweep_idle asks it every minute for what is new",
-        },
+        indexes={"threadId": "each batch of conversations is read by it"},
+        times="startTime",
     ),
     TableUse(
         "Feedback",

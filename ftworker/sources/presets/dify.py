@@ -99,10 +99,8 @@ PRESET = fixed_preset(
             ),
             "",
         ),
-        indexes={
-            "conversation_id": "each batch of conversations is read by it",
-            "created_at": "sweep_idle asks it every minute for what is new",
-        },
+        indexes={"conversation_id": "each batch of conversations is read by it"},
+        times="created_at",
     ),
     TableUse(
         "message_feedbacks",

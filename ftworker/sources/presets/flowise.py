@@ -25,10 +25,8 @@ PRESET = fixed_preset(
             ),
             "",
         ),
-        indexes={
-            "chatId": "each batch of conversations is read by it",
-            "createdDate": "sweep_idle asks it every minute for what is new",
-        },
+        indexes={"chatId": "each batch of conversations is read by it"},
+        times="createdDate",
     ),
     TableUse(
         "chat_message_feedback",

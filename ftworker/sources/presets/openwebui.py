@@ -72,10 +72,22 @@ def _messages(rows: Sequence[Row], reader: Reader) -> tuple[Message, ...]:
     return branch_messages([row_of_message(row) for row in rows], reader)
 
 
+def readable(column: str) -> sql.SQL:
+    """A json column for looking into. PostgreSQL refuses every look at a JSON that holds half a surrogate pair or a
+    NUL anywhere, and one such chat would stop all listings: so escapes of signs are taken out before."""
+    return sql.SQL(rf"replace(replace({column}::text, '\\', ''), '\u', '')::json")
+
+
 def _parts(_: SourceSettings, tables: Mapping[str, Table]) -> dict[str, sql.Composable]:
-    if "current_message_id" in tables["chat"].columns:
-        return {"current_id": sql.SQL("c.current_message_id")}
-    return {"current_id": sql.SQL("c.chat -> 'history' -> 'currentId'")}  # before 0.11
+    known = "current_message_id" in tables["chat"].columns  # since 0.11
+    return {
+        "current_id": sql.SQL("c.current_message_id")
+        if known
+        else sql.SQL("{} -> 'history' -> 'currentId'").format(readable("c.chat")),
+        "about_chat": readable("c.meta"),
+        "about_feedback": readable("f.meta"),
+        "opinion": readable("f.data"),
+    }
 
 
 PRESET = fixed_preset(
@@ -83,7 +95,7 @@ PRESET = fixed_preset(
     TableUse(
         "chat",
         dict.fromkeys(("id", "user_id", "chat", "meta", "updated_at"), ""),
-        indexes={"updated_at": "sweep_idle asks it every minute for what is new"},
+        times="updated_at",
     ),
     TableUse(
         "chat_message",

@@ -15,23 +15,30 @@ from ftworker.conversations import Message
 from ftworker.settings import SourceSettings
 from ftworker.sources.branches import branch_messages
 from ftworker.sources.preset import Reader, Row, Table, TableUse, fixed_preset
-from ftworker.sources.presets.openwebui import CANNOT_TELL, row_of_message
-from ftworker.sources.values import LONE_SURROGATE, when
+from ftworker.sources.presets.openwebui import CANNOT_TELL, readable, row_of_message
+from ftworker.sources.values import LONE_SURROGATE, UNREADABLE, decode_json, when
 
 # The list holds the messages of the current branch; a tree without one counts as one message.
 _LENGTH = """
-    CASE WHEN json_typeof(c.chat::json -> 'messages') = 'array' AND (c.chat::json -> 'messages' -> 0) IS NOT NULL
-    THEN json_array_length(c.chat::json -> 'messages')
-    WHEN (c.chat::json -> 'history' -> 'messages')::text NOT IN ('{}', 'null') THEN 1 ELSE 0 END
+    CASE WHEN json_typeof({chat} -> 'messages') = 'array' AND ({chat} -> 'messages' -> 0) IS NOT NULL
+    THEN json_array_length({chat} -> 'messages')
+    WHEN ({chat} -> 'history' -> 'messages')::text NOT IN ('{{}}', 'null') THEN 1 ELSE 0 END
 """
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def _messages(rows: Sequence[Row], reader: Reader) -> tuple[Message, ...]:
-    (chat,) = rows
+    (row,) = rows
+    chat, broken = row.get("chat"), row.get(LONE_SURROGATE)
+    if isinstance(chat, str):  # before 0.4 the column was a text
+        try:
+            chat, broken = decode_json(chat)
+        except ValueError:
+            return (Message("", "", error=UNREADABLE),)
+    chat = chat if isinstance(chat, dict) else {}
     history = chat.get("history")
     tree = history.get("messages") if isinstance(history, dict) else None
-    found = _tree(tree, reader) if isinstance(tree, dict) and tree else _chain(chat.get("listed"))
+    found = _tree(tree, reader) if isinstance(tree, dict) and tree else _chain(chat.get("messages"))
     current = history.get("currentId") if isinstance(history, dict) else None
     return branch_messages(
         [
@@ -41,7 +48,7 @@ def _messages(rows: Sequence[Row], reader: Reader) -> tuple[Message, ...]:
                 "created_at": said.get("timestamp"),
                 "rating": _opinion(said.get("annotation")),
                 "current_id": current,
-                LONE_SURROGATE: chat.get(LONE_SURROGATE),
+                LONE_SURROGATE: broken,
             }
             for said in found
         ],
@@ -69,10 +76,13 @@ def _opinion(annotation: Any) -> Any:
 
 
 def _parts(_: SourceSettings, tables: Mapping[str, Table]) -> dict[str, sql.Composable]:
-    people = "NOT starts_with(c.user_id, 'shared-')"
+    people: list[sql.Composable] = [sql.SQL("NOT starts_with(c.user_id, 'shared-')")]
     if "meta" in tables["chat"].columns:
-        people += " AND (c.meta::json -> 'internal')::text IS DISTINCT FROM 'true'"
-    return {"people": sql.SQL(people), "length": sql.SQL(_LENGTH)}
+        people.append(sql.SQL("({} -> 'internal')::text IS DISTINCT FROM 'true'").format(readable("c.meta")))
+    return {
+        "people": sql.SQL(" AND ").join(people),
+        "length": sql.SQL(_LENGTH).format(chat=readable("c.chat")),
+    }
 
 
 PRESET = fixed_preset(
@@ -80,7 +90,7 @@ PRESET = fixed_preset(
     TableUse(
         "chat",
         dict.fromkeys(("id", "user_id", "chat", "updated_at"), ""),
-        indexes={"updated_at": "sweep_idle asks it every minute for what is new"},
+        times="updated_at",
     ),
     messages=_messages,
     order=("id",),

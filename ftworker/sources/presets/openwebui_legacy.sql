@@ -1,9 +1,8 @@
 -- Open WebUI before it had a table of messages: c is chat, whose column `chat` holds a whole conversation.
--- `->` alone leaves escapes as they are; `->>` and json_each would refuse a chat with half a surrogate pair.
 
 -- name: messages
--- One row a chat: its tree of messages, and the list that the oldest versions kept in its place.
-SELECT c.id AS key, c.id AS id, c.chat::json -> 'history' AS history, c.chat::json -> 'messages' AS listed
+-- One row a chat.
+SELECT c.id AS key, c.id AS id, c.chat AS chat
 FROM {chat} AS c
 WHERE c.id = ANY(%(ids)s) AND ({length}) > 0;
 

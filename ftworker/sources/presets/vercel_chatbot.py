@@ -59,10 +59,8 @@ PRESET = fixed_preset(
     TableUse(
         "Message_v2",
         dict.fromkeys(("id", "chatId", "role", "parts", "createdAt"), ""),
-        indexes={
-            "chatId": "each batch of conversations is read by it",
-            "createdAt": "sweep_idle asks it every minute for what is new",
-        },
+        indexes={"chatId": "each batch of conversations is read by it"},
+        times="createdAt",
     ),
     TableUse("Vote_v2", dict.fromkeys(("chatId", "messageId", "isUpvoted"), "")),
     messages=_messages,

@@ -1,0 +1,25 @@
+-- Written by the models of Open WebUI 0.6.18: write_openwebui_legacy.py. Do not edit.
+
+CREATE TABLE chat (
+    id character varying NOT NULL,
+    user_id character varying,
+    title text,
+    chat json,
+    created_at bigint,
+    updated_at bigint,
+    share_id text,
+    archived boolean,
+    pinned boolean,
+    meta json DEFAULT '{}'::json,
+    folder_id text
+);
+
+INSERT INTO chat (id, user_id, title, chat, created_at, updated_at, share_id, archived, pinned, meta, folder_id) VALUES ('991744cd-3376-4a9c-be23-40ceb2302b82', 'shared-eaf4ff72-c07d-47ef-bab3-6663b93b0da2', 'El Ebro', '{"title": "El Ebro", "models": ["llama3.2"], "history": {"messages": {"q1": {"id": "q1", "parentId": null, "childrenIds": [], "role": "user", "content": "\u00bfD\u00f3nde nace el Ebro?", "timestamp": 1740000000}, "a1": {"id": "a1", "parentId": "q1", "childrenIds": [], "role": "assistant", "content": "En Fontibre, Cantabria.", "timestamp": 1740000005, "model": "llama3.2", "done": true, "annotation": {"rating": 1}}, "a2": {"id": "a2", "parentId": "q1", "childrenIds": [], "role": "assistant", "content": "En los Pirineos.", "timestamp": 1740000005, "model": "llama3.2", "done": true, "annotation": {"rating": -1}}}, "currentId": "a1"}, "messages": [{"id": "q1", "parentId": null, "childrenIds": [], "role": "user", "content": "\u00bfD\u00f3nde nace el Ebro?", "timestamp": 1740000000}, {"id": "a1", "parentId": "q1", "childrenIds": [], "role": "assistant", "content": "En Fontibre, Cantabria.", "timestamp": 1740000005, "model": "llama3.2", "done": true, "annotation": {"rating": 1}}]}', 1740000060, 1740000060, NULL, false, false, '{}', NULL);
+INSERT INTO chat (id, user_id, title, chat, created_at, updated_at, share_id, archived, pinned, meta, folder_id) VALUES ('eaf4ff72-c07d-47ef-bab3-6663b93b0da2', 'u-leo', 'El Ebro', '{"title": "El Ebro", "models": ["llama3.2"], "history": {"messages": {"q1": {"id": "q1", "parentId": null, "childrenIds": [], "role": "user", "content": "\u00bfD\u00f3nde nace el Ebro?", "timestamp": 1740000000}, "a1": {"id": "a1", "parentId": "q1", "childrenIds": [], "role": "assistant", "content": "En Fontibre, Cantabria.", "timestamp": 1740000005, "model": "llama3.2", "done": true, "annotation": {"rating": 1}}, "a2": {"id": "a2", "parentId": "q1", "childrenIds": [], "role": "assistant", "content": "En los Pirineos.", "timestamp": 1740000005, "model": "llama3.2", "done": true, "annotation": {"rating": -1}}}, "currentId": "a1"}, "messages": [{"id": "q1", "parentId": null, "childrenIds": [], "role": "user", "content": "\u00bfD\u00f3nde nace el Ebro?", "timestamp": 1740000000}, {"id": "a1", "parentId": "q1", "childrenIds": [], "role": "assistant", "content": "En Fontibre, Cantabria.", "timestamp": 1740000005, "model": "llama3.2", "done": true, "annotation": {"rating": 1}}]}', 1740000060, 1740000060, '991744cd-3376-4a9c-be23-40ceb2302b82', false, false, '{}', NULL);
+INSERT INTO chat (id, user_id, title, chat, created_at, updated_at, share_id, archived, pinned, meta, folder_id) VALUES ('c88b2444-2231-404c-a8c0-6dc143259e4e', 'u-leo', 'Fracciones', '{"title": "Fracciones", "models": ["llama3.2"], "history": {"messages": {"q1": {"id": "q1", "parentId": null, "childrenIds": [], "role": "user", "content": "\u00bfCu\u00e1nto es 1/2 + 1/4?", "timestamp": 1740000010}, "a1": {"id": "a1", "parentId": "q1", "childrenIds": [], "role": "assistant", "content": "3/4", "timestamp": 1740000012, "model": "llama3.2", "done": true, "sources": [{"source": {"type": "collection", "id": "k1", "name": "Mates"}, "document": ["Se suman con el mismo denominador.", "2/4 + 1/4 = 3/4"], "metadata": [{"source": "mates.pdf"}, {"source": "ejercicios.pdf"}], "distances": [0.8, 0.7]}]}, "q2": {"id": "q2", "parentId": "a1", "childrenIds": [], "role": "user", "content": "\u00bfY 1/2 - 1/4?", "timestamp": 1740000020}, "a2": {"id": "a2", "parentId": "q2", "childrenIds": [], "role": "assistant", "content": "", "timestamp": 1740000025, "model": "llama3.2", "error": {"content": "Ollama: 500"}, "done": true}}, "currentId": "a2"}, "messages": [{"id": "q1", "parentId": null, "childrenIds": [], "role": "user", "content": "\u00bfCu\u00e1nto es 1/2 + 1/4?", "timestamp": 1740000010}, {"id": "a1", "parentId": "q1", "childrenIds": [], "role": "assistant", "content": "3/4", "timestamp": 1740000012, "model": "llama3.2", "done": true, "sources": [{"source": {"type": "collection", "id": "k1", "name": "Mates"}, "document": ["Se suman con el mismo denominador.", "2/4 + 1/4 = 3/4"], "metadata": [{"source": "mates.pdf"}, {"source": "ejercicios.pdf"}], "distances": [0.8, 0.7]}]}, {"id": "q2", "parentId": "a1", "childrenIds": [], "role": "user", "content": "\u00bfY 1/2 - 1/4?", "timestamp": 1740000020}, {"id": "a2", "parentId": "q2", "childrenIds": [], "role": "assistant", "content": "", "timestamp": 1740000025, "model": "llama3.2", "error": {"content": "Ollama: 500"}, "done": true}]}', 1740000060, 1740000060, NULL, false, false, '{}', NULL);
+
+ALTER TABLE ONLY chat
+    ADD CONSTRAINT chat_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY chat
+    ADD CONSTRAINT chat_share_id_key UNIQUE (share_id);
