@@ -34,7 +34,7 @@ MAX_LINKS = 6_000_000
 _SHINGLE_WORDS = 3
 _BATCH_TEXTS = 512
 _BATCH_CHARACTERS = 1 << 17
-_SEPARATOR, _WORD, _OPERATOR, _BETWEEN, _DROPPED = range(5)
+_SEPARATOR, _WORD, _OPERATOR, _BETWEEN = range(4)
 
 
 def _classes() -> NDArray[np.uint8]:
@@ -126,6 +126,7 @@ def _shingle_batch(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
         ends_of_texts = np.cumsum(keep)[ends_of_texts - 1]
         data = data[keep]
     kind = _CLASS[data]
+    _part_at_signs(data, kind)
     _resolve_between(kind)
     is_word = kind == _WORD
     before = np.concatenate(([False], is_word[:-1]))
@@ -143,6 +144,17 @@ def _plain(text: str) -> bytes:
     if not folded.isascii():
         folded = unicodedata.normalize("NFKD", folded)
     return folded.replace("\0", " ").encode("utf-8", "replace")
+
+
+def _part_at_signs(data: NDArray[np.uint8], kind: NDArray[np.uint8]) -> None:
+    """Make signs beyond ASCII separators: U+0080 to U+00BF (¿ ¡ « »), and U+2000 to U+207F (dashes, quotes)."""
+    two = np.flatnonzero(data == 0xC2)
+    if two.size:
+        kind[two] = kind[two + 1] = _SEPARATOR
+    three = np.flatnonzero(data == 0xE2)
+    if three.size:
+        three = three[(data[three + 1] == 0x80) | (data[three + 1] == 0x81)]
+        kind[three] = kind[three + 1] = kind[three + 2] = _SEPARATOR
 
 
 def _resolve_between(kind: NDArray[np.uint8]) -> None:
@@ -219,6 +231,7 @@ class NearDuplicates:
     def __init__(self, similarity: float) -> None:
         self._bands, self._rows = bands_for(similarity)
         self._chunks: list[NDArray[np.uint32]] = []
+        self._size = 0
 
     def add(self, texts: Sequence[str]) -> None:
         """Take in some texts; a few hundred at a time are quickest. An empty text is like no other."""
@@ -253,9 +266,10 @@ class NearDuplicates:
         )
         empty = np.flatnonzero(np.diff(shingles.starts) == 0)
         if empty.size:
-            # All empty texts have one signature. Other values keep them apart; chance meetings are verified anyway.
-            apart = np.random.default_rng(len(self._chunks))
-            hashes[empty] = apart.integers(0, 2**32, (empty.size, self._bands), dtype=np.uint32)
+            # All empty texts have one signature. Their own places keep them apart; chance meetings are verified.
+            places = (self._size + empty[:, None]).astype(np.uint64) * _BAND_PLACES[: self._bands]
+            hashes[empty] = (_mixed(places) >> np.uint64(32)).astype(np.uint32)
+        self._size += count
         return hashes
 
 
