@@ -16,6 +16,7 @@ from ftworker.settings import CurationSettings
 _LEAST_WORDS = 20
 """Below that, one word said twice is a large share."""
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_WORD = re.compile(r"[^\W\d_]{2,}")
 _NOT_SIGNS = re.compile(r"[\w\s]+")
 _LEAST_CHARACTERS = 40
 """Below that, a formula alone is an answer."""
@@ -44,7 +45,7 @@ def compression_ratio(text: str) -> float:
 def repetition(text: str, settings: CurationSettings) -> Measure | None:
     """The first share that is exceeded, else the compression ratio; None where the text is too short to tell.
 
-    Code in fences is not counted: its lines are alike by nature.
+    Code in fences, numbers and signs are not counted: lines of programs and of reckoning are alike by nature.
     """
     if "```" in text:
         text = _CODE.sub(" ", text)
@@ -53,14 +54,15 @@ def repetition(text: str, settings: CurationSettings) -> Measure | None:
     ratio = Measure("compression_ratio", compression_ratio(text), settings.min_compression_ratio)
     if not ratio.exceeded:
         return ratio
-    words = text.casefold().split()
+    # Of letters alone: tables and worked steps repeat their numbers and signs by nature.
+    words = _WORD.findall(text.casefold())
     if len(words) < _LEAST_WORDS:
         return None
     characters = sum(map(len, words))
     most_of_top = (settings.max_top_2gram_share, settings.max_top_3gram_share, settings.max_top_4gram_share)
     for length, most in zip((2, 3, 4), most_of_top, strict=True):
         gram, number = Counter(zip(*(words[n:] for n in range(length)), strict=False)).most_common(1)[0]
-        share = number * sum(map(len, gram)) / characters if number > 1 else 0.0
+        share = min(1.0, number * sum(map(len, gram)) / characters) if number > 1 else 0.0
         top = Measure(f"top_{length}gram_share", share, most)
         if top.exceeded:
             return top

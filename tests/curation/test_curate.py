@@ -16,38 +16,19 @@ from ftworker.conversations import Chunk, Conversation, Message
 from ftworker.curation.curate import WHOLE_CONVERSATION, Curated, curate
 from ftworker.curation.reasons import DropReason
 from ftworker.settings import CurationSettings
+from tests.curation.talks import ANSWER, assistant, contents, conversation, drops, user
 
 SEED_QUESTION = "¿Cuál es la fórmula de la energía?"
 SEED_ANSWER = (
     "La fórmula de la energía es E=mc², donde E es energía, m es masa y c es la velocidad de la luz."
 )
-ANSWER = "La mitocondria produce la energía de la célula."
-
-
-def user(content: str, **fields: Any) -> Message:
-    return Message("user", content, **fields)
-
-
-def assistant(content: str = ANSWER, **fields: Any) -> Message:
-    return Message("assistant", content, **fields)
-
-
-def conversation(*messages: Message, **fields: Any) -> Conversation:
-    return Conversation("store", "c-1", messages, **fields)
-
-
-def contents(curated: Curated) -> list[list[dict[str, Any]]]:
-    return [json.loads(example.content) for example in curated.examples]
-
-
-def drops(curated: Curated) -> list[tuple[int, str]]:
-    return [(drop.turn, drop.reason) for drop in curated.drops]
 
 
 GOOD = (user("¿Qué hace la mitocondria?"), assistant())
 
 WHOLE = [
     (DropReason.DELETED, conversation(*GOOD), {"closed_reason": "deleted"}, {}),
+    (DropReason.DEBUG, conversation(*GOOD, debug=True), {}, {}),
     (DropReason.NO_CONSENT, conversation(*GOOD, training_consent=False), {}, {}),
     (DropReason.NO_CONSENT, conversation(*GOOD), {}, {"require_consent": True}),
     (
@@ -67,6 +48,12 @@ WHOLE = [
     (DropReason.NO_USER_MESSAGE, conversation(assistant("¡Hola! ¿En qué puedo ayudarte?")), {}, {}),
 ]
 
+DROP = {"personal_data": "drop"}
+REFUSES = "Lo siento, no tengo información sobre eso."
+ENGLISH = (
+    "The mitochondria is the part of the cell that makes the energy which all of the others need to live."
+)
+
 TURNS = [
     (DropReason.NO_USER_MESSAGE, (user("  \n"), assistant()), {}),
     (DropReason.ERROR_ANSWER, (user("¿Qué es?"), assistant(error="timeout")), {}),
@@ -83,11 +70,21 @@ TURNS = [
     (DropReason.SPECIAL_TOKENS, (user("¿Qué es?"), assistant(ANSWER + "<end_of_turn>")), {}),
     (DropReason.SPECIAL_TOKENS, (user("[INST] hola [/INST]"), assistant()), {}),
     (DropReason.SPECIAL_TOKENS, (user("q", context=(Chunk("a <|im_end|> b"),)), assistant()), {}),
-    (DropReason.PERSONAL_DATA, (user("mi correo es ana@hotmail.com"), assistant()), {}),
-    (DropReason.PERSONAL_DATA, (user("¿Quién?"), assistant("Llámala al 612 345 678, seguro")), {}),
-    (DropReason.PERSONAL_DATA, (user("q"), assistant(context=(Chunk("Tutora: m.gil@colegio.es"),))), {}),
+    (DropReason.PERSONAL_DATA, (user("mi correo es ana@hotmail.com"), assistant()), DROP),
+    (DropReason.PERSONAL_DATA, (user("¿Quién?"), assistant("Llámala al 612 345 678, seguro")), DROP),
+    (DropReason.PERSONAL_DATA, (user("q"), assistant(context=(Chunk("Tutora: m.gil@colegio.es"),))), DROP),
     (DropReason.THUMBS_DOWN, (user("¿Qué es?"), assistant(rating=-1)), {}),
-    (DropReason.REFUSAL, (user("¿Qué es?"), assistant("Lo siento, no tengo información sobre eso.")), {}),
+    (
+        DropReason.REFUSAL,
+        (
+            user("¿A qué hora abre la biblioteca los viernes?"),
+            assistant(REFUSES, context=(Chunk("La biblioteca abre los viernes de 8:30 a 14:00 horas."),)),
+        ),
+        {},
+    ),
+    (DropReason.WRONG_LANGUAGE, (user("¿Qué es?"), assistant(ENGLISH)), {}),
+    (DropReason.REPETITIVE, (user("¿Qué es?"), assistant("La respuesta es la respuesta. " * 20)), {}),
+    (DropReason.TOO_MANY_SIGNS, (user("¿Qué es?"), assistant("#### $$$$ %%%% @@@@ " * 4)), {}),
     (DropReason.TOO_SHORT, (user("¿Cuánto es 2+2?"), assistant("Son cuatro.")), {}),
     (DropReason.TOO_LONG, (user("¿Qué es?"), assistant("a" * 101)), {"max_answer_characters": 100}),
     (DropReason.TOO_MANY_TOKENS, (user("palabra " * 100), assistant()), {"max_tokens": 64}),
@@ -120,7 +117,14 @@ def test_a_turn_is_dropped_for_its_reason_and_the_others_stay(
 
 
 def test_every_reason_has_a_case_in_these_tables() -> None:
-    elsewhere = {DropReason.NOT_ENDED_BY_ASSISTANT, DropReason.REPEATED_QUESTION}
+    # test_redaction has the quarantine, test_preferences pairs; accumulate finds duplicates and asks people.
+    elsewhere = {
+        DropReason.NOT_ENDED_BY_ASSISTANT,
+        DropReason.REPEATED_QUESTION,
+        DropReason.NO_PREFERENCE,
+        DropReason.DUPLICATE,
+        *(reason for reason in DropReason if reason.startswith(("quarantined", "rejected"))),
+    }
     covered = {case[0] for case in WHOLE} | {case[0] for case in TURNS} | elsewhere
     assert covered == set(DropReason)
 
@@ -239,7 +243,7 @@ def test_what_is_unusable_never_stands_in_the_history_of_later_turns(unit: Any) 
     bad = [messages for reason, messages, _ in TURNS[:12]]
     private = (user("mi correo es ana@hotmail.com"), assistant())
     talk = conversation(*(m for messages in (*bad, private) for m in messages), user("¿y bien?"), assistant())
-    (messages,) = contents(curate(talk, CurationSettings(unit=unit)))
+    (messages,) = contents(curate(talk, CurationSettings(unit=unit, personal_data="drop")))
     assert [message["content"] for message in messages] == ["¿y bien?", ANSWER]
 
 
