@@ -85,6 +85,30 @@ def test_the_number_of_messages_is_read_from_the_list_s_first_bytes(
     assert len(conversation.messages) == 300
 
 
+@pytest.mark.parametrize("blob", [b"", b"\xdc", b"\xdd\x00", b"\xc1", None])
+def test_a_blob_that_is_broken_does_not_stop_the_listing(
+    rag: RagDatabase, open_source: OpenSource, blob: bytes | None
+) -> None:
+    rag.load("langgraph")
+    rag.run(
+        "UPDATE checkpoint_blobs SET blob = %s WHERE thread_id = 'tutor' AND channel = 'messages'", [blob]
+    )
+    source = open_source(preset="langgraph")
+    assert "tutor" in {one.conversation_id for one in source.snapshot(None)}
+    (conversation,) = source.fetch(["tutor"])
+    assert [message.error for message in conversation.messages] == ["unreadable"]
+
+
+def test_a_thread_whose_messages_were_all_removed_is_not_listed(
+    rag: RagDatabase, open_source: OpenSource
+) -> None:
+    rag.load("langgraph")
+    rag.run(r"UPDATE checkpoint_blobs SET blob = '\x90' WHERE thread_id = 'tutor' AND channel = 'messages'")
+    source = open_source(preset="langgraph")
+    assert "tutor" not in {one.conversation_id for one in source.snapshot(None)}
+    assert list(source.fetch(["tutor"])) == []
+
+
 def test_what_is_encrypted_pickled_or_broken_is_an_error_and_never_loaded(
     rag: RagDatabase, open_source: OpenSource
 ) -> None:

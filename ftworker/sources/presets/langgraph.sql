@@ -45,32 +45,38 @@ JOIN {checkpoint_writes} AS w
 WHERE chain.back > 0;
 
 -- name: changes
--- One row a thread that has messages. A list's number of items stands in its first bytes; of a DeltaChannel the writes
--- are counted.
-SELECT newest.thread_id AS key, newest.ts::timestamptz AS last_change_at, NULL AS last_row, coalesce(
-    (
-        SELECT CASE
-            WHEN b.type <> 'msgpack' THEN 1
-            WHEN get_byte(b.blob, 0) BETWEEN 144 AND 159 THEN get_byte(b.blob, 0) - 144
-            WHEN get_byte(b.blob, 0) = 220 THEN get_byte(b.blob, 1) * 256 + get_byte(b.blob, 2)
-        END
+-- One row a thread that has messages. A list's number of items stands in its first bytes, so only these are read; of a
+-- DeltaChannel the writes are counted.
+SELECT counted.*
+FROM (
+    SELECT newest.thread_id AS key, newest.ts::timestamptz AS last_change_at, NULL AS last_row, CASE
+        WHEN list.size IS NULL THEN written.number
+        WHEN list.type <> 'msgpack' OR list.size < 1 THEN 1
+        WHEN get_byte(list.head, 0) BETWEEN 144 AND 159 THEN get_byte(list.head, 0) - 144
+        WHEN get_byte(list.head, 0) = 220 AND list.size > 2
+            THEN get_byte(list.head, 1) * 256 + get_byte(list.head, 2)
+        ELSE greatest(written.number, 1)
+    END AS message_count
+    FROM (
+        SELECT DISTINCT ON (c.thread_id) c.thread_id, c.checkpoint ->> 'ts' AS ts,
+            c.checkpoint -> 'channel_versions' ->> 'messages' AS version
+        FROM {checkpoints} AS c
+        WHERE c.checkpoint_ns = ''
+        ORDER BY c.thread_id, c.checkpoint_id DESC
+    ) AS newest
+    LEFT JOIN LATERAL (
+        SELECT b.type, octet_length(b.blob) AS size, substring(b.blob FROM 1 FOR 3) AS head
         FROM {checkpoint_blobs} AS b
         WHERE b.thread_id = newest.thread_id AND b.checkpoint_ns = '' AND b.channel = 'messages'
-            AND b.version = newest.version AND octet_length(b.blob) > 3
-    ),
-    (
-        SELECT count(*) FROM {checkpoint_writes} AS w
+            AND b.version = newest.version AND b.type <> 'empty'
+    ) AS list ON true
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS number FROM {checkpoint_writes} AS w
         WHERE w.thread_id = newest.thread_id AND w.checkpoint_ns = '' AND w.channel = 'messages'
-    )
-) AS message_count
-FROM (
-    SELECT DISTINCT ON (c.thread_id) c.thread_id, c.checkpoint ->> 'ts' AS ts,
-        c.checkpoint -> 'channel_versions' ->> 'messages' AS version
-    FROM {checkpoints} AS c
-    WHERE c.checkpoint_ns = ''
-    ORDER BY c.thread_id, c.checkpoint_id DESC
-) AS newest
-WHERE newest.version IS NOT NULL;
+    ) AS written
+    WHERE newest.version IS NOT NULL
+) AS counted
+WHERE counted.message_count > 0;
 
 -- name: scopes
 -- Every thread, once a checkpoint.
