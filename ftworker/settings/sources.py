@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import SecretStr
+from pydantic import SecretStr, model_validator
 
 from ftworker.settings.environment import variable
 from ftworker.settings.fields import PositiveSeconds, Section
@@ -145,6 +145,15 @@ class SourceSettings(Section):
     """Values of a rating that mean thumbs-up, compared in lower case."""
     ratings_down: tuple[str, ...] = ("-1", "0", "down", "dislike", "bad", "false", "f", "negative")
     """Values that mean thumbs-down. Any other is no opinion."""
+
+    @model_validator(mode="after")
+    def _tables_have_an_effect(self) -> Self:
+        if self.tables and self.preset in {"messages", "log", "langchain"}:
+            raise ValueError(
+                f"tables has no effect with the preset {self.preset}: name its tables in messages, log or "
+                "langchain_table"
+            )
+        return self
 
     def __hash__(self) -> int:
         """By its values, `tables` too: sources are kept by their settings."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from ftworker.conversations import Chunk, Message
+from ftworker.settings import SourceSettings
 from tests.sources.conftest import OpenSource, RagDatabase
 
 TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -110,6 +113,11 @@ def test_tables_under_other_names_are_read(rag: RagDatabase, open_source: OpenSo
     source = open_source(preset="openai_agents", tables={"agent_messages": "mensajes"})
     assert source.count() == 3
     assert len(list(source.fetch(["otra-vez"]))) == 1
+
+
+def test_names_of_tables_that_a_preset_would_not_heed_are_an_error() -> None:
+    with pytest.raises(ValueError, match="tables has no effect with the preset messages"):
+        SourceSettings(preset="messages", tables={"messages": "mensajes"})
 
 
 def test_the_index_that_a_sweep_needs_is_advised_where_sweeps_are_on(
