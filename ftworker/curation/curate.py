@@ -73,7 +73,8 @@ def curate(
             reason = held_back(turns, unanswered)
             if reason is not None:
                 return case.nothing(reason)
-        if settings.personal_data != "keep" and not case.redact() and settings.quarantine and not reviewed:
+        sure = settings.personal_data == "keep" or case.redact()
+        if not sure and settings.quarantine and not reviewed:
             return case.nothing(DropReason.QUARANTINED_UNCERTAIN)
     case.write()
     if unanswered is not None and len(turns) > after_turn:
@@ -153,13 +154,13 @@ class _Case:
         return None
 
     def redact(self) -> bool:
-        """Put placeholders for personal data, or drop what holds some; False where nobody can be sure of a find."""
+        """Put placeholders for personal data, or drop what holds some. False where nobody can be sure of a find; what
+        is sure is redacted all the same, for a person may have released the conversation.
+        """
         texts = Texts(self.settings, self.distractors)
         if self.settings.personal_data == "drop":
             self._drop_personal(texts)
         texts.redact(self.history, self.lessons, self.scanner)
-        if texts.uncertain:
-            return False
         for turn in (*self.history, *self.lessons):
             texts.replace(turn)
         self.distractors = [texts.replacements.get(text, text) for text in self.distractors]
@@ -167,7 +168,7 @@ class _Case:
         if self.trace is not None:
             for kind, number in self.redactions.items():
                 self.trace.add(WHOLE_CONVERSATION, f"redacted {kind}", "done", number)
-        return True
+        return not texts.uncertain
 
     def _drop_personal(self, texts: Texts) -> None:
         said = {turn.index for turn in self.history if finds_any(texts.said(turn), self.scanner)}

@@ -30,8 +30,10 @@ REMAINS = [
     ("a ver si es\n</think>\n\nEs viva.", "Es viva."),
     ("<think>no llegó a acabar", ""),
     (
-        '<details type="reasoning" done="true" duration="5">\n<summary>Thought for 5 seconds</summary>\n> a ver\n'
-        "</details>\nEs viva.",
+        (
+            '<details type="reasoning" done="true" duration="5">\n<summary>Thought for 5 seconds</summary>\n> a ver\n'
+            "</details>\nEs viva."
+        ),
         "Es viva.",
     ),
     (
@@ -39,8 +41,10 @@ REMAINS = [
         "Es viva.",
     ),
     (
-        '<details style="color:gray;background-color: #f8f8f8;padding: 8px;border-radius: 4px;" open> '
-        "<summary> Thinking... </summary>\na ver</details>Es viva.",
+        (
+            '<details style="color:gray;background-color: #f8f8f8;padding: 8px;border-radius: 4px;" open> '
+            "<summary> Thinking... </summary>\na ver</details>Es viva."
+        ),
         "Es viva.",
     ),
 ]

@@ -32,8 +32,8 @@ def judged(
 LANGUAGES = {
     "es": PROSE,
     "ca": (
-        "La fotosíntesi és el procés amb què les plantes fabriquen el seu aliment: agafen diòxid de carboni de l'aire i "
-        "aigua del sòl i els transformen en glucosa i oxigen amb l'energia de la llum."
+        "La fotosíntesi és el procés amb què les plantes fabriquen el seu aliment: agafen diòxid de carboni de l'aire "
+        "i aigua del sòl i els transformen en glucosa i oxigen amb l'energia de la llum."
     ),
     "gl": (
         "A fotosíntese é o proceso co que as plantas fabrican o seu alimento: toman dióxido de carbono do aire e auga "
@@ -86,7 +86,7 @@ def test_an_answer_passes_in_an_accepted_language_and_in_no_other(written: str, 
     ],
 )
 def test_formulas_code_quotations_and_few_words_are_not_judged_by_language(answer: str) -> None:
-    assert judged(answer) not in ("wrong_language",)
+    assert judged(answer) != "wrong_language"
 
 
 def test_an_answer_that_slips_into_another_script_is_foreign_however_short() -> None:
