@@ -1,4 +1,7 @@
-"""`ftworker datasets ...`: what was cut and exported, and whether a training file would pass at a provider."""
+"""`ftworker datasets ...`: what was cut and exported, and whether a training file would pass at a provider.
+
+`dataset_files` holds the commands that compare datasets and write or print their files.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from typing import Any
 
 import click
 
+from ftworker.cli.dataset_files import card, diff, export, report
 from ftworker.cli.output import age, emit_json, fail, printable, progress, table
 from ftworker.datasets.checks import Report
+from ftworker.datasets.difference import meaning
 from ftworker.datasets.estimate import TrainingEstimate, estimate_training
 from ftworker.errors import NotFound
 from ftworker.settings import OpenAISettings, Settings
@@ -21,13 +26,18 @@ _PROGRESS_FROM_BYTES = 20_000_000
 
 @click.group()
 def datasets() -> None:
-    """Datasets: list, show, validate.
+    """Datasets: list, show, compare, export, check.
 
     \b
     Example:
       ftworker datasets list
+      ftworker datasets diff 3 4
       ftworker datasets validate train.jsonl
     """
+
+
+for _command in (diff, export, card, report):
+    datasets.add_command(_command)
 
 
 @datasets.command("list")
@@ -105,14 +115,18 @@ def show(dataset_id: int, json_: bool) -> None:
         click.echo(
             f"  training {estimate.epochs} epochs, {estimate.trained_tokens:,} tokens{cost} (estimated)"
         )
-    entries = [entry for entry in (content["train"], content["validation"]) if entry]
+    for line in _selection_lines(origin.get("selection") or {}):
+        click.echo(line)
+    entries = [entry for entry in (content["train"], content["validation"], content.get("golden")) if entry]
     table(
         "",
         ["file", "rows", "tokens", "bytes"],
         [[e["name"], e["rows"], e["tokens"], e["bytes"]] for e in entries],
     )
+    if origin.get("left_out"):
+        table("Left out of its files", ["reason", "examples", "meaning"], _reasons(origin["left_out"]))
     if origin["drops"]:
-        table("Left out", ["reason", "turns"], sorted(origin["drops"].items()))
+        table("Never became examples", ["reason", "turns", "meaning"], _reasons(origin["drops"]))
 
 
 @datasets.command("validate")
@@ -244,6 +258,24 @@ def _estimate(row: DatasetRow, settings: Settings) -> TrainingEstimate | None:
         model=pipeline.base_model,
         price_per_million_tokens=prices,
     )
+
+
+def _reasons(counts: Mapping[str, int]) -> list[list[Any]]:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [[reason, count, meaning(reason)] for reason, count in ordered]
+
+
+def _selection_lines(figures: Mapping[str, Any]) -> list[str]:
+    """What the selection counted, in words; none for a dataset of a release without selection."""
+    if not figures:
+        return []
+    refusals = f"{figures['refusals']:,} ({figures['refusal_share']:.1%})"
+    own = f"{figures['own_model']:,} ({figures['own_model_share']:.1%})"
+    return [
+        f"  chosen   {figures['kept']:,} of {figures['examples']:,} examples",
+        f"  refusals {refusals}, answers by models tuned here {own}",
+        f"  golden   {figures['golden']:,} examples, which never train",
+    ]
 
 
 def _split_text(split: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Write a dataset: train, validation, manifest.json and README.md, under an address made from its content.
+"""Write a dataset: its data files, manifest.json, README.md and report.html, under an address made from its content.
 
 Streams: memory does not grow with the rows. Everything is written under a temporary name first; a dataset is
 published whole or not at all, and two exporters of the same rows publish the same bytes at the same place.
@@ -10,16 +10,17 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from ftworker import __version__
 from ftworker.clock import Clock, utc_now
 from ftworker.datasets.card import dataset_card
+from ftworker.datasets.data_file import DataFile, write_small
+from ftworker.datasets.figures import Figures, Timeline
 from ftworker.datasets.formats import RowFormat, row_format
 from ftworker.datasets.manifest import (
     MANIFEST_NAME,
@@ -30,9 +31,11 @@ from ftworker.datasets.manifest import (
     Provenance,
     SplitEntry,
     SystemPromptEntry,
+    WrittenAgainFrom,
     content_sha256,
     manifest_bytes,
 )
+from ftworker.datasets.report import REPORT_NAME, render_report
 from ftworker.datasets.split import Split
 from ftworker.datasets.storage import (
     full_url,
@@ -40,14 +43,13 @@ from ftworker.datasets.storage import (
     open_storage,
     publish_folder,
     storage_errors,
-    sync_file,
 )
 from ftworker.errors import FtworkerError, PermanentError
+from ftworker.masking import mask_url
 
 MINIMUM_TRAIN_ROWS = 10
 """OpenAI trains on no fewer. A validation file that would push training below gives way."""
 
-_BUFFER_BYTES = 1 << 20
 _PROGRESS_ROWS = 1_000
 _MODELS_LISTED = 20
 _ABANDONED_AFTER = timedelta(hours=24)
@@ -94,6 +96,10 @@ class ExportSpec:
     """What the selection counted."""
     least_rows: int = 0
     """A training file with fewer rows is not published: the provider would refuse it."""
+    timeline: Timeline = field(default_factory=Timeline)
+    """When the conversations of the rows ended, and their courses, for the report."""
+    as_before: Manifest | None = None
+    """The dataset that is written again: its sides stay as they were, and the manifest names it."""
     language: str = "es"
 
 
@@ -131,29 +137,77 @@ def export_dataset(
     and at the end. Raises TooFewExamples (also when there is no row at all), StorageRejected, StorageUnavailable;
     nothing is published then.
     """
-    form = row_format(spec.format, spec.system_prompt)
     filesystem, root = open_storage(storage_url)
     folder = f"{root}/datasets/{spec.pipeline}"
-    now = clock()
+    with _temporary_folder(filesystem, folder, storage_url, clock()) as temporary:
+        manifest = _write(spec, _guarded(rows), filesystem, temporary, golden=golden, progress=progress)
+        target = f"{folder}/{spec.sequence}-{manifest.sha256[:12]}"
+        publish_folder(filesystem, temporary, target, _names(manifest))
+    return ExportResult(full_url(filesystem, target), manifest.sha256, manifest)
+
+
+def write_dataset(
+    spec: ExportSpec,
+    rows: Iterable[_Row],
+    url: str,
+    *,
+    overwrite: bool = False,
+    golden: Iterable[str] = (),
+    progress: Callable[[int], None] | None = None,
+    clock: Clock = utc_now,
+) -> ExportResult:
+    """Write the rows as `export_dataset` does, to a folder of the caller's choice.
+
+    An existing folder is replaced only on request, and only where it is empty or holds a dataset: nothing else is ever
+    removed. Raises PermanentError for one that may not be replaced, and what `export_dataset` raises.
+    """
+    filesystem, target = open_storage(url)
+    folder = target.rpartition("/")[0]
+    with storage_errors(url):
+        replaced = _may_replace(filesystem, target, url, overwrite=overwrite)
+    with _temporary_folder(filesystem, folder, url, clock()) as temporary:
+        manifest = _write(spec, _guarded(rows), filesystem, temporary, golden=golden, progress=progress)
+        if replaced:
+            filesystem.rm(target, recursive=True)
+        publish_folder(filesystem, temporary, target, _names(manifest))
+    return ExportResult(full_url(filesystem, target), manifest.sha256, manifest)
+
+
+def _may_replace(filesystem: Any, target: str, url: str, *, overwrite: bool) -> bool:
+    """Whether something is there that has to go first."""
+    if not filesystem.exists(target):
+        return False
+    names = [path.rstrip("/").rpartition("/")[2] for path in filesystem.ls(target, detail=False)]
+    if names and MANIFEST_NAME not in names:
+        raise PermanentError(
+            f"{mask_url(url)} holds other files; name a folder that is new, empty, or a dataset's"
+        )
+    if names and not overwrite:
+        raise PermanentError(f"{mask_url(url)} holds a dataset already; --overwrite replaces it")
+    return True
+
+
+def _names(manifest: Manifest) -> tuple[str, ...]:
+    """The files of a dataset's folder, the one that says "complete" last."""
+    return (*(entry.name for entry in manifest.files()), REPORT_NAME, "README.md", MANIFEST_NAME)
+
+
+@contextmanager
+def _temporary_folder(filesystem: Any, folder: str, url: str, now: datetime) -> Iterator[str]:
+    """A folder beside the one that will be published; it is gone when anything fails before that."""
     temporary = f"{folder}/.exporting-{now.astimezone(UTC).strftime(_STAMP)}-{uuid.uuid4().hex}"
     try:
-        with storage_errors(storage_url):
+        with storage_errors(url):
             make_folder(filesystem, temporary)
             _remove_abandoned(filesystem, folder, now)
             try:
-                manifest = _write(
-                    spec, form, _guarded(rows), filesystem, temporary, golden=golden, progress=progress
-                )
-                target = f"{folder}/{spec.sequence}-{manifest.sha256[:12]}"
-                names = (*(entry.name for entry in manifest.files()), "README.md", MANIFEST_NAME)
-                publish_folder(filesystem, temporary, target, names)
+                yield temporary
             except BaseException:
                 with suppress(Exception):  # the first error is the one to tell; the leftover is cleared later
                     filesystem.rm(temporary, recursive=True)
                 raise
     except _RowsFailed as failed:
         raise failed.error from None
-    return ExportResult(full_url(filesystem, target), manifest.sha256, manifest)
 
 
 class _RowsFailed(FtworkerError):
@@ -173,7 +227,6 @@ def _guarded(rows: Iterable[_Row]) -> Iterator[_Row]:
 
 def _write(
     spec: ExportSpec,
-    form: RowFormat,
     rows: Iterable[_Row],
     filesystem: Any,
     temporary: str,
@@ -181,26 +234,31 @@ def _write(
     golden: Iterable[str],
     progress: Callable[[int], None] | None,
 ) -> Manifest:
-    train = _DataFile(filesystem, temporary, "train", form)
-    validation = _DataFile(filesystem, temporary, "validation", form)
+    form = row_format(spec.format, spec.system_prompt)
+    train = DataFile(filesystem, temporary, "train", form)
+    validation = DataFile(filesystem, temporary, "validation", form)
+    before = spec.as_before.content if spec.as_before else None
     validates = spec.split.validates
-    share = spec.split.validation_share
-    examples = up = down = 0
-    models: Counter[str] = Counter()
+    share = spec.split.validation_share if before is None or before.validation else 0.0
+    figures = Figures()
+    examples = 0
     with train, validation:
         for content, group, tokens, rating, model in rows:
-            (validation if share and validates(group) else train).add(content, tokens)
+            side = validation if share and validates(group) else train
+            side.add(content, tokens)
+            figures.add(
+                content, tokens=tokens + form.tokens_per_row, rating=rating, model=model, side=side.stem
+            )
             examples += 1
-            if rating:
-                up, down = (up + 1, down) if rating > 0 else (up, down + 1)
-            models[model or "unknown"] += 1
             if progress and not examples % _PROGRESS_ROWS:
                 progress(examples)
         if not examples:
             raise TooFewExamples(_nothing_left(spec))
         if progress:
             progress(examples)
-        given_up = _give_up_validation(train, validation, share)
+        given_up = None if before else _give_up_validation(train, validation, share)
+        if not validation.rows:
+            figures.all_train()
         if train.rows < spec.least_rows:
             raise TooFewExamples(_too_few(spec, train.rows))
         train.finish()
@@ -214,7 +272,7 @@ def _write(
             spec.system_prompt_version, hashlib.sha256(spec.system_prompt.encode()).hexdigest()
         ),
         curation=dict(spec.curation),
-        split=SplitEntry(share, spec.split.salt, given_up),
+        split=before.split if before else SplitEntry(share, spec.split.salt, given_up),
         train=train.entry(),
         validation=validation.entry() if validation.rows else None,
         selection=dict(spec.selection),
@@ -230,25 +288,34 @@ def _write(
             cut_at=spec.cut_at.astimezone(UTC).isoformat() if spec.cut_at else None,
             examples=examples,
             conversations=spec.conversations,
-            rated_up=up,
-            rated_down=down,
-            models=dict(sorted(models.most_common(_MODELS_LISTED))),
+            rated_up=figures.ratings[1],
+            rated_down=figures.ratings[-1],
+            models={name or "unknown": count for name, count in figures.frequent_models(_MODELS_LISTED)},
             drops=dict(spec.drops),
             ftworker_version=__version__,
             left_out=dict(spec.left_out),
             selection=dict(spec.figures),
+            written_again_from=_origin(spec.as_before),
         ),
     )
-    _write_small(filesystem, f"{temporary}/README.md", dataset_card(manifest, spec.language).encode())
-    _write_small(filesystem, f"{temporary}/{MANIFEST_NAME}", manifest_bytes(manifest))
+    report = render_report(manifest.as_dict(), figures, spec.timeline)
+    write_small(filesystem, f"{temporary}/{REPORT_NAME}", report.encode())
+    write_small(filesystem, f"{temporary}/README.md", dataset_card(manifest, spec.language).encode())
+    write_small(filesystem, f"{temporary}/{MANIFEST_NAME}", manifest_bytes(manifest))
     return manifest
+
+
+def _origin(before: Manifest | None) -> WrittenAgainFrom | None:
+    if before is None:
+        return None
+    return WrittenAgainFrom(before.sha256, before.content.format, before.provenance.examples)
 
 
 def _write_golden(
     contents: Iterable[str], filesystem: Any, temporary: str, form: RowFormat
 ) -> FileEntry | None:
     """The golden set in the dataset's own format, beside its files. None where there is none."""
-    golden = _DataFile(filesystem, temporary, "golden", form)
+    golden = DataFile(filesystem, temporary, "golden", form)
     with golden:
         for content in contents:
             golden.add(content, 0)
@@ -282,7 +349,7 @@ def _left_out_text(spec: ExportSpec) -> str:
     return f"left out are {counts}"
 
 
-def _give_up_validation(train: _DataFile, validation: _DataFile, share: float) -> str | None:
+def _give_up_validation(train: DataFile, validation: DataFile, share: float) -> str | None:
     """Why there is no validation file although one was asked for; its rows then train. None: there is one."""
     if not validation.rows:
         return "no user fell on the validation side" if share else None
@@ -293,89 +360,6 @@ def _give_up_validation(train: _DataFile, validation: _DataFile, share: float) -
     )
     train.absorb(validation)
     return reason
-
-
-class _DataFile:
-    """A data file being written: buffers rows, and hashes what it writes. Opened when the first row comes."""
-
-    def __init__(self, filesystem: Any, folder: str, stem: str, form: RowFormat) -> None:
-        self.name = f"{stem}.{form.extension}"
-        self.rows = 0
-        self._form = form
-        self._filesystem = filesystem
-        self._path = f"{folder}/{self.name}"
-        self._file: Any = None
-        self._digest = hashlib.sha256()
-        self._size = 0
-        self._tokens = 0
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def add(self, content: str, tokens: int) -> None:
-        """Append the rows of one example."""
-        rows = self._form.rows(content)
-        self.rows += len(rows)
-        self._tokens += tokens + len(rows) * self._form.tokens_per_row
-        self._pending += rows
-        self._pending_bytes += sum(map(len, rows))
-        if self._pending_bytes >= _BUFFER_BYTES:
-            self._flush()
-
-    def absorb(self, other: _DataFile) -> None:
-        """Append all rows of the other file, which is empty afterwards and removed."""
-        self._flush()
-        other._flush()
-        other._file.close()
-        with self._filesystem.open(other._path, "rb") as source:
-            source.seek(len(self._form.head))
-            if self._file is not None:
-                self._write(self._form.separator)
-            while block := source.read(_BUFFER_BYTES):
-                self._write(block)
-        self._filesystem.rm(other._path)
-        self.rows += other.rows
-        self._tokens += other._tokens
-        other.rows = 0
-
-    def finish(self) -> None:
-        """Write the rest and close; the file is durable where the file system can say so."""
-        self._flush()
-        self._write(self._form.tail)
-        sync_file(self._file)
-        self._file.close()
-
-    def entry(self) -> FileEntry:
-        """What the manifest says of the finished file."""
-        return FileEntry(self.name, self._digest.hexdigest(), self._size, self.rows, self._tokens)
-
-    def _flush(self) -> None:
-        if not self._pending:
-            return
-        rows = self._form.separator.join(self._pending)
-        self._write(rows if self._file is None else self._form.separator + rows)
-        self._pending = []
-        self._pending_bytes = 0
-
-    def _write(self, data: bytes) -> None:
-        if self._file is None:
-            self._file = self._filesystem.open(self._path, "wb")
-            data = self._form.head + data
-        self._digest.update(data)
-        self._size += len(data)
-        self._file.write(data)
-
-
-def _write_small(filesystem: Any, path: str, data: bytes) -> None:
-    with filesystem.open(path, "wb") as file:
-        file.write(data)
-        sync_file(file)
 
 
 def _remove_abandoned(filesystem: Any, folder: str, now: datetime) -> None:

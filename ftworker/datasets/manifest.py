@@ -62,6 +62,14 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True):
     """The golden set, beside the dataset and not of it: no provider is given it."""
 
 
+class WrittenAgainFrom(msgspec.Struct, frozen=True):
+    """The exported dataset whose examples stand here in another form. Fewer here: the others were erased since."""
+
+    sha256: str
+    format: str
+    examples: int
+
+
 class Provenance(msgspec.Struct, frozen=True):
     """Where the dataset came from. Not part of its hash."""
 
@@ -82,6 +90,8 @@ class Provenance(msgspec.Struct, frozen=True):
     """Examples that were cut and stand in neither file, by reason code (docs/DATASETS.md)."""
     selection: dict[str, int | float] = {}
     """What stands in the files, in numbers: `ftworker.datasets.judging.Judge.figures`."""
+    written_again_from: WrittenAgainFrom | None = None
+    """Set by `ftworker datasets export`; None: this is the dataset itself."""
 
 
 class Manifest(msgspec.Struct, frozen=True):

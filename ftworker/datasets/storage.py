@@ -76,6 +76,15 @@ def file_size(url: str) -> int:
         return int(filesystem.info(path)["size"])
 
 
+def read_text(url: str) -> str:
+    """A small text file. Raises NotFound, StorageRejected, StorageUnavailable."""
+    filesystem, path = open_storage(url)
+    with storage_errors(url):
+        if not filesystem.isfile(path):
+            raise NotFound(f"{mask_url(url)}: no such file")
+        return bytes(filesystem.cat_file(path)).decode()
+
+
 def full_url(filesystem: Any, path: str) -> str:
     """The URL that leads back to a path of this file system."""
     return str(filesystem.unstrip_protocol(path))

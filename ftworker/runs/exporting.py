@@ -7,7 +7,7 @@ done it. Memory stays flat: the first pass keeps numbers, the second nothing. Ca
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,7 +16,7 @@ from ftworker.datasets.selection import Selection, SelectionRules
 from ftworker.datasets.selector import BATCH_ROWS, Selector
 from ftworker.runs.view import export_spec
 from ftworker.settings import LEAST_EXAMPLES, Settings
-from ftworker.store import datasets, examples, selection, totals
+from ftworker.store import datasets, examples, reports, selection, totals
 from ftworker.store.connection import Cursor, Snapshot, Store
 from ftworker.store.datasets import DatasetRow
 
@@ -37,11 +37,14 @@ def export(
         drops = datasets.drops_by_reason(cursor, dataset.pipeline)
     with store.snapshot() as snapshot:
         chosen = choose(snapshot, dataset, rules, keep_alive)
+        with snapshot.cursor() as cursor:
+            timeline = reports.read_timeline(cursor, dataset, [row.example_id for row in chosen.left_out()])
         spec = export_spec(
             dataset,
             drops,
             rules,
             chosen,
+            timeline,
             least_rows=LEAST_EXAMPLES[settings.provider(provider).kind],
         )
         result = export_dataset(
@@ -94,7 +97,12 @@ def golden_contents(snapshot: Snapshot, pipeline: str, chosen: Selection) -> lis
             found = list(selection.contents(cursor, chosen.new_golden).values())
         else:
             found = [row[2] for row in selection.golden_rows(cursor, pipeline)]
-    return sorted(found, key=lambda content: hashlib.sha256(content.encode()).digest())
+    return in_content_order(found)
+
+
+def in_content_order(contents: Iterable[str]) -> list[str]:
+    """Contents in the order of the files."""
+    return sorted(contents, key=lambda content: hashlib.sha256(content.encode()).digest())
 
 
 def record(cursor: Cursor, dataset: DatasetRow, result: ExportResult, chosen: Selection) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ftworker.conversations import canonical_json
 from ftworker.datasets.export import ExportSpec
+from ftworker.datasets.figures import Timeline
 from ftworker.datasets.selection import Selection, SelectionRules
 from ftworker.providers.contract import DatasetFile, ExportedDataset, RunView
 from ftworker.store.datasets import DatasetRow
@@ -22,6 +23,7 @@ def export_spec(
     drops: Mapping[str, int],
     rules: SelectionRules,
     selection: Selection,
+    timeline: Timeline,
     *,
     least_rows: int,
 ) -> ExportSpec:
@@ -41,6 +43,7 @@ def export_spec(
         selection=rules.as_dict(),
         left_out=selection.counts(),
         figures=selection.figures,
+        timeline=timeline,
         least_rows=least_rows,
     )
 

@@ -143,7 +143,13 @@ def test_a_dataset_lies_under_its_content_address_whole_and_valid(name: str, sto
     extension = "json" if name == "instruction-json" else "jsonl"
     assert tree(storage_url) == sorted(
         f"{folder}/{file}"
-        for file in (f"train.{extension}", f"validation.{extension}", "manifest.json", "README.md")
+        for file in (
+            f"train.{extension}",
+            f"validation.{extension}",
+            "manifest.json",
+            "report.html",
+            "README.md",
+        )
     )
     assert result.url.endswith(folder)
     assert is_dataset(result.url)
@@ -267,7 +273,7 @@ def test_validation_gives_way_when_too_little_would_train(
     (report,) = validate_dataset(result.url)
     assert report.rows == training + validating
     assert not [problem for problem in report.problems if problem.check != "too_few_examples"]
-    assert len(tree(storage_url)) == 3
+    assert len(tree(storage_url)) == 4
 
 
 def test_validation_is_absent_when_no_user_fell_on_its_side(storage_url: str) -> None:
@@ -354,7 +360,7 @@ def test_two_exporters_at_once_publish_one_dataset(storage_url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: export_dataset(SPEC, iter(ROWS), storage_url), range(4)))
     assert len({result.url for result in results}) == 1
-    assert len(tree(storage_url)) == 4
+    assert len(tree(storage_url)) == 5
     assert [report.problems for report in validate_dataset(results[0].url)] == [[], []]
 
 

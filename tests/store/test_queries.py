@@ -22,6 +22,7 @@ ALL = [(file, name) for file in FILES for name in queries(file)]
 FILLED = {
     "{columns}": COLUMNS,
     "{example_columns}": SELECTION_COLUMNS,
+    "{selected}": "SELECT kind, reason, conversation_id, turn FROM explained",
     "{assignments}": ", error_code = %(set_error_code)s",
 }
 

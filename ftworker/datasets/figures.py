@@ -1,0 +1,136 @@
+"""What a dataset's report shows, gathered while its rows stream by: lengths, tokens, ratings, models, sides, subjects.
+
+Counts alone, never a text, a user or a conversation. Memory does not grow with the rows. Pure; `report` draws it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+
+from ftworker.datasets.formats import lessons
+
+_EXACT_BITS = 8
+"""Values below 2^8 are counted one by one, larger ones in 128 steps a doubling: less than 1 % off."""
+_STEPS = 1 << (_EXACT_BITS - 1)
+_LARGEST = (1 << 40) - 1
+NO_MODEL = ""
+"""Under this name are examples whose store does not tell which model answered."""
+_KEPT_MODELS = 1_000
+"""Different models that are counted; a store that writes something else there must not fill the memory."""
+
+
+class Distribution:
+    """Counts of whole numbers from 0 on, in 33 KB whatever their number; quantiles are less than 1 % off."""
+
+    __slots__ = ("_counts", "count", "least", "most", "total")
+
+    def __init__(self) -> None:
+        self._counts = array("Q", bytes(8 * (_slot(_LARGEST) + 1)))
+        self.count = 0
+        self.total = 0
+        self.least = 0
+        self.most = 0
+
+    def add(self, value: int) -> None:
+        """Count one value; what is above 2^40 counts as that."""
+        value = min(max(value, 0), _LARGEST)
+        self._counts[_slot(value)] += 1
+        self.least = value if not self.count else min(self.least, value)
+        self.most = max(self.most, value)
+        self.count += 1
+        self.total += value
+
+    def quantile(self, share: float) -> int:
+        """The smallest value that at least this share of the values does not exceed. 0 when there is none."""
+        wanted = share * self.count
+        seen = 0
+        for low, high, count in self._filled():
+            seen += count
+            if seen >= wanted:
+                return min(max((low + high) // 2, self.least), self.most)
+        return self.most
+
+    def bins(self, width: int, number: int, *, start: int = 0) -> list[int]:
+        """Counts of `number` bins of that width from `start` on; the first and the last take what is outside."""
+        result = [0] * number
+        for low, high, count in self._filled():
+            result[min(max((low + high) // 2 - start, 0) // width, number - 1)] += count
+        return result
+
+    def _filled(self) -> Iterator[tuple[int, int, int]]:
+        """(lowest value, highest value, count) of each slot that holds any."""
+        for slot, count in enumerate(self._counts):
+            if count:
+                low, high = _range(slot)
+                yield low, high, count
+
+
+def _slot(value: int) -> int:
+    excess = max(0, value.bit_length() - _EXACT_BITS)
+    return excess * _STEPS + (value >> excess)
+
+
+def _range(slot: int) -> tuple[int, int]:
+    excess = max(0, slot // _STEPS - 1)
+    low = (slot - excess * _STEPS) << excess
+    return low, low + (1 << excess) - 1
+
+
+@dataclass
+class Timeline:
+    """Examples by the day on which their conversation ended, and by course. Days come in any order."""
+
+    days: dict[date, Counter[str]] = field(default_factory=dict)
+
+    def add(self, day: date, course: str | None, examples: int) -> None:
+        """Count examples of one day and course; None: the event named no course."""
+        self.days.setdefault(day, Counter())[course or ""] += examples
+
+    def courses(self) -> Counter[str]:
+        """Examples by course; "" is none."""
+        result: Counter[str] = Counter()
+        for counts in self.days.values():
+            result.update(counts)
+        return result
+
+
+@dataclass
+class Figures:
+    """What the rows of a dataset told so far."""
+
+    answers: Distribution = field(default_factory=Distribution)
+    """Characters of each taught answer."""
+    prompts: Distribution = field(default_factory=Distribution)
+    """Characters of all that stands before a taught answer, without the system prompt."""
+    tokens: Distribution = field(default_factory=Distribution)
+    """Tokens of each example, with the system prompt where the rows hold it."""
+    ratings: Counter[int] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
+    sides: Counter[str] = field(default_factory=Counter)
+    """Examples by the file in which they stand: train, validation, golden."""
+
+    def add(self, content: str, *, tokens: int, rating: int, model: str | None, side: str) -> None:
+        """One example that stands in a file: its stored content, its tokens, and what is known of it."""
+        for before, answer in lessons(content):
+            self.answers.add(len(answer.content))
+            self.prompts.add(sum(len(message.content) for message in before))
+        self.tokens.add(tokens)
+        self.ratings[(rating > 0) - (rating < 0)] += 1
+        self.sides[side] += 1
+        name = model or NO_MODEL
+        if name in self.models or len(self.models) < _KEPT_MODELS:
+            self.models[name] += 1
+        else:
+            self.models["(others)"] += 1
+
+    def all_train(self) -> None:
+        """There is no validation file after all: its examples train."""
+        self.sides["train"] += self.sides.pop("validation", 0)
+
+    def frequent_models(self, most: int) -> list[tuple[str, int]]:
+        """The models of most examples by name, at most so many."""
+        return sorted(self.models.most_common(most))
