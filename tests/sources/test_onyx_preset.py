@@ -50,13 +50,20 @@ def test_of_several_opinions_the_last_that_says_something_counts(
     assert [message.rating for message in found.messages] == [None, 1, None, None]
 
 
-def test_blurbs_are_all_the_context_there_is_and_the_cited_one_is_known(
+def test_blurbs_are_all_the_context_there_is_and_stand_where_the_answer_cites_them(
     stored: RagDatabase, open_source: OpenSource
 ) -> None:
     (found,) = read(open_source, LESSON)
     assert found.messages[1].context == (
-        Chunk("Clima", source="geografia.pdf", chunk_id="FILE__geo#0", score=0.9, cited=False),
-        Chunk("Un ecosistema es...", source="biologia.pdf", chunk_id="FILE__bio#4", score=0.4, cited=True),
+        Chunk(
+            "Un ecosistema es...",
+            rank=1,
+            source="biologia.pdf",
+            chunk_id="FILE__bio#4",
+            score=0.4,
+            cited=True,
+        ),
+        Chunk("Clima", rank=2, source="geografia.pdf", chunk_id="FILE__geo#0", score=0.9, cited=False),
     )
     notes = [found.message for found in open_source(preset="onyx").check() if found.level == "note"]
     assert any("only a blurb" in note for note in notes)

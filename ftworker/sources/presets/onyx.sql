@@ -2,7 +2,8 @@
 
 -- name: messages
 -- One row a message of the sessions asked for, the other branches too. A message that sums up what went before for
--- the model is none that anybody wrote.
+-- the model is none that anybody wrote. A document's rank is the number by which the answer cites it, so that [1]
+-- means the same in a prompt of ours; those that are not cited come after, best first.
 SELECT m.chat_session_id AS key, m.id AS id, m.parent_message_id AS parent_id, m.message_type AS role,
     m.message AS content, m.time_sent AS created_at, m.error AS error, {model} AS model,
     {preferred} AS preferred_child,
@@ -11,12 +12,21 @@ SELECT m.chat_session_id AS key, m.id AS id, m.parent_message_id AS parent_id, m
      WHERE f.chat_message_id = m.id AND f.is_positive IS NOT NULL
      ORDER BY f.id DESC LIMIT 1) AS rating,
     (SELECT json_agg(json_build_object(
-        'text', d.blurb, 'source', d.semantic_id, 'chunk_id', d.document_id || '#' || d.chunk_ind, 'score', d.score,
-        'cited', jsonb_path_exists(m.citations, '$.* ? (@ == $id)', jsonb_build_object('id', d.id))
-     ) ORDER BY d.score DESC, d.id)
-     FROM {chat_message__search_doc} AS s
-     JOIN {search_doc} AS d ON d.id = s.search_doc_id
-     WHERE s.chat_message_id = m.id) AS context
+        'text', r.blurb, 'source', r.semantic_id, 'chunk_id', r.document_id || '#' || r.chunk_ind, 'score', r.score,
+        'rank', r.rank, 'cited', r.number IS NOT NULL
+     ) ORDER BY r.rank)
+     FROM (
+        SELECT d.*, n.number, coalesce(n.number, coalesce(max(n.number) OVER (), 0) + row_number() OVER (
+            PARTITION BY n.number IS NULL ORDER BY d.score DESC, d.id)) AS rank
+        FROM {chat_message__search_doc} AS s
+        JOIN {search_doc} AS d ON d.id = s.search_doc_id
+        CROSS JOIN LATERAL (
+            SELECT min(c.key::integer) AS number
+            FROM jsonb_each_text(CASE jsonb_typeof(m.citations) WHEN 'object' THEN m.citations ELSE '{{}}' END) AS c
+            WHERE c.value = d.id::text AND c.key ~ '^[0-9]{{1,4}}$'
+        ) AS n
+        WHERE s.chat_message_id = m.id
+     ) AS r) AS context
 FROM {chat_message} AS m
 WHERE m.chat_session_id = ANY(%(ids)s) {unless_summary};
 
