@@ -20,6 +20,7 @@ DESCRIBED = ("messages", "log", "langchain")
 
 _SENTENCE = re.compile(r".+?(?=\.(?:\s+[`A-Z]|$))")
 _MOODLE_LOG = "block_openai_chat_log"
+_OLD_CHAT_STORE = "data_chatstore"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def _candidates(schema: str, tables: Mapping[str, frozenset[str]]) -> Iterator[S
                     yield SourceSettings(preset=name, schema_name=schema, moodle_prefix=prefix)
         elif name not in DESCRIBED:
             yield SourceSettings(preset=name, schema_name=schema)
+            if name == "llamaindex_chat_store" and _OLD_CHAT_STORE in tables:
+                yield SourceSettings(preset=name, schema_name=schema, tables={"chatstore": _OLD_CHAT_STORE})
 
 
 def _uses(settings: SourceSettings) -> tuple[TableUse, ...]:

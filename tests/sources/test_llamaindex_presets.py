@@ -8,6 +8,7 @@ import pytest
 
 from ftworker.conversations import Message
 from ftworker.errors import Refused, SourceRejected
+from ftworker.sources.detect import detect
 from tests.sources.conftest import OpenSource, RagDatabase
 
 TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -168,3 +169,9 @@ def test_a_renamed_table_that_is_missing_is_named_with_its_setting(
     (wrong,) = [found for found in source.check() if found.level == "error"]
     assert "tables.llama_index_memory" in wrong.advice
     assert "llama_index_memory" in wrong.message + wrong.advice
+
+
+def test_a_chat_store_is_found_under_its_older_name(rag: RagDatabase) -> None:
+    rag.load("llamaindex_chat_store_legacy")
+    found = detect(rag.url)
+    assert (found.preset, dict(found.tables)) == ("llamaindex_chat_store", {"chatstore": "data_chatstore"})
