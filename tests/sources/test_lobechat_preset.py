@@ -82,6 +82,26 @@ def test_sub_threads_and_groups_of_assistants_are_left_out(
     assert list(open_source(preset="lobechat").fetch(["tpc_grupo"])) == []
 
 
+def test_reports_of_tasks_are_no_branch_and_of_two_tools_the_one_that_goes_on_is_read(
+    stored: RagDatabase, open_source: OpenSource
+) -> None:
+    stored.run(
+        """
+        INSERT INTO messages (id, role, content, parent_id, topic_id, user_id, created_at, updated_at) VALUES
+            ('r6a', 'tool', 'otra', 'r5', 'tpc_rios', 'user_7', '2026-03-01 10:01:05.5+00', '2026-03-01 10:01:06+00'),
+            ('r6b', 'task', 'informe', 'r6', 'tpc_rios', 'user_7', '2026-03-01 10:01:07+00', '2026-03-01 10:01:07+00')
+        """
+    )
+    assert [message.id for message in read(open_source, "tpc_rios").messages] == [
+        "r1",
+        "r3",
+        "r4",
+        "r5",
+        "r6",
+        "r7",
+    ]
+
+
 def test_a_deleted_parent_leaves_the_message_where_it_stood(
     stored: RagDatabase, open_source: OpenSource
 ) -> None:
