@@ -75,6 +75,15 @@ def test_each_preset_has_its_statements_a_mapping_and_a_section(name: str) -> No
     assert f"[`{name}`](#{name})" in DOCUMENT
 
 
+def test_the_example_of_renamed_tables_reads_them(rag: RagDatabase) -> None:
+    rag.load("openai_agents")
+    rag.run("ALTER TABLE agent_messages RENAME TO mensajes")
+    ((name, configured),) = settings_from(tomllib.loads(example("toml", "tables"))).sources.items()
+    source = PostgresSource(name, configured, rag.url)
+    assert source.count() == 3
+    source.close()
+
+
 def test_every_preset_can_be_chosen() -> None:
     folder = files("ftworker.sources.presets")
     there = {Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".sql")}
