@@ -199,6 +199,7 @@ def test_exit_codes_and_stable_keys(bench: Workbench) -> None:
         "oldest_at",
         "last_cut_at",
         "conditions",
+        "next_run",
     }
     assert {"pipelines", "runs", "inbox", "parked", "quarantined", "processes", "needs_person"} <= keys(
         run(bench, "status", "--json")
@@ -301,3 +302,40 @@ def accumulate_here(bench: Workbench) -> None:
     while accumulate(store, settings, lambda name: pytest.fail(f"asked for source {name}")).taken:
         continue
     store.close()
+
+
+def test_what_a_run_would_take_is_told_before_anything_is_cut(bench: Workbench) -> None:
+    bench.record(closed_events(15))
+    accumulate_here(bench)
+    told = run(bench, "runs", "start", "tutor", "--dry-run")
+    assert told.returncode == 0
+    assert "15 new" in told.output()
+    assert "counted by o200k_base" in told.output()
+    assert "llama3.2:3b at local: no weights are trained" in told.output()
+    facts = json.loads(run(bench, "runs", "start", "tutor", "--dry-run", "--json").output())
+    assert set(facts) == {
+        "pipeline",
+        "provider",
+        "base_model",
+        "new_examples",
+        "train_examples",
+        "train_tokens",
+        "counted_by",
+        "epochs",
+        "trained_tokens",
+        "usd",
+        "trains_weights",
+        "approval",
+        "blocker",
+    }
+    assert facts == json.loads(run(bench, "triggers", "--json").output())[0]["next_run"] | {"blocker": None}
+    assert "next run: about" in run(bench, "triggers").output()
+    assert json.loads(run(bench, "datasets", "list", "--json").output()) == []
+    assert run(bench, "runs", "start", "tutor", "--dry-run", "--wait").returncode == 2
+    assert run(bench, "runs", "start", "tutor", "--json").returncode == 2
+
+
+def test_what_forbids_a_run_is_told_by_a_dry_one(bench: Workbench) -> None:
+    told = run(bench, "runs", "start", "tutor", "--dry-run")
+    assert told.returncode == 1
+    assert "Does not begin: no example waits" in told.output()

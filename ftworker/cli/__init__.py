@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("ftworker.cli.operate:doctor", "Check everything ftworker needs, and say what to do."),
     "triggers": (
         "ftworker.cli.triggers:triggers",
-        "Why each pipeline did or did not fire, and what its next run would take.",
+        "Why each pipeline did or did not fire; what its next run takes.",
     ),
     "runs": ("ftworker.cli.runs:runs", "Start, list, show, cancel, retry fine-tuning runs."),
     "curate": ("ftworker.cli.curate:curate", "What becomes of one conversation, and why, rule by rule."),

@@ -1,4 +1,4 @@
-"""`ftworker runs ...` and `ftworker triggers`: what a person sees of and does to runs."""
+"""`ftworker runs ...`: what a person sees of and does to runs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import click
 
 from ftworker.cli.context import load
 from ftworker.cli.output import age, emit_json, fail, printable, printable_lines, table
+from ftworker.cli.triggers import forecast_facts, forecast_lines
 from ftworker.installation import Installation
 from ftworker.runs import control, cutting
 from ftworker.runs.driver import drive_run
+from ftworker.runs.forecast import forecast
 from ftworker.runs.states import IN_FLIGHT, SUCCEEDED, RunState
+from ftworker.runs.triggers import blocker_by_hand
 from ftworker.store import runs as stored
 from ftworker.store.runs import RunRow
 
@@ -65,14 +68,28 @@ def runs() -> None:
 @click.option(
     "--wait", is_flag=True, help="Do every step here, without worker or broker, and wait for the end."
 )
-def start(pipeline: str, dataset_id: int | None, wait: bool) -> None:
-    """Begin a run of PIPELINE with what waits, below any threshold.
+@click.option(
+    "--dry-run", is_flag=True, help="Begin nothing: say what the run would take, and what forbids it."
+)
+@as_json
+def start(*, pipeline: str, dataset_id: int | None, wait: bool, dry_run: bool, json_: bool) -> None:
+    """Begin a run of PIPELINE with what waits, below any threshold. --json goes with --dry-run.
 
     \b
     Example:
+      ftworker runs start tutor --dry-run
       ftworker runs start tutor --wait
     """
+    if dry_run and (wait or dataset_id is not None):
+        raise click.UsageError(
+            "--dry-run goes without --wait and --dataset; of a dataset: ftworker datasets show"
+        )
+    if json_ and not dry_run:
+        raise click.UsageError("--json goes with --dry-run; then: ftworker runs show RUN --json")
     here = load()
+    if dry_run:
+        _dry_run(here, pipeline, json_)
+        return
     run_id = cutting.start_by_hand(here.store, here.settings, pipeline, here.clock, dataset_id=dataset_id)
     if not wait:
         _send(here, run_id)
@@ -80,6 +97,20 @@ def start(pipeline: str, dataset_id: int | None, wait: bool) -> None:
         return
     run = drive_run(here.steps, run_id, on_state=lambda r: click.echo(f"run {r.id}: {r.state}", err=True))
     _end(run)
+
+
+def _dry_run(here: Installation, pipeline: str, json_: bool) -> None:
+    report = cutting.explain_trigger(here.store, here.settings, pipeline, here.clock())
+    blocker = blocker_by_hand(report.facts)
+    told = forecast(here.store, here.settings, pipeline)
+    if json_:
+        emit_json({**forecast_facts(told), "blocker": blocker})
+    else:
+        for line in forecast_lines(told):
+            click.echo(line)
+        click.echo(f"Does not begin: {blocker}" if blocker else f"Next: ftworker runs start {pipeline}")
+    if blocker:
+        raise SystemExit(1)
 
 
 @runs.command("list")
@@ -259,64 +290,6 @@ def resolve(run_id: int, job_id: str | None, none_: bool) -> None:
         raise click.UsageError("give either --job ID or --none")
     here = load()
     _say(here, run_id, control.resolve_run(here.store, run_id, job_id=job_id), "resolved")
-
-
-@click.command()
-@click.argument("pipeline", required=False)
-@as_json
-def triggers(pipeline: str | None, json_: bool) -> None:
-    """Why each pipeline did or did not fire, and how far it is. Exit code 1 when the named one would not fire.
-
-    \b
-    Example:
-      ftworker triggers tutor
-    """
-    here = load()
-    names = [pipeline] if pipeline else list(here.settings.pipelines)
-    reports = [cutting.explain_trigger(here.store, here.settings, name, here.clock()) for name in names]
-    if json_:
-        emit_json([_trigger_facts(report) for report in reports])
-    else:
-        for report in reports:
-            _print_trigger(report)
-    if pipeline and not reports[0].decision.fires:
-        raise SystemExit(1)
-
-
-def _trigger_facts(report: cutting.TriggerReport) -> dict[str, Any]:
-    decision = report.decision
-    return {
-        "pipeline": report.pipeline,
-        "fires": decision.fires,
-        "cause": decision.cause,
-        "blocker": decision.blocker,
-        "progress": round(decision.progress, 4),
-        "waiting_examples": report.facts.waiting_examples,
-        "waiting_tokens": report.facts.waiting_tokens,
-        "oldest_at": report.facts.oldest_at,
-        "last_cut_at": report.last_cut_at,
-        "conditions": [
-            {"name": c.name, "met": c.met, "have": c.have, "need": c.need, "text": c.text}
-            for c in decision.conditions
-        ],
-    }
-
-
-def _print_trigger(report: cutting.TriggerReport) -> None:
-    decision = report.decision
-    if decision.fires:
-        verdict = f"fires now, by {decision.cause}"
-    elif decision.cause:
-        verdict = f"{decision.cause} holds, but {decision.blocker}"
-    elif decision.blocker:
-        verdict = f"does not fire: {decision.blocker}"
-    else:
-        verdict = "does not fire: no condition is met"
-    click.echo(f"{report.pipeline}: {verdict}")
-    for condition in decision.conditions:
-        click.echo(f"  [{'x' if condition.met else ' '}] {condition.name}: {condition.text}")
-    if not decision.conditions:
-        click.echo("  no trigger is configured: it runs by hand only")
 
 
 def _say(here: Installation, run_id: int, state: RunState, done: str) -> None:

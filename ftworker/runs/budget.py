@@ -30,12 +30,25 @@ def why_approval(
     """Why the run waits for a person; None when it may go on. `spent_usd` says what this month has cost so far."""
     if run.approved_at is not None:
         return None
-    budget = settings.pipeline(run.pipeline).budget
+    return why_wait(settings, run.pipeline, run.provider, run.base_model, estimate, spent_usd=spent_usd)
+
+
+def why_wait(
+    settings: Settings,
+    pipeline: str,
+    provider: str,
+    base_model: str,
+    estimate: float | None,
+    *,
+    spent_usd: Callable[[], float],
+) -> str | None:
+    """The same for a run that nobody has approved, begun or not."""
+    budget = settings.pipeline(pipeline).budget
     if budget.approval == "manual":
         return "waits for approval: budget.approval is manual"
     capped = budget.max_usd_per_run is not None or budget.max_usd_per_month is not None
-    if capped and estimate is None and isinstance(settings.provider(run.provider), OpenAISettings):
-        return f"waits for approval: no price is known for {run.base_model}, so the budget cannot be checked"
+    if capped and estimate is None and isinstance(settings.provider(provider), OpenAISettings):
+        return f"waits for approval: no price is known for {base_model}, so the budget cannot be checked"
     if estimate is None:
         return None
     if budget.max_usd_per_run is not None and estimate > budget.max_usd_per_run:

@@ -114,3 +114,25 @@ def list_datasets(cursor: Cursor, *, pipeline: str | None = None, limit: int = 5
     """Newest first."""
     cursor.execute(queries("datasets.sql")["list_datasets"], {"pipeline": pipeline, "limit": limit})
     return [DatasetRow(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class TrainFile:
+    """What the newest dataset that holds everything trains on."""
+
+    sequence: int
+    rows: int
+    tokens: int
+
+
+def newest_whole(cursor: Cursor, pipeline: str) -> TrainFile | None:
+    """The train file of the newest exported dataset with strategy `all`; None where there is none."""
+    cursor.execute(queries("datasets.sql")["newest_whole"], {"pipeline": pipeline})
+    row = cursor.fetchone()
+    return TrainFile(row.sequence, row.train["rows"], row.train["tokens"]) if row else None
+
+
+def cut_after(cursor: Cursor, pipeline: str, sequence: int) -> int:
+    """How many examples the pipeline's datasets after that one (0: all) were the first to hold."""
+    cursor.execute(queries("datasets.sql")["cut_after"], {"pipeline": pipeline, "sequence": sequence})
+    return int(cursor.fetchone().examples)

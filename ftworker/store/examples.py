@@ -225,6 +225,12 @@ def backlog(cursor: Cursor, pipeline: str) -> Backlog:
     return Backlog(row.examples, row.tokens, row.oldest_at)
 
 
+def waiting_tokenizers(cursor: Cursor, pipeline: str) -> tuple[str, ...]:
+    """By which tokenizers what waits in a pipeline was counted; `estimate` among them: not counted."""
+    cursor.execute(queries("examples.sql")["waiting_tokenizers"], {"pipeline": pipeline})
+    return tuple(row.tokenizer for row in cursor.fetchall())
+
+
 def count_kept(cursor: Cursor, pipeline: str, *, limit: int) -> int:
     """How many examples datasets of the pipeline hold, counted up to `limit`."""
     cursor.execute(queries("examples.sql")["count_kept"], {"pipeline": pipeline, "limit": limit})

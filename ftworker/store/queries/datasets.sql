@@ -49,6 +49,16 @@ RETURNING id;
 SELECT id, pipeline, sequence, strategy, settings, new_examples, cut_at, sha256, url, manifest, exported_at
 FROM ftworker.datasets WHERE id = %(dataset_id)s;
 
+-- name: newest_whole
+-- The newest exported dataset that holds everything its pipeline had cut.
+SELECT sequence, manifest -> 'content' -> 'train' AS train FROM ftworker.datasets
+WHERE pipeline = %(pipeline)s AND strategy = 'all' AND manifest IS NOT NULL ORDER BY sequence DESC LIMIT 1;
+
+-- name: cut_after
+-- Examples that datasets of the pipeline were the first to hold, after one of them. Costs the number of datasets.
+SELECT coalesce(sum(new_examples), 0)::bigint AS examples FROM ftworker.datasets
+WHERE pipeline = %(pipeline)s AND sequence > %(sequence)s;
+
 -- name: list_datasets
 SELECT id, pipeline, sequence, strategy, settings, new_examples, cut_at, sha256, url, manifest, exported_at
 FROM ftworker.datasets

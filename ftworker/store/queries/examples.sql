@@ -108,6 +108,11 @@ WHERE conversation_id = ANY(%(conversation_ids)s) AND dataset_id IS NOT NULL AND
 SELECT count(*) AS examples, coalesce(sum(token_count), 0)::bigint AS tokens, min(created_at) AS oldest_at
 FROM ftworker.examples WHERE pipeline = %(pipeline)s AND dataset_id IS NULL;
 
+-- name: waiting_tokenizers
+-- By what the tokens of waiting examples were counted; costs the backlog.
+SELECT DISTINCT tokenizer FROM ftworker.examples
+WHERE pipeline = %(pipeline)s AND dataset_id IS NULL ORDER BY tokenizer;
+
 -- name: count_kept
 -- Up to a limit, so that it never costs the history.
 SELECT count(*) AS kept FROM (
