@@ -63,6 +63,23 @@ def test_the_passages_of_a_document_are_one_under_the_number_that_answers_cite(n
     )
 
 
+@pytest.mark.parametrize(
+    "sources, texts",
+    [
+        ("null", []),
+        ("{}", []),
+        ('["x", {"document": "x"}, {"document": [3, " "]}, {"document": ["T"], "tool_result": true}]', []),
+        ('[{"document": ["T", "U"], "metadata": [{"source": ["lista"]}, null], "source": "x"}]', ["T", "U"]),
+        ('[{"document": ["T", "U"]}]', ["T\n\nU"]),
+    ],
+)
+def test_sources_of_any_form_give_what_texts_they_hold(
+    rag: RagDatabase, new: PostgresSource, sources: str, texts: list[str]
+) -> None:
+    rag.run("UPDATE chat_message SET sources = %s", [sources])
+    assert [chunk.text for chunk in read(new, "c-hielo").messages[1].context] == texts
+
+
 def test_of_content_in_blocks_the_words_are_read(new: PostgresSource) -> None:
     assert read(new, "c-hielo").messages[2].content == "¿Y este dibujo?"
 

@@ -57,6 +57,9 @@ def test_naive_times_are_utc_whatever_the_settings_say(vercel: PostgresSource) -
     assert [one.conversation_id for one in vercel.idle(at - timedelta(seconds=1), at)] == [VOLCANOES]
 
 
+RETURNED = {"type": "dynamic-tool", "state": "output-available", "output": [{"text": "Pasaje"}]}
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -66,6 +69,8 @@ def test_naive_times_are_utc_whatever_the_settings_say(vercel: PostgresSource) -
         [None, 1],
         [{"type": 3}],
         [{"type": "tool-x", "state": "output-available", "output": "sí"}],
+        [{"type": "tool-invocation", "toolInvocation": "x"}],
+        [{**RETURNED, "toolName": ["lista"]}],
     ],
 )
 def test_parts_of_any_form_give_an_empty_message(
@@ -77,8 +82,7 @@ def test_parts_of_any_form_give_an_empty_message(
 
 
 def test_a_tool_made_while_running_is_known_by_its_name(rag: RagDatabase, vercel: PostgresSource) -> None:
-    found = {"type": "dynamic-tool", "state": "output-available", "output": [{"text": "Pasaje"}]}
-    parts = [{**found, "toolName": "buscar"}, {**found, "toolName": "getWeather"}]
+    parts = [{**RETURNED, "toolName": "buscar"}, {**RETURNED, "toolName": "getWeather"}]
     rag.run('UPDATE "Message_v2" SET parts = %s', [json.dumps(parts)])
     (conversation,) = vercel.fetch([VOLCANOES])
     assert conversation.messages[1].context == (Chunk("Pasaje"),)

@@ -15,7 +15,7 @@ from ftworker.conversations import Message
 from ftworker.settings import SourceSettings
 from ftworker.sources.branches import branch_messages
 from ftworker.sources.preset import Reader, Row, Table, TableUse, fixed_preset
-from ftworker.sources.values import failure, plain_text
+from ftworker.sources.values import failure, plain_text, word
 
 CANNOT_TELL = (
     "consent: a pipeline with require_consent takes nothing from here",
@@ -48,7 +48,7 @@ def _passages(sources: Any) -> list[dict[str, Any]]:
     Open WebUI serves `<source id="2">` with the same number for all passages of a document, and answers cite `[2]`:
     so they stand here as one passage with that number.
     """
-    found: dict[Any, dict[str, Any]] = {}
+    found: dict[str | None, dict[str, Any]] = {}
     for source in sources if isinstance(sources, list) else ():
         if not isinstance(source, dict) or source.get("tool_result") is True:
             continue
@@ -57,13 +57,14 @@ def _passages(sources: Any) -> list[dict[str, Any]]:
         texts, described = source.get("document"), source.get("metadata")
         for place, text in enumerate(texts if isinstance(texts, list) else ()):
             of_text = described[place] if isinstance(described, list) and place < len(described) else None
-            identity = (of_text.get("source") if isinstance(of_text, dict) else None) or about.get("id")
+            of_text = of_text if isinstance(of_text, dict) else {}
+            identity = word(of_text.get("source")) or word(about.get("id"))
             if not isinstance(text, str) or not text.strip():
                 continue
             if identity in found:
                 found[identity]["text"] += f"\n\n{text}"
             else:
-                name = about.get("name") or (of_text.get("name") if isinstance(of_text, dict) else None)
+                name = about.get("name") or of_text.get("name")
                 found[identity] = {"text": text, "rank": len(found) + 1, "source": name, "id": identity}
     return list(found.values())
 

@@ -30,7 +30,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 def _messages(rows: Sequence[Row], reader: Reader) -> tuple[Message, ...]:
     (row,) = rows
     chat, broken = row.get("chat"), row.get(LONE_SURROGATE)
-    if isinstance(chat, str):  # before 0.4 the column was a text
+    if isinstance(chat, str):  # before 0.3.33 the column was a text
         try:
             chat, broken = decode_json(chat)
         except ValueError:

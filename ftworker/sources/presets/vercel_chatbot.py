@@ -50,7 +50,8 @@ def _returned(part: dict[str, Any]) -> tuple[Chunk, ...]:
         output = part.get("output") if part.get("state") == "output-available" else None
     else:
         return ()
-    return chunks(output) if name not in _NO_RETRIEVAL and isinstance(output, (list, dict)) else ()
+    known = isinstance(name, str) and name not in _NO_RETRIEVAL
+    return chunks(output) if known and isinstance(output, (list, dict)) else ()
 
 
 PRESET = fixed_preset(

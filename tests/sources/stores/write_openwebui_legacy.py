@@ -77,7 +77,7 @@ def store(user: str, title: str, current: str, *messages: dict[str, Any]) -> str
     return str(stored.id)
 
 
-# Importing the models ran the migrations of before 0.4, which made a chat of fewer columns.
+# Importing the models ran the oldest migrations alone, which make a chat of fewer columns.
 chat_models.Chat.__table__.drop(engine, checkfirst=True)
 Base.metadata.create_all(engine, tables=[Base.metadata.tables["chat"]])
 shared = store(
