@@ -7,6 +7,7 @@ and a wrong name is reported with the names that there are before any statement 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -111,7 +112,7 @@ def compare(source_name: str, catalog: Catalog, uses: Iterable[TableUse]) -> lis
                 "error",
                 "rights",
                 f"role {catalog.role} may not use schema {catalog.schema}",
-                f"GRANT USAGE ON SCHEMA {catalog.schema} TO {catalog.role};",
+                f"GRANT USAGE ON SCHEMA {_quoted(catalog.schema)} TO {_quoted(catalog.role)};",
             )
         )
     for use in uses:
@@ -122,6 +123,7 @@ def compare(source_name: str, catalog: Catalog, uses: Iterable[TableUse]) -> lis
 def _compare_table(prefix: str, catalog: Catalog, use: TableUse) -> list[Finding]:
     table = catalog.tables.get(use.name)
     name = f"{catalog.schema}.{use.name}"
+    statement_name = f"{_quoted(catalog.schema)}.{_quoted(use.name)}"
     if table is None:
         advice = (
             f"correct {prefix}{use.setting}" if use.setting else "is this the preset of this store's version?"
@@ -154,7 +156,7 @@ def _compare_table(prefix: str, catalog: Catalog, use: TableUse) -> list[Finding
                 "error",
                 "rights",
                 f"role {catalog.role} may not read {', '.join(sorted(forbidden))} of table {name}",
-                f"GRANT SELECT ON {name} TO {catalog.role};",
+                f"GRANT SELECT ON {statement_name} TO {_quoted(catalog.role)};",
             )
         )
     if missing or forbidden or table.is_view:
@@ -166,10 +168,15 @@ def _compare_table(prefix: str, catalog: Catalog, use: TableUse) -> list[Finding
                     "warning",
                     "indexes",
                     f"table {name} has no index that begins with {column}: {reason}, reading it all",
-                    f'CREATE INDEX CONCURRENTLY ON {name} ("{column}");',
+                    f'CREATE INDEX CONCURRENTLY ON {statement_name} ("{column}");',
                 )
             )
     return findings
+
+
+def _quoted(name: str) -> str:
+    """A name as a statement needs it: in quotes where PostgreSQL would read another name without."""
+    return name if re.fullmatch("[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
 
 
 def _likely(name: str, names: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from ftworker.backfill import backfill
 from ftworker.conversations import Conversation
 from ftworker.settings import settings_from
 from ftworker.sources.detect import candidates
+from ftworker.sources.preset import preset
 from ftworker.sources.sample import Sample, look_at
 from ftworker.sources.stores import DESCRIBED, known_stores, preset_names
 from ftworker.sources.values import LONE_SURROGATE, TOO_LARGE, UNREADABLE
@@ -41,8 +42,8 @@ def name(request: pytest.FixtureRequest, rag: RagDatabase) -> str:
     return str(request.param)
 
 
-def read_all(open_source: OpenSource, preset: str) -> list[Conversation]:
-    source = open_source(preset=preset)
+def read_all(open_source: OpenSource, name: str) -> list[Conversation]:
+    source = open_source(preset=name)
     return list(source.fetch([one.conversation_id for one in source.snapshot(None)]))
 
 
@@ -81,16 +82,29 @@ def test_each_conversation_becomes_examples_or_is_dropped_for_a_reason(
     assert any(taught for taught, _ in known.values())
 
 
+def test_with_a_sweep_the_index_that_it_needs_is_there_or_advised(
+    name: str, rag: RagDatabase, open_source: OpenSource
+) -> None:
+    source = open_source(preset=name, sweep_idle=True)
+    for warning in [found for found in source.check() if found.level == "warning"]:
+        rag.run(warning.advice.replace("CONCURRENTLY ", ""))
+    assert [found for found in source.check() if found.level in ("warning", "error")] == []
+    named = [reason for use in preset(name).uses(source._settings) for reason in use.indexes.values()]
+    assert (source.has_times() and name != "langgraph") == any("sweep_idle" in reason for reason in named), (
+        "its times stand in a column of their own, and a sweep asks it every minute"
+    )
+
+
 def test_its_tables_are_recognised(name: str, rag: RagDatabase) -> None:
     (found, *_) = candidates(rag.url)
     assert (found.settings.preset, found.is_known, found.has_rows) == (name, True, True)
 
 
-@pytest.mark.parametrize("rows,preset", sorted(OTHER_ROWS.items()))
-def test_the_tables_of_its_other_versions_are_recognised(rag: RagDatabase, rows: str, preset: str) -> None:
+@pytest.mark.parametrize("rows,read_by", sorted(OTHER_ROWS.items()))
+def test_the_tables_of_its_other_versions_are_recognised(rag: RagDatabase, rows: str, read_by: str) -> None:
     rag.load(rows)
     (found, *_) = candidates(rag.url)
-    assert (found.settings.preset, found.has_rows) == (preset, True)
+    assert (found.settings.preset, found.has_rows) == (read_by, True)
 
 
 def test_moodle_is_recognised_under_any_prefix(rag: RagDatabase) -> None:

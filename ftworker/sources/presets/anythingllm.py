@@ -65,7 +65,7 @@ def _turn(row: Row, reader: Reader) -> tuple[Message, Message]:
 
 PRESET = fixed_preset(
     "anythingllm",
-    TableUse("workspace_chats", dict.fromkeys(_COLUMNS, "")),
+    TableUse("workspace_chats", dict.fromkeys(_COLUMNS, ""), times="createdAt"),
     TableUse("workspaces", dict.fromkeys(("id", "slug"), "")),
     messages=_messages,
     cannot_tell=(

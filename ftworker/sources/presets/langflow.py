@@ -37,6 +37,7 @@ PRESET = fixed_preset(
         "message",
         dict.fromkeys(_COLUMNS, ""),
         indexes={"session_id": "each batch of conversations is read by it"},
+        times="timestamp",
     ),
     roles={"User": "user", "Machine": "assistant", "AI": "assistant"},
     order=("created_at", "turn", "id"),

@@ -61,6 +61,7 @@ PRESET = fixed_preset(
         "messages",
         dict.fromkeys(_COLUMNS, ""),
         indexes={"topic_id": "each batch of conversations is read by it"},
+        times="updated_at",
     ),
     TableUse("message_query_chunks", dict.fromkeys(("id", "chunk_id", "similarity"), "")),
     TableUse("chunks", dict.fromkeys(("id", "text"), "")),

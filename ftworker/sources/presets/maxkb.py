@@ -93,6 +93,7 @@ PRESET = fixed_preset(
         "application_chat_record",
         dict.fromkeys(_RECORD, ""),
         indexes={"chat_id": "each batch of conversations is read by it"},
+        times="update_time",
     ),
     TableUse("application", dict.fromkeys(("id", "workspace_id"), "")),
     TableUse("paragraph", dict.fromkeys(("id", "content", "create_time"), "")),

@@ -46,6 +46,7 @@ PRESET = fixed_preset(
         "chat_message",
         dict.fromkeys(_MESSAGE, ""),
         indexes={"chat_session_id": "each batch of conversations is read by it"},
+        times="time_sent",
     ),
     TableUse("chat_feedback", dict.fromkeys(("id", "chat_message_id", "is_positive"), "")),
     TableUse("chat_message__search_doc", dict.fromkeys(("chat_message_id", "search_doc_id"), "")),

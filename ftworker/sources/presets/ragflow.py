@@ -23,7 +23,6 @@ _FAILED = "**ERROR**"
 _CONVERSATION = dict.fromkeys(
     ("id", "dialog_id", "user_id", "message", "reference", "create_time", "update_time"), ""
 )
-_SWEEP = {"update_time": "sweep_idle asks it every minute for what is new"}
 
 
 def _messages(rows: Sequence[Row], reader: Reader) -> tuple[Message, ...]:
@@ -106,8 +105,8 @@ def _chunk(found: Any, place: int, cited: set[int]) -> Chunk | None:
 
 PRESET = fixed_preset(
     "ragflow",
-    TableUse("conversation", _CONVERSATION, indexes=_SWEEP),
-    TableUse("api_4_conversation", _CONVERSATION, indexes=_SWEEP),
+    TableUse("conversation", _CONVERSATION, times="update_time"),
+    TableUse("api_4_conversation", _CONVERSATION, times="update_time"),
     TableUse("dialog", dict.fromkeys(("id", "tenant_id", "llm_id"), "")),
     messages=_messages,
     order=("key",),
