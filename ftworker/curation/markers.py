@@ -38,8 +38,11 @@ _PERHAPS_INTERFACE = re.compile(r"##\d|\[(?:ID|Fig|\[?cit|\[?sou|\[?doc)|【|\ue
 _LINKED_NUMBER = re.compile(
     r"\[\[(\d{1,3})\]\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\))?|\[\^(\d{1,3})\](?!:)"
 )
-# Not right after a word: "lista[1]" is code; not "[1]: https://..." on a line of its own, which tells what 1 is. Open WebUI also writes [1][2] and [1, 2].
-_NUMBERS = re.compile(r"(?!^[ \t]*\[\d+\]:)[ \t]?(?<![\w\])])((?:\[\d{1,3}(?:, ?\d{1,3})*\])+)(?![(\w\[])", re.MULTILINE)
+# Not right after a word: "lista[1]" is code; not "[1]: https://..." on a line of its own, which tells what 1 is. Open
+# WebUI also writes [1][2] and [1, 2].
+_NUMBERS = re.compile(
+    r"(?!^[ \t]*\[\d+\]:)[ \t]?(?<![\w\])])((?:\[\d{1,3}(?:, ?\d{1,3})*\])+)(?![(\w\[])", re.MULTILINE
+)
 _NUMBER = re.compile(r"\d+")
 # After a word, so that `x = [1]` stays.
 _ENDS_A_CLAUSE = re.compile(r"(?<=[\w).»”\"%])[ \t](?:\[\d{1,2}\])+(?=[.,;:!?)]|\s*$)", re.MULTILINE)
