@@ -15,6 +15,7 @@ from ftworker.cli.output import age, emit_json, fail, printable, progress, table
 from ftworker.datasets.checks import Report
 from ftworker.datasets.difference import meaning
 from ftworker.datasets.estimate import TrainingEstimate, estimate_training
+from ftworker.datasets.manifest import counted_by
 from ftworker.errors import NotFound
 from ftworker.settings import OpenAISettings, Settings
 from ftworker.store.datasets import DatasetRow
@@ -120,7 +121,7 @@ def show(dataset_id: int, json_: bool) -> None:
     entries = [entry for entry in (content["train"], content["validation"], content.get("golden")) if entry]
     table(
         "",
-        ["file", "rows", "tokens", "bytes"],
+        ["file", "rows", f"tokens ({counted_by(origin.get('tokenizers') or ())})", "bytes"],
         [[e["name"], e["rows"], e["tokens"], e["bytes"]] for e in entries],
     )
     if origin.get("left_out"):

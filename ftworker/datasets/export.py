@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from ftworker import __version__
 from ftworker.clock import Clock, utc_now
+from ftworker.curation.tokens import ENCODINGS, ESTIMATE, make_counter
 from ftworker.datasets.card import dataset_card
 from ftworker.datasets.data_file import DataFile, write_small
 from ftworker.datasets.figures import Figures, Timeline
@@ -94,6 +95,8 @@ class ExportSpec:
     """Examples of the dataset that are not among the rows, by reason code."""
     figures: Mapping[str, int | float] = field(default_factory=dict)
     """What the selection counted."""
+    tokenizers: Mapping[str, int] = field(default_factory=dict)
+    """Examples that were cut, by what their tokens were counted. Empty: nobody knows, so the estimate."""
     least_rows: int = 0
     """A training file with fewer rows is not published: the provider would refuse it."""
     timeline: Timeline = field(default_factory=Timeline)
@@ -234,7 +237,7 @@ def _write(
     golden: Iterable[str],
     progress: Callable[[int], None] | None,
 ) -> Manifest:
-    form = row_format(spec.format, spec.system_prompt)
+    form = row_format(spec.format, spec.system_prompt, count_tokens=_prompt_counter(spec))
     train = DataFile(filesystem, temporary, "train", form)
     validation = DataFile(filesystem, temporary, "validation", form)
     before = spec.as_before.content if spec.as_before else None
@@ -295,6 +298,7 @@ def _write(
             ftworker_version=__version__,
             left_out=dict(spec.left_out),
             selection=dict(spec.figures),
+            tokenizers=dict(spec.tokenizers),
             written_again_from=_origin(spec.as_before),
         ),
     )
@@ -303,6 +307,12 @@ def _write(
     write_small(filesystem, f"{temporary}/README.md", dataset_card(manifest, spec.language).encode())
     write_small(filesystem, f"{temporary}/{MANIFEST_NAME}", manifest_bytes(manifest))
     return manifest
+
+
+def _prompt_counter(spec: ExportSpec) -> Callable[[str], int]:
+    """Counts the system prompt as the examples were counted. A local base's tokenizer need not be on this machine."""
+    names = [*spec.tokenizers] or [ESTIMATE]
+    return make_counter(names[0] if len(names) == 1 and names[0] in ENCODINGS else ESTIMATE).count
 
 
 def _origin(before: Manifest | None) -> WrittenAgainFrom | None:

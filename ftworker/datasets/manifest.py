@@ -7,11 +7,13 @@ dataset whoever cut it, when, and with which release. `provenance` tells the res
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from ftworker.conversations import canonical_json
+from ftworker.curation.tokens import ESTIMATE
 from ftworker.datasets.storage import open_storage, storage_errors
 from ftworker.errors import NotFound, PermanentError
 from ftworker.masking import mask_url
@@ -21,7 +23,7 @@ MANIFEST_VERSION = 1
 
 
 class FileEntry(msgspec.Struct, frozen=True):
-    """One file of a dataset. `sha256` is over its bytes; `tokens` is estimated, with the system prompt."""
+    """One file of a dataset. `sha256` is over its bytes; `tokens` are those of all rows, with the system prompt."""
 
     name: str
     sha256: str
@@ -90,8 +92,16 @@ class Provenance(msgspec.Struct, frozen=True):
     """Examples that were cut and stand in neither file, by reason code (docs/DATASETS.md)."""
     selection: dict[str, int | float] = {}
     """What stands in the files, in numbers: `ftworker.datasets.judging.Judge.figures`."""
+    tokenizers: dict[str, int] = {}
+    """Examples that were cut, by what their tokens were counted; `estimate`, and none at all: estimated."""
     written_again_from: WrittenAgainFrom | None = None
     """Set by `ftworker datasets export`; None: this is the dataset itself."""
+
+
+def counted_by(tokenizers: Iterable[str]) -> str:
+    """How people are told where a number of tokens comes from: `estimated`, or the tokenizers' names."""
+    names = sorted(tokenizers)
+    return "estimated" if not names or ESTIMATE in names else ", ".join(names)
 
 
 class Manifest(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ done it. Memory stays flat: the first pass keeps numbers, the second nothing. Ca
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -38,6 +38,7 @@ def export(
     with store.snapshot() as snapshot:
         chosen = choose(snapshot, dataset, rules, keep_alive)
         with snapshot.cursor() as cursor:
+            tokenizers = examples.dataset_tokenizers(cursor, *_query(dataset, "tokenizer"))
             timeline = reports.read_timeline(cursor, dataset, [row.example_id for row in chosen.left_out()])
         spec = export_spec(
             dataset,
@@ -45,6 +46,7 @@ def export(
             rules,
             chosen,
             timeline,
+            tokenizers=tokenizers,
             least_rows=LEAST_EXAMPLES[settings.provider(provider).kind],
         )
         result = export_dataset(
@@ -126,11 +128,15 @@ def record(cursor: Cursor, dataset: DatasetRow, result: ExportResult, chosen: Se
 
 
 def _stream(snapshot: Snapshot, dataset: DatasetRow, columns: str) -> Iterator[tuple[Any, ...]]:
-    query, parameters = examples.dataset_query(
+    query, parameters = _query(dataset, columns)
+    return snapshot.stream(query, parameters)
+
+
+def _query(dataset: DatasetRow, columns: str) -> tuple[str, Mapping[str, Any]]:
+    return examples.dataset_query(
         dataset.strategy,
         dataset.pipeline,
         dataset.id,
         float(dataset.settings.get("replay_share") or 0.0),
         columns=columns,
     )
-    return snapshot.stream(query, parameters)

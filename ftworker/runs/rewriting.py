@@ -60,6 +60,7 @@ def write_again(
             selection=before.content.selection,
             left_out=origin.left_out,
             figures=origin.selection,
+            tokenizers=origin.tokenizers,
             timeline=timeline,
             as_before=before,
         )

@@ -25,6 +25,7 @@ def export_spec(
     selection: Selection,
     timeline: Timeline,
     *,
+    tokenizers: Mapping[str, int],
     least_rows: int,
 ) -> ExportSpec:
     """What decides the bytes of a dataset, from the settings that were frozen with its cut."""
@@ -44,6 +45,7 @@ def export_spec(
         left_out=selection.counts(),
         figures=selection.figures,
         timeline=timeline,
+        tokenizers=tokenizers,
         least_rows=least_rows,
     )
 

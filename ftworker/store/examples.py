@@ -259,6 +259,14 @@ def dataset_query(
     )
 
 
+def dataset_tokenizers(cursor: Cursor, query: str, parameters: Mapping[str, Any]) -> dict[str, int]:
+    """By what the examples of a `dataset_query` for the column `tokenizer` were counted, with how many each."""
+    members = query.rstrip().removesuffix(";")
+    statement = f"SELECT tokenizer, count(*) AS examples FROM ({members}) AS members GROUP BY 1 ORDER BY 1"  # noqa: S608 - our own query
+    cursor.execute(statement, parameters)
+    return {row.tokenizer: row.examples for row in cursor.fetchall()}
+
+
 def conversation_outcome(cursor: Cursor, source_name: str, conversation_id: str) -> list[Any]:
     """Rows (pipeline, turn, outcome, reason, dataset_id) of what became of a conversation."""
     cursor.execute(

@@ -8,6 +8,7 @@ import pytest
 
 from ftworker.curation.tokens import TOKENS_PER_MESSAGE, make_counter
 from ftworker.datasets.estimate import estimate_epochs
+from ftworker.datasets.manifest import counted_by
 from ftworker.runs import cutting
 from ftworker.runs.forecast import Forecast, forecast
 from ftworker.runs.states import Step
@@ -127,3 +128,34 @@ def test_without_anything_waiting_the_last_export_is_what_is_told(world: World) 
     found = told(world)
     assert whole is not None
     assert (found.new_examples, found.train_examples, found.train_tokens) == (0, whole.rows, whole.tokens)
+
+
+def test_an_export_says_by_what_its_tokens_were_counted_and_counts_its_prompt_alike(world: World) -> None:
+    world.configure(**WHOLE, strategy="all")
+    add_examples(world.store, 12, tokens=TOKENS)
+    with world.store.transaction() as cursor:
+        cursor.execute("UPDATE ftworker.examples SET tokenizer = 'o200k_base'")
+    run_id = cutting.start_by_hand(world.store, world.settings, PIPELINE, world.clock)
+    world.worker().perform(run_id, Step.EXPORT)
+    manifest = exported(world, run_id)
+    assert manifest["provenance"]["tokenizers"] == {"o200k_base": 12}
+    assert manifest["content"]["train"]["tokens"] == 12 * row_tokens(world)
+
+
+def test_one_estimated_example_makes_the_whole_an_estimate(world: World) -> None:
+    world.configure(**WHOLE, strategy="all")
+    add_examples(world.store, 12, tokens=TOKENS)
+    with world.store.transaction() as cursor:
+        cursor.execute("UPDATE ftworker.examples SET tokenizer = 'o200k_base' WHERE id % 2 = 0")
+    run_id = cutting.start_by_hand(world.store, world.settings, PIPELINE, world.clock)
+    world.worker().perform(run_id, Step.EXPORT)
+    tokenizers = exported(world, run_id)["provenance"]["tokenizers"]
+    assert tokenizers == {"estimate": 6, "o200k_base": 6}
+    assert counted_by(tokenizers) == counted_by({}) == "estimated"
+    assert counted_by({"o200k_base": 6}) == "o200k_base"
+
+
+def exported(world: World, run_id: int) -> Any:
+    dataset_id = world.run(run_id).dataset_id
+    with world.store.transaction() as cursor:
+        return datasets.get_dataset(cursor, dataset_id).manifest
