@@ -6,7 +6,7 @@ says where its current branch ends. Checked with the models of Open WebUI 0.12.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from psycopg2 import sql
@@ -79,13 +79,21 @@ def readable(column: str) -> sql.SQL:
     return sql.SQL(rf"replace(replace({column}::text, '\\', ''), '\u', '')::json")
 
 
+def people(columns: Collection[str]) -> sql.Composable:
+    """Which chats (c) are a person's own: no copies that were shared, none that Open WebUI holds with itself."""
+    own = sql.SQL("NOT starts_with(c.user_id, 'shared-')")
+    if "meta" not in columns:
+        return own
+    return sql.SQL("{} AND ({} -> 'internal')::text IS DISTINCT FROM 'true'").format(own, readable("c.meta"))
+
+
 def _parts(_: SourceSettings, tables: Mapping[str, Table]) -> dict[str, sql.Composable]:
-    known = "current_message_id" in tables["chat"].columns  # since 0.11
+    columns = tables["chat"].columns
     return {
         "current_id": sql.SQL("c.current_message_id")
-        if known
+        if "current_message_id" in columns  # since 0.11
         else sql.SQL("{} -> 'history' -> 'currentId'").format(readable("c.chat")),
-        "about_chat": readable("c.meta"),
+        "people": people(columns),
         "about_feedback": readable("f.meta"),
         "opinion": readable("f.data"),
     }

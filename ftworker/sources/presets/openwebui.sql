@@ -17,8 +17,8 @@ FROM (
     WHERE m.chat_id = ANY(%(ids)s)
 ) AS m
 LEFT JOIN (
-    SELECT DISTINCT ON (1, 2) ({about_feedback} -> 'chat_id')::text AS chat_id, ({about_feedback} -> 'message_id')::text AS message_id,
-        ({opinion} -> 'rating')::text AS rating
+    SELECT DISTINCT ON (1, 2) ({about_feedback} -> 'chat_id')::text AS chat_id,
+        ({about_feedback} -> 'message_id')::text AS message_id, ({opinion} -> 'rating')::text AS rating
     FROM {feedback} AS f
     WHERE ({about_feedback} -> 'chat_id')::text IN (SELECT to_json(asked)::text FROM unnest(%(ids)s::text[]) AS asked)
     ORDER BY 1, 2, f.updated_at DESC
@@ -28,7 +28,7 @@ LEFT JOIN (
 -- Chats of people: no copies that were shared, none that Open WebUI holds with itself.
 SELECT c.id AS key, c.user_id AS user_ref
 FROM {chat} AS c
-WHERE c.id = ANY(%(ids)s) AND NOT starts_with(c.user_id, 'shared-') AND ({about_chat} -> 'internal')::text IS DISTINCT FROM 'true';
+WHERE c.id = ANY(%(ids)s) AND {people};
 
 -- name: changes
 -- One row a chat. Its own time changes with every message, edit and choice of a branch.
@@ -37,14 +37,14 @@ SELECT m.chat_id AS key, count(*) AS message_count, NULL AS last_row,
         WHEN c.updated_at > 1e11 THEN 1e3 ELSE 1.0 END)) AS last_change_at
 FROM {chat_message} AS m
 JOIN {chat} AS c ON c.id = m.chat_id
-WHERE NOT starts_with(c.user_id, 'shared-') AND ({about_chat} -> 'internal')::text IS DISTINCT FROM 'true'
+WHERE {people}
 GROUP BY m.chat_id;
 
 -- name: scopes
 -- Every chat of a person.
 SELECT c.id AS scope
 FROM {chat} AS c
-WHERE NOT starts_with(c.user_id, 'shared-') AND ({about_chat} -> 'internal')::text IS DISTINCT FROM 'true';
+WHERE {people};
 
 -- name: touched
 -- Chats changed in a span of time, whatever unit their time is in; each range can use the index.

@@ -15,7 +15,7 @@ from ftworker.conversations import Message
 from ftworker.settings import SourceSettings
 from ftworker.sources.branches import branch_messages
 from ftworker.sources.preset import Reader, Row, Table, TableUse, fixed_preset
-from ftworker.sources.presets.openwebui import CANNOT_TELL, readable, row_of_message
+from ftworker.sources.presets.openwebui import CANNOT_TELL, people, readable, row_of_message
 from ftworker.sources.values import LONE_SURROGATE, UNREADABLE, decode_json, when
 
 # The list holds the messages of the current branch; a tree without one counts as one message.
@@ -76,11 +76,8 @@ def _opinion(annotation: Any) -> Any:
 
 
 def _parts(_: SourceSettings, tables: Mapping[str, Table]) -> dict[str, sql.Composable]:
-    people: list[sql.Composable] = [sql.SQL("NOT starts_with(c.user_id, 'shared-')")]
-    if "meta" in tables["chat"].columns:
-        people.append(sql.SQL("({} -> 'internal')::text IS DISTINCT FROM 'true'").format(readable("c.meta")))
     return {
-        "people": sql.SQL(" AND ").join(people),
+        "people": people(tables["chat"].columns),
         "length": sql.SQL(_LENGTH).format(chat=readable("c.chat")),
     }
 
