@@ -98,6 +98,6 @@ def test_the_indexes_that_the_template_does_not_make_are_advised(
 ) -> None:
     warnings = [found for found in vercel.check() if found.level == "warning"]
     assert {warning.advice for warning in warnings} == {
-        'CREATE INDEX CONCURRENTLY ON public.Message_v2 ("chatId");',
-        'CREATE INDEX CONCURRENTLY ON public.Message_v2 ("createdAt");',
+        'CREATE INDEX CONCURRENTLY ON public."Message_v2" ("chatId");',
+        'CREATE INDEX CONCURRENTLY ON public."Message_v2" ("createdAt");',
     }
