@@ -29,7 +29,7 @@ LABELS: dict[str, str] = {
     "reason": "A reason code: of a drop or of what a dataset leaves out (docs/DATASETS.md), or of a parked message.",
     "state": "A state of a run: ftworker/runs/states.py.",
     "step": "`export`, `upload`, `create_job`, `poll_status`, `promote`.",
-    "transport": "`amqp`, `stream`, `task`: the way events came in.",
+    "transport": "`amqp`, `stream`, `task`; by ftworker itself `backfill`, `sweep_idle`, `replay`, `quarantine`.",
     "version": "Version of ftworker.",
 }
 """Every label, and what bounds its values. Users, conversations and free text are never labels."""
