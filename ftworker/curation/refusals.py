@@ -1,4 +1,4 @@
-"""Answers that are nothing but a refusal, in Spanish, Catalan and English.
+"""Answers that are nothing but a refusal, in Spanish, Catalan, Galician, Basque and English.
 
 Only whole, short answers count: every sentence must be a refusal or a courtesy. An answer that refuses and
 then explains is an answer.
@@ -7,13 +7,17 @@ then explains is an answer.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+
+from ftworker.curation.identity import normalised
 
 _LONGEST_REFUSAL = 240
 
 _SORRY = (
     r"(?:(?:lo siento|disculpa(?:e|me)?|disculpe|perd[oó]n(?:a|e)?|lamentablemente|"
-    r"ho sento|em sap greu|perdona|sorry|i'?m sorry|i am sorry|i apologi[sz]e|unfortunately)"
-    r"(?: mucho| molt)?(?:,? (?:pero|per[oò]|but))?[,:;]?\s*)"
+    r"ho sento|em sap greu|perdona|síntoo|sinto|desculpa|sentitzen dut|barkatu|"
+    r"sorry|i'?m sorry|i am sorry|i apologi[sz]e|unfortunately)"
+    r"(?: mucho| molt)?(?:,? (?:pero|per[oò]|mais|baina|but))?[,:;]?\s*)"
 )
 _NOTHING_ES = (
     r"(?:suficientes? )?(?:informaci[oó]n|datos|esa informaci[oó]n|acceso a esa informaci[oó]n|"
@@ -34,6 +38,14 @@ _REFUSING = "|".join(
         r"no ho s[eé]",
         rf"no (?:tinc|disposo d['e ]|he trobat|trobo) ?(?:prou )?(?:informaci[oó]|dades|la resposta){_ABOUT}",
         rf"no (?:et |us )?puc (?:ajudar|respondre)(?:-te|-vos)?{_ABOUT}",
+        # Galician and Basque
+        r"non (?:o )?sei(?: (?:a resposta|responder(?: a iso)?))?",
+        (rf"non (?:teño|dispoño de|atopo|atopei) "
+        rf"(?:suficiente )?(?:información|datos|a resposta|esa información){_ABOUT}"),
+        rf"non (?:che )?podo (?:axudar|responder|contestar)(?:te|che)?{_ABOUT}",
+        r"ez dakit(?: erantzuten)?",
+        r"ez dut (?:horri buruzko )?(?:informaziorik|daturik|erantzunik)(?: aurkitu)?(?: horri buruz)?",
+        r"ezin (?:dizut|dut) (?:lagundu|erantzun)(?: horretan| horri)?",
         # English
         rf"i (?:do not|don'?t) (?:know|have (?:enough |any |that )?(?:information|data)){_ABOUT}",
         rf"i(?: cannot| can'?t| can not| am unable to|'?m unable to) (?:help|answer|assist)(?: you)?{_ABOUT}",
@@ -41,7 +53,7 @@ _REFUSING = "|".join(
 )
 _COURTESY = "|".join(
     (
-        r"lo siento(?: mucho)?|disculpa|perdona|ho sento|sorry|i'?m sorry",
+        r"lo siento(?: mucho)?|disculpa|perdona|ho sento|síntoo|sentitzen dut|barkatu|sorry|i'?m sorry",
         (
             r"¿?(?:en qu[eé]|c[oó]mo|hay algo|puedo|quieres|te puedo|necesitas) [^.?!]{0,60}"
             r"(?:m[aá]s|ayudar(?:te)?|otra cosa)"
@@ -56,8 +68,13 @@ _FILLER = re.compile(rf"{_SORRY}?(?:{_COURTESY})")
 _SENTENCE_END = re.compile(r"[.!?…\n]+")
 
 
-def is_refusal(answer: str) -> bool:
-    """Whether every sentence of the answer is a refusal or a courtesy, and at least one is a refusal."""
+def is_refusal(answer: str, own: Collection[str] = ()) -> bool:
+    """Whether every sentence of the answer is a refusal or a courtesy, and at least one is a refusal.
+
+    `own` are whole answers that refuse too, in a RAG's own words; case, accents and punctuation do not count.
+    """
+    if own and normalised(answer) in {normalised(text) for text in own}:
+        return True
     if len(answer) > _LONGEST_REFUSAL:
         return False
     refused = False

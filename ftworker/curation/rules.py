@@ -136,7 +136,7 @@ def _flawed_context(turn: Turn, settings: CurationSettings) -> Verdict:
 
 
 def _refuses(turn: Turn, settings: CurationSettings) -> Verdict:
-    if not is_refusal(turn.answer):
+    if not is_refusal(turn.answer, settings.refusal_texts):
         return PASSES
     if turn.rating > 0:
         return Verdict(flag="refusal", value="rated up")

@@ -141,6 +141,8 @@ def _next(result: DemoResult, place: Place) -> Iterator[str]:
     yield "Ask why the pipeline fired, and how far the next dataset is:"
     configured = f"FTWORKER_CONFIG={shlex.quote(place.shown(place.config))} {place.command}"
     yield f"  {configured} triggers"
+    yield "Follow a conversation through every rule to the line that holds it:"
+    yield f"  {configured} curate --explain tutor-0015"
     yield f"Leave everything running, with its status page at {place.web_url}:"
     yield f"  {configured} up"
     match result.run.state:

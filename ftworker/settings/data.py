@@ -40,7 +40,9 @@ class CurationSettings(Section):
     """Longer answers are dropped: they are dumps, not lessons."""
     refusal_overlap: Share = 0.5
     """An answer that only refuses is dropped when this share of its question's content words stands in the retrieved
-    chunks, for then they held the answer; below it, it is kept and counts as a refusal (`selection.max_refusal_share`)."""
+    chunks, for then they held the answer; below it, it is kept, within `selection.max_refusal_share`."""
+    refusal_texts: tuple[str, ...] = ()
+    """What your RAG says when it finds nothing, word for word, besides the forms that are known."""
     languages: tuple[Literal["es", "ca", "gl", "eu", "en", "fr", "pt", "it", "de"], ...] = ("es",)
     """Languages in which an answer may be written; empty: any. That of an English course adds "en"."""
     min_language_words: Annotated[int, Field(ge=1)] = 12

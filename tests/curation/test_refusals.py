@@ -21,6 +21,11 @@ REFUSALS = [
     "No ho sé.",
     "Ho sento, no tinc informació sobre això.",
     "No et puc ajudar amb això.",
+    "Síntoo, non teño información sobre iso.",
+    "Non o sei.",
+    "Sentitzen dut, ez dut informaziorik.",
+    "Ez dakit.",
+    "No encuentro esa información en los apuntes.",
     "I don't know.",
     "I’m sorry, but I can’t help with that.",
     "I'm unable to assist with that request.",
@@ -49,3 +54,11 @@ def test_a_bare_refusal_is_recognised(answer: str) -> None:
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_an_answer_that_tells_something_is_no_refusal(answer: str) -> None:
     assert not is_refusal(answer)
+
+
+def test_a_rags_own_words_can_be_a_refusal_too() -> None:
+    own = ("No consta en el temario. Pregúntalo en clase.",)
+    assert is_refusal("no consta en el temario; preguntalo en clase", own)
+    assert not is_refusal("No consta en el temario. Pregúntalo en clase.")
+    assert not is_refusal("No consta en el temario. La mitocondria, sí.", own)
+    assert not is_refusal("", own)

@@ -153,9 +153,9 @@ def test_the_commands_it_names_work(first: tuple[Newcomer, str]) -> None:
     newcomer, output = first
     commands = [line.strip() for line in output.splitlines() if f"{FTWORKER} " in line]
     assert {command.rpartition(f"{FTWORKER} ")[2] for command in commands} == {
-        "status", "runs show 1", "triggers", "up", "demo --again",
+        "status", "runs show 1", "triggers", "curate --explain tutor-0015", "up", "demo --again",
     }  # fmt: skip
-    for command in commands[:3]:
+    for command in commands[:4]:
         done = subprocess.run(
             ["sh", "-c", command],
             cwd=newcomer.directory,
