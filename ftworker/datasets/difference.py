@@ -13,10 +13,10 @@ from ftworker.curation.reasons import DropReason
 from ftworker.datasets.selection import LeftOutReason
 
 ABSENT = {
-    "cut_later": "cut after it",
-    "erased": "erased: its conversation was deleted",
-    "withheld": "withheld: personal data was found in it",
-    "not_drawn": "not drawn: strategy `new` or `replay` takes a part of what is older",
+    "cut_later": "it was cut after it",
+    "erased": "its conversation was deleted",
+    "withheld": "personal data was found in it",
+    "not_drawn": "strategy `new` or `replay` takes a part of what is older",
     "not_in_pipeline": "its pipeline never had the turn",
 }
 """Why an example is in one dataset and not in the other, besides the reasons of dropping and leaving out."""
