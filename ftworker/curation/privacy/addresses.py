@@ -23,8 +23,9 @@ _KALEA = re.compile(
 # The words of a street's name, with particles between them: "de la Constitución", "3 de Mayo", "Pintor Sorolla".
 _WORD = re.compile(rb"[a-z'_\xb7]+\.?|\d{1,2}(?= de [a-z])")
 _PARTICLES = frozenset(
-    b"de del la las los el els les l d i y e da do das dos san santa sant sta. sto. s. don dona en s/n n".split()
+    b"de del la las los el els les l d i y e da do das dos san santa sant sta. sto. s. don dona en".split()
 )
+_NUMBER_SIGNS = frozenset(b"n n. no. num num. numero portal km piso bajo".split())
 _MOST_WORDS = 7
 _NUMBER = re.compile(
     rb",?\s?(?:(?:n\.?\s?[\xba\xb0o]|no\.|num\.?|numero|n\.|portal|km\.?)\s?)?\d{1,3}(?:[.,]\d)?(?:\s?(?:bis|dupl(?:icado)?|[a-d](?![\w'])))?(?![\d\w%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)"
@@ -53,7 +54,7 @@ _POSTAL_CUE = re.compile(
     rb"\b(?:c\.?p\.?|codigo postal|codi postal|codigo postal es|zip)\W{0,3}(?:(?:es|de|del|mi|el|tu|casa|is|barrio) ){0,3}$"
 )
 _POSTAL_LONG_CUE = re.compile(
-    rb"\b(?:codigo postal|codi postal|posta kodea|vivo en|visc a|vivim?os en|domicilio|direccion)\b[^.\n]{0,25}$"
+    rb"\b(?:codigo postal|codi postal|posta kodea|vivo en|visc a|vivimos en|domicilio|direccion)\b[^.\n]{0,25}$"
 )
 _CUE_CHARACTERS = 45
 
@@ -98,6 +99,8 @@ def _street_name(seen: View, start: int) -> tuple[int, bool] | None:
     while words < _MOST_WORDS:
         word = _WORD.match(seen.folded, position)
         if word is None:
+            break
+        if word[0] in _NUMBER_SIGNS or seen.folded[word.end() : word.end() + 1] in {b"\xba", b"\xb0"}:
             break
         large = seen.text[word.start()].isupper() or word[0][:1].isdigit()
         particle = word[0] in _PARTICLES

@@ -25,7 +25,6 @@ _SPELT_EMAIL = re.compile(
     rb"(?:\b(?:arroba|arrova|arrob|abildua)\b|(?<=[(\[{])\s?at\b|\bat\b(?=\s(?:gmail|hotmail|outlook|yahoo|icloud)\b))(?:\s?[)\]}])?\s?"
     rb"([\w\-]{2,40}(?:(?:\s?[(\[]?\s?\b(?:punto|punt|dot)\b\s?[)\]]?\s?|\s?\.\s?)[a-z]{2,20}){1,3}|(?:gmail|hotmail|outlook|yahoo|icloud)\b)"
 )
-_SPELT_AT = re.compile(rb"\barro[bv]|\babildua|[(\[{ ]at[)\]} ]")
 
 _HANDLE = re.compile(rb"(?<![\w@/.\\`:&=\-])@([a-z_][\w.]{2,29})(?![\w(@/=\-{\\])")
 _CODE_WORDS = frozenset(
@@ -42,7 +41,7 @@ _NETWORK = re.compile(
 # "mi insta es lucia.gc_07": a handle that is written without its sign.
 _BARE_HANDLE = re.compile(
     rb"\b(?:mi|el meu|my|nire|o meu|su|tu|el)\s(?:usuario (?:de|en) |user (?:de|en) |nick (?:de|en) |cuenta de |perfil de )?"
-    rb"(?:insta(?:gram)?|ig|tik ?tok|twitter|twitch|snap(?:chat)?|discord|telegram|youtube|x|roblox|fortnite|steam|usuario|nick|user)"
+    rb"(?:insta(?:gram)?|ig|tik ?tok|twitter|twitch|snap(?:chat)?|discord|telegram|youtube|roblox|fortnite|steam|usuario|nick|user)"
     rb"(?: name)?(?: es|:| e[sr]a?| is| da| =)\s{0,2}:?\s?([a-z0-9_][\w.#\-]{2,31})"
 )
 _ACCOUNT_SIGN = re.compile(rb"[\d_.#]")
@@ -72,7 +71,8 @@ _SPELT_DIGITS = {
         "22": "veintidos", "23": "veintitres", "24": "veinticuatro", "25": "veinticinco", "26": "veintiseis", "27": "veintisiete",
         "28": "veintiocho", "29": "veintinueve", "30": "treinta trenta", "40": "cuarenta quaranta", "50": "cincuenta cinquanta",
         "60": "sesenta seixanta", "70": "setenta", "80": "ochenta vuitanta", "90": "noventa noranta",
-        "600": "seiscientos seiscientas sis-cents", "700": "setecientos", "900": "novecientos",
+        "100": "cien ciento", "200": "doscientos", "300": "trescientos", "400": "cuatrocientos", "500": "quinientos",
+        "600": "seiscientos sis-cents", "700": "setecientos set-cents", "800": "ochocientos", "900": "novecientos nou-cents",
     }.items()
     for word in words.split()
 }  # fmt: skip
@@ -80,10 +80,10 @@ _NUMBER_WORD = b"|".join(sorted(_SPELT_DIGITS, key=len, reverse=True))
 _SPELT_PHONE = re.compile(
     rb"\b(?:(?:%b|\d{1,3})\b(?:[ ,.\-]{1,3}(?:y |i )?)){3,14}(?:%b|\d{1,3})\b" % (_NUMBER_WORD, _NUMBER_WORD)
 )
-_SPELT_PART = re.compile(rb"\d+|[a-z\-]+")
+_SPELT_PART = re.compile(rb"([,.\-]? ?)(?:y |i )?(\d+|[a-z]+(?:-cents)?)")
 # A quantity or a calculation, not a telephone: what may stand after or before a number in groups of three.
 _QUANTITY_AFTER = re.compile(
-    r"\s?(?:[%€$£º°=+*×·^<>≤≥÷]|"
+    r"\s?(?:[%€$£º°=+*×·^<>≤≥÷]|:\s?\d|"
     r"(?:k|c|m|d|da|h|M|G)?(?:m|g|l|L|J|W|N|V|A|Hz|Pa|s|b|B)(?:[²³23]|/\w+)?(?!\w)|"
     r"(?:euros?|d[oó]lares|pesetas|habitantes|personas|a[nñ]os|metros|kil[oó]metros|gramos|litros|"
     r"segundos|bytes|d[ií]as|unidades|millones|hect[aá]reas|votos|especies|c[eé]lulas|estrellas|toneladas)\b)"
@@ -110,8 +110,6 @@ def emails(seen: View) -> Iterator[Finding]:
 
 def spelt_emails(seen: View) -> Iterator[Finding]:
     """Addresses whose at sign is written as a word: "lucia punto perez arroba gmail punto com"."""
-    if _SPELT_AT.search(seen.folded) is None:
-        return
     for found in _SPELT_EMAIL.finditer(seen.folded):
         if not _DOCUMENTATION_DOMAIN.fullmatch(re.sub(rb"\s?\b(?:punto|punt|dot)\b\s?", b".", found[2])):
             yield Finding(found.start(), found.end(), Kind.EMAIL)
@@ -150,7 +148,13 @@ def phones(seen: View) -> Iterator[Finding]:
             yield Finding(found.start(), found.end(), Kind.PHONE)
     for found in _PHONE_GROUPED.finditer(folded):
         before = folded[max(0, found.start() - 2) : found.start()]
-        if not _QUANTITY_AFTER.match(text, found.end()) and not _CALCULATION_BEFORE.search(before):
+        # Hundreds of millions are counted; nobody has the number 700 000 000.
+        rounded = found[0].endswith((b"000 000", b"000000"))
+        if (
+            not rounded
+            and not _QUANTITY_AFTER.match(text, found.end())
+            and not _CALCULATION_BEFORE.search(before)
+        ):
             yield Finding(found.start(), found.end(), Kind.PHONE)
     for found in _PHONE_LOOSE.finditer(folded):
         if _before(_PHONE_CUE, folded, found.start()) and not _QUANTITY_AFTER.match(text, found.end()):
@@ -160,13 +164,14 @@ def phones(seen: View) -> Iterator[Finding]:
 def spelt_phones(seen: View) -> Iterator[Finding]:
     """A number in words after a word such as "móvil": nine digits when its parts are put together."""
     for found in _SPELT_PHONE.finditer(seen.folded):
-        digits, tens = "", False
-        for part in _SPELT_PART.findall(found[0]):
+        digits, open_places = "", 0
+        for gap, part in _SPELT_PART.findall(found[0]):
             value = _SPELT_DIGITS.get(part, part.decode() if part.isdigit() else "")
-            # "treinta y cuatro" is 34 and not 304.
-            joined = tens and len(value) == 1 and part not in {b"cero", b"zero"}
-            digits = digits[:-1] + value if joined else digits + value
-            tens = len(value) == 2 and value.endswith("0") and not part.isdigit() and value != "10"
+            # "treinta y cuatro" is 34 and not 304, "seiscientos doce" 612; "treinta, cuatro" is 304.
+            joins = not gap.strip() and len(value) <= open_places and value != "0" and not part.isdigit()
+            digits = digits[: -len(value)] + value if joins else digits + value
+            zeros = len(value) - len(value.rstrip("0"))
+            open_places = 0 if part.isdigit() or value in {"0", "10"} else zeros
         if len(digits) == 9 and digits[0] in "6789" and _before(_PHONE_CUE, seen.folded, found.start()):
             yield Finding(found.start(), found.end(), Kind.PHONE)
 

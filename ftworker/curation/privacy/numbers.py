@@ -45,15 +45,16 @@ _NUSS_CUE = re.compile(
 )
 
 _RECORD = re.compile(
-    rb"(?<![\w.,])(?:[a-z]{2,4}[ \-]?)?\d{5,15}(?:[ \-]?[a-z])?(?!\w|[.,]\d)|(?<![\w.,])\d{2,4}[/\-]\d{3,8}(?![\w/]|[.,]\d)"
+    rb"(?<![\w.,])(?:[a-z]{2,4}[ \-]?)?\d{5,15}(?:-?[a-z])?(?!\w|[.,]\d)|(?<![\w.,])\d{2,4}[/\-]\d{3,8}(?![\w/]|[.,]\d)"
 )
 _RECORD_CUE = re.compile(
     rb"\b(?:dni|nif|nie|nia|sip|cip|nuhsa|carnet|carne de|pasaporte|passaport|passport|pasaportea|expedient\w*|"
     rb"espedient\w*|documento de identidad|documento nacional|document d'identitat|tarjeta sanitaria|targeta sanitaria|"
     rb"historia clinica|historial clinico|student (?:id|number)|(?:numero|n\.?|num\.?|n\xba|no\.?) de (?:alumn[oae]\w*|"
     rb"historia|cuenta|afiliacion|identificacion|matricula|socio|soci|estudiante)|matricula es|identificador de alumn[oa]|"
-    rb"alumno n\W|id de alumn[oa])\b"
+    rb"alumno n\b|id de alumn[oa])\b"
 )
+_LETTERS_AND_GAPS = b"abcdefghijklmnopqrstuvwxyz -"
 _CUE_CHARACTERS = 40
 """How far before a number a word such as "expediente" still speaks of it."""
 
@@ -91,15 +92,23 @@ def bank_numbers(seen: View) -> Iterator[Finding]:
             yield Finding(found.start(), found.end(), Kind.CARD)
 
 
-def record_numbers(seen: View) -> Iterator[Finding]:
-    """Social security numbers; numbers of pupils, records and passports after the word that says so."""
+def social_security_numbers(seen: View) -> Iterator[Finding]:
+    """NUSS: with slashes, with right check digits in its groups, or after the word that says so."""
     for found in _NUSS.finditer(seen.folded):
         right_digits = int(found[1] + found[3].zfill(8)) % 97 == int(found[4])
         if found[2] == b"/" or (right_digits and found[2]) or _cue(_NUSS_CUE, seen, found.start()):
             yield Finding(found.start(), found.end(), Kind.NUSS)
+
+
+def record_numbers(seen: View) -> Iterator[Finding]:
+    """Numbers of pupils, records and passports after the word that says so."""
     for found in _RECORD.finditer(seen.folded):
-        if _cue(_RECORD_CUE, seen, found.start()):
-            yield Finding(found.start(), found.end(), Kind.RECORD_NUMBER)
+        digits = found.end() - len(found[0].lstrip(_LETTERS_AND_GAPS))
+        if _cue(_RECORD_CUE, seen, digits):
+            # "AAB123456" is one number, "NIA 1234567" a number after its name.
+            prefix = seen.text[found.start() : digits]
+            own = prefix.isupper() and not _RECORD_CUE.search(seen.folded, found.start(), digits)
+            yield Finding(found.start() if own else digits, found.end(), Kind.RECORD_NUMBER)
 
 
 def luhn(digits: bytes) -> bool:

@@ -7,15 +7,35 @@ anonymous: docs/PRIVACY.md says what is found and what is not. Each rule family 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from ftworker.curation.privacy import addresses, contacts, dates, numbers
 from ftworker.curation.privacy.folding import View, view
 from ftworker.curation.privacy.kinds import PLACEHOLDER, Finding, Kind
+from ftworker.curation.privacy.names import NameRules, name_words
+from ftworker.curation.privacy.triggers import EVERY, Family, by_signs, possible
 
-_DIGITS = b"0123456789"
+# Between two texts of a conversation: no phrase and no number goes on across it.
+_BETWEEN_TEXTS = "\n\x02\n"
+_RULES: tuple[tuple[int, tuple[Callable[[View], Iterator[Finding]], ...]], ...] = (
+    (Family.AT_SIGN, (contacts.emails, contacts.handles)),
+    (Family.SPELT_EMAIL, (contacts.spelt_emails,)),
+    (Family.BARE_HANDLE, (contacts.bare_handles,)),
+    (Family.SPELT_PHONE, (contacts.spelt_phones,)),
+    (Family.ADDRESS, (addresses.addresses,)),
+    (Family.BIRTH, (dates.birth_dates,)),
+    (
+        Family.NUMBERS,
+        (numbers.identity_numbers, numbers.bank_numbers, numbers.social_security_numbers, contacts.phones),
+    ),
+    (Family.RECORD, (numbers.record_numbers,)),
+    (Family.POSTAL_CODE, (addresses.postal_codes,)),
+    (Family.PLATE, (dates.plates,)),
+)
 _NO_VALUE = re.compile(r"[\W_]+")
 
 
@@ -36,43 +56,80 @@ class Scanner:
     """All rules, with the names of one roster and the terms that are never personal data."""
 
     def __init__(self, *, roster: Iterable[str] = (), allow: Iterable[str] = ()) -> None:
-        self._roster, self._allow = tuple(roster), tuple(allow)
+        self._names = NameRules(roster, allow)
 
     def find(self, text: str) -> list[Finding]:
         """What is found in a text by itself, in order and without overlaps. Placeholders of ours are never found."""
-        seen = view(text)
-        return [
-            Finding(*seen.given(find.start, find.end), find.kind) for find in _merged(list(_structured(seen)))
-        ]
+        return self._scanned([text])[0][0]
 
     def redact(self, texts: Sequence[str]) -> Redacted:
-        """The texts of ONE conversation without their personal data: the same value has the same placeholder in all."""
-        labels = _Labels(texts)
-        found = [tuple(self.find(text)) for text in texts]
-        redacted = tuple(labels.applied(text, finds) for text, finds in zip(texts, found, strict=True))
+        """The texts of ONE conversation without their personal data: the same value has the same placeholder in all.
+
+        `find` finds nothing in what comes back.
+        """
+        found, uncertain = self._scanned(texts)
+        redacted = tuple(texts)
+        fresh = found
+        while any(fresh):
+            labels = _Labels(texts)
+            pieces = [labels.pieces(text, finds) for text, finds in zip(texts, found, strict=True)]
+            redacted = tuple("".join(piece.text for piece in of_text) for of_text in pieces)
+            # A placeholder ends a number that went on, or brings a cue nearer: what that uncovers goes as well.
+            fresh, more_uncertain = self._scanned(redacted)
+            uncertain = uncertain or more_uncertain
+            found = [_with(*each) for each in zip(found, pieces, fresh, strict=True)] if any(fresh) else found
         counts = Counter(find.kind for finds in found for find in finds)
-        return Redacted(redacted, counts, False, tuple(found))
+        return Redacted(redacted, counts, uncertain, tuple(map(tuple, found)))
+
+    def _scanned(self, texts: Sequence[str]) -> tuple[list[list[Finding]], bool]:
+        """The finds of each text, with offsets into it, and whether something is uncertain."""
+        families = self._families(texts)
+        if not any(families):
+            return [[] for _ in texts], False
+        views = [view(text) if wanted else None for text, wanted in zip(texts, families, strict=True)]
+        names = [
+            self._names.find(seen) if seen and wanted & Family.NAMES else []
+            for seen, wanted in zip(views, families, strict=True)
+        ]
+        known = [name for of_text in names for name in of_text]
+        found = []
+        for text, held, wanted, of_text in zip(texts, views, families, names, strict=True):
+            every: list[Finding] = []
+            seen = held or (view(text) if known else None)
+            if held:
+                every += _structured(held, wanted)
+            if seen and known:
+                every += [
+                    Finding(name.start, name.end, Kind.NAME)
+                    for name in [*of_text, *self._names.again(seen, known)]
+                ]
+            found.append(
+                [Finding(*seen.given(find.start, find.end), find.kind) for find in _merged(every)]
+                if seen
+                else []
+            )
+        return found, any(not name.sure for name in known)
+
+    def _families(self, texts: Sequence[str]) -> list[int]:
+        """Which rules each text calls for. All texts are looked at in one pass: most are short, and hold nothing."""
+        seen = view(_BETWEEN_TEXTS.join(texts))
+        if seen.offsets is not None:
+            return [EVERY] * len(texts)
+        called = [*self._names.triggers(seen), *by_signs(seen)]
+        families = [0] * len(texts)
+        if not called:
+            return families
+        ends = list(accumulate(len(text) + len(_BETWEEN_TEXTS) for text in texts))
+        for position, family in called:
+            families[bisect_right(ends, position)] |= family
+        return [possible(wanted, text) if wanted else 0 for text, wanted in zip(texts, families, strict=True)]
 
 
-def _structured(seen: View) -> Iterator[Finding]:
-    folded = seen.folded
-    if b"@" in folded:
-        yield from contacts.emails(seen)
-        yield from contacts.handles(seen)
-    yield from contacts.spelt_emails(seen)
-    yield from contacts.bare_handles(seen)
-    yield from contacts.spelt_phones(seen)
-    digits = len(folded) - len(folded.translate(None, _DIGITS))
-    if digits:
-        yield from addresses.addresses(seen)
-        yield from dates.birth_dates(seen)
-    if digits >= 4:
-        yield from numbers.identity_numbers(seen)
-        yield from numbers.bank_numbers(seen)
-        yield from numbers.record_numbers(seen)
-        yield from contacts.phones(seen)
-        yield from addresses.postal_codes(seen)
-        yield from dates.plates(seen)
+def _structured(seen: View, families: int) -> Iterator[Finding]:
+    for family, rules in _RULES:
+        if families & family:
+            for rule in rules:
+                yield from rule(seen)
 
 
 _RANK = {kind: rank for rank, kind in enumerate(
@@ -96,6 +153,16 @@ def _merged(found: list[Finding]) -> list[Finding]:
     return merged
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a redacted text: what stands there, and which stretch of the given text it is or stands for."""
+
+    text: str
+    start: int
+    end: int
+    placeholder: bool
+
+
 class _Labels:
     """Which placeholder each value of a conversation has. Numbers that the texts hold already are not given again."""
 
@@ -106,19 +173,57 @@ class _Labels:
                 for held in PLACEHOLDER.finditer(text):
                     self._given[held[1]] = max(self._given[held[1]], int(held[2]))
         self._of_value: dict[tuple[Kind, str], str] = {}
+        self._people: list[tuple[set[bytes], str]] = []
 
-    def applied(self, text: str, finds: Sequence[Finding]) -> str:
-        """The text with a placeholder for each find."""
-        parts: list[str] = []
+    def pieces(self, text: str, finds: Sequence[Finding]) -> list[_Piece]:
+        """The text in parts, with a placeholder for each find."""
+        pieces: list[_Piece] = []
         position = 0
         for find in finds:
-            parts += [text[position : find.start], self._label(find.kind, text[find.start : find.end])]
+            pieces.append(_Piece(text[position : find.start], position, find.start, placeholder=False))
+            label = self._label(find.kind, text[find.start : find.end])
+            pieces.append(_Piece(label, find.start, find.end, placeholder=True))
             position = find.end
-        return "".join([*parts, text[position:]])
+        return [*pieces, _Piece(text[position:], position, len(text), placeholder=False)]
 
     def _label(self, kind: Kind, value: str) -> str:
+        if kind is Kind.NAME:
+            return self._person(set(name_words(value)))
         key = (kind, _NO_VALUE.sub("", value.casefold()))
+        if kind is Kind.PHONE:
+            key = (kind, key[1][-9:])  # with the country or without it
         if key not in self._of_value:
-            self._given[kind.placeholder] += 1
-            self._of_value[key] = f"[{kind.placeholder}_{self._given[kind.placeholder]}]"
+            self._of_value[key] = self._next(kind)
         return self._of_value[key]
+
+    def _person(self, words: set[bytes]) -> str:
+        """The same placeholder for "Lucía", "lucia" and "Lucía Gómez"; another one for "Lucía Pérez" beside her."""
+        for position, (known, label) in enumerate(reversed(self._people)):
+            if words <= known or known <= words:
+                known |= words
+                # Who was named last is who is meant next by a given name alone.
+                self._people.append(self._people.pop(len(self._people) - 1 - position))
+                return label
+        label = self._next(Kind.NAME)
+        self._people.append((words, label))
+        return label
+
+    def _next(self, kind: Kind) -> str:
+        self._given[kind.placeholder] += 1
+        return f"[{kind.placeholder}_{self._given[kind.placeholder]}]"
+
+
+def _with(found: list[Finding], pieces: Sequence[_Piece], fresh: Sequence[Finding]) -> list[Finding]:
+    """The finds of the given text, and those of its redacted form brought back to it."""
+    brought: list[Finding] = []
+    for find in fresh:
+        position, start, end = 0, 0, 0
+        for piece in pieces:
+            until = position + len(piece.text)
+            if position <= find.start < until:
+                start = piece.start if piece.placeholder else piece.start + find.start - position
+            if position < find.end <= until:
+                end = piece.end if piece.placeholder else piece.start + find.end - position
+            position = until
+        brought.append(Finding(start, end, find.kind))
+    return _merged([*found, *brought])
