@@ -39,6 +39,7 @@ class _Reader(HTMLParser):
         self._silent = 0
         self._cells = 0
         self._is_first_row = False
+        self._begins_item = False
 
     def markdown(self) -> str:
         return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", "".join(self._pieces))).strip()
@@ -69,6 +70,10 @@ class _Reader(HTMLParser):
         elif tag == "img":
             # Moodle's TeX filters draw a formula and keep its source beside it.
             self._pieces.append(next((value or "" for name, value in attrs if name == "alt"), ""))
+        elif tag == "p" and self._lists:
+            if not self._begins_item:
+                self._pieces.append("\n" + "   " * len(self._lists))
+                self._begins_item = True
         elif tag in _BLOCKS and not self._lists:
             self._block()
             self._is_first_row = tag == "table"
@@ -103,8 +108,11 @@ class _Reader(HTMLParser):
             data = re.sub(r"\s+", " ", data)
             if not data.strip() and (not self._pieces or self._pieces[-1].endswith("\n")):
                 return
-            if not self._pieces or self._pieces[-1].endswith("\n"):
+            if self._begins_item or not self._pieces or self._pieces[-1].endswith("\n"):
                 data = data.lstrip()
+                if not data:
+                    return
+            self._begins_item = False
         else:
             data = data.removesuffix("\n")
         self._pieces.append(data)
@@ -121,6 +129,7 @@ class _Reader(HTMLParser):
             self._lists[-1] = number + 1
         before = "" if not self._pieces or self._pieces[-1].endswith("\n") else "\n"
         self._pieces.append(f"{before}{'   ' * depth}{mark}")
+        self._begins_item = True
 
     def _row(self) -> None:
         self._pieces.append(" |\n")

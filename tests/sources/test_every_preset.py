@@ -4,11 +4,14 @@ being found by its tables. `test_every_store` holds that what lists a store and 
 from __future__ import annotations
 
 from datetime import UTC
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from ftworker.accumulate import accumulate
 from ftworker.backfill import backfill
+from ftworker.cli import cli
 from ftworker.conversations import Conversation
 from ftworker.settings import settings_from
 from ftworker.sources.detect import candidates
@@ -80,6 +83,26 @@ def test_each_conversation_becomes_examples_or_is_dropped_for_a_reason(
     assert set(known) == set(outcomes)
     assert all(taught or dropped for taught, dropped in known.values())
     assert any(taught for taught, _ in known.values())
+
+
+def test_it_can_be_tried_from_the_command_line_and_no_text_shows(
+    name: str,
+    rag: RagDatabase,
+    open_source: OpenSource,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "ftworker.toml").write_text("", encoding="utf-8")
+    monkeypatch.setenv("FTWORKER_CONFIG", str(tmp_path / "ftworker.toml"))
+    monkeypatch.setenv("FTWORKER_DATABASE_URL", database_url)
+    monkeypatch.setenv("FTWORKER_BROKER_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("RAG_DATABASE_URL", rag.url)
+    shown = CliRunner().invoke(cli, ["sources", "test", "--preset", name, "--url-env", "RAG_DATABASE_URL"])
+    assert shown.exit_code == 0, shown.output
+    assert "What this store cannot tell:" in shown.output
+    said = [message.content for found in read_all(open_source, name) for message in found.messages]
+    assert [text for text in said if len(text) > 12 and text in shown.output] == []
 
 
 def test_with_a_sweep_the_index_that_it_needs_is_there_or_advised(

@@ -16,6 +16,7 @@ from ftworker.sources.markup import markdown
         ("<p>Uno</p>\n<p>Dos<br />y medio</p>", "Uno\n\nDos\ny medio"),
         ("<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n<p>Fin</p>", "- a\n- b\n\nFin"),
         ("<ol><li>uno<ul><li>dentro</li></ul></li><li>dos</li></ol>", "1. uno\n   - dentro\n2. dos"),
+        ("<ul>\n<li>\n<p>a</p>\n<p>aún a</p>\n</li>\n<li><p>b</p></li>\n</ul>", "- a\n   aún a\n- b"),
         ("<h2>Título</h2><p>Texto</p>", "## Título\n\nTexto"),
         ("<p>Con <code>a &lt; b</code></p>", "Con `a < b`"),
         ("<pre><code>si  a:\n    b\n</code></pre>", "```\nsi  a:\n    b\n```"),
