@@ -80,7 +80,7 @@ def _raft(
     relevant = _relevant(turn, numbers)
     given = set(relevant)
     found = [chunk for chunk in turn.chunks if chunk not in given]
-    found += [chunk for other in turns if other is not turn for chunk in other.chunks if not flaw(chunk.text)]
+    found += [chunk for other in turns if other is not turn for chunk in other.chunks if not _flawed(chunk)]
     found += [Chunk(text) for text in distractors if text.strip() and not flaw(text)]
     beside = _distractors(found, relevant, turn.answer, settings.raft_distractors)
     # Without a distractor there would be an empty context: then the relevant chunks stay.
@@ -104,6 +104,10 @@ def _raft(
         cited(turn.rejected, places) if turn.rejected else None,
         len(beside),
     )
+
+
+def _flawed(chunk: Chunk) -> bool:
+    return any(flaw(text) for text in (chunk.text, chunk.source, chunk.chunk_id) if text)
 
 
 def _relevant(turn: Turn, numbers: Sequence[int]) -> list[Chunk]:

@@ -19,6 +19,7 @@ from ftworker.conversations import Chunk
 from ftworker.curation.privacy.scan import Scanner
 from ftworker.curation.privacy.wellbeing import sensitive
 from ftworker.curation.reasons import DropReason
+from ftworker.curation.screening import flaw
 from ftworker.curation.turns import Turn
 from ftworker.settings import CurationSettings
 
@@ -39,17 +40,21 @@ def held_back(turns: Iterable[Turn], unanswered: str | None) -> DropReason | Non
 
     All that was said counts, also what would give no example: it is the same child.
     """
-    found = {
-        sensitive(text)
-        for text in chain.from_iterable((turn.question, turn.served) for turn in turns)
-        if text
-    }
-    if unanswered:
-        found.add(sensitive(unanswered))
+    said = chain(chain.from_iterable((turn.question, turn.served) for turn in turns), [unanswered or ""])
+    found = {sensitive(_readable(text)) for text in said if text}
     for kind, reason in _QUARANTINE.items():
         if kind in found:
             return reason
     return None
+
+
+def _readable(text: str) -> str:
+    """Without halves of surrogate pairs, which a turn that is dropped for them may still hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="replace").decode()
+    return text
 
 
 @dataclass
@@ -82,7 +87,8 @@ class Texts:
     def redact(self, history: Iterable[Turn], lessons: Sequence[Turn], scanner: Scanner) -> None:
         """Find placeholders for the personal data in the history and the lessons."""
         # Under raft a prompt may show the chunks of every other turn.
-        showing = history if self.settings.context == "raft" else lessons
+        raft = self.settings.context == "raft"
+        showing = history if raft else lessons
         written = dict.fromkeys(
             chain(
                 chain.from_iterable(map(self.said, chain(history, lessons))),
@@ -90,6 +96,9 @@ class Texts:
                 self.distractors,
             )
         )
+        if raft:
+            # Of these nobody has looked yet whether they can be written at all.
+            written = {text: None for text in written if flaw(text) is None}
         redacted = scanner.redact(tuple(written))
         self.counts = {str(kind): number for kind, number in sorted(redacted.counts.items()) if number}
         self.uncertain = redacted.uncertain

@@ -204,6 +204,20 @@ def test_the_trace_counts_what_was_redacted_and_does_not_tell_it() -> None:
     assert MAIL not in repr(trace)
 
 
+def test_what_no_file_can_hold_reaches_no_scanner() -> None:
+    broken = "media letra \ud83d"
+    talk = conversation(
+        user(broken, context=(Chunk(broken),)), assistant(),
+        user("¿Qué es?", context=(Chunk("La célula vive."),)), assistant("La unidad de la vida."),
+        user("¿Y para qué?", context=(Chunk("Un pasaje bueno.", source=broken),)), assistant("Mal.", rating=-1),
+        user(broken),
+    )  # fmt: skip
+    for context in ("as_served", "raft", "none"):
+        settings = CurationSettings(context=context, chunk_template="{source} {text}")
+        curated = curate(talk, settings, distractors=(broken,))
+        assert [example.turn for example in curated.examples] == [1]
+
+
 texts = st.text(max_size=40) | st.sampled_from(
     [
         MAIL,
