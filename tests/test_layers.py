@@ -33,6 +33,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.datasets.formats",
         "ftworker.datasets.judging",
         "ftworker.datasets.lessons",
+        "ftworker.datasets.members",
         "ftworker.datasets.plots",
         "ftworker.datasets.report",
         "ftworker.datasets.report_style",

@@ -1,6 +1,7 @@
 """`ftworker datasets ...`: what was cut and exported, and whether a training file would pass at a provider.
 
-`dataset_files` holds the commands that compare datasets and write or print their files.
+`dataset_files` holds the commands that compare datasets and write or print their files, `dataset_audit` those that
+prove that a dataset does not leak.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 
+from ftworker.cli.dataset_audit import audit, golden
 from ftworker.cli.dataset_files import card, diff, export, report
 from ftworker.cli.output import age, emit_json, fail, printable, progress, table
 from ftworker.datasets.checks import Report
@@ -33,11 +35,12 @@ def datasets() -> None:
     Example:
       ftworker datasets list
       ftworker datasets diff 3 4
+      ftworker datasets audit 4
       ftworker datasets validate train.jsonl
     """
 
 
-for _command in (diff, export, card, report):
+for _command in (diff, export, card, report, audit, golden):
     datasets.add_command(_command)
 
 

@@ -23,8 +23,8 @@ class GoldenSet:
 
     examples: int
     """Those that may still be used: an erased conversation takes its own out."""
-    groups: int
-    """Users that they come from."""
+    users: int
+    """From whom they come."""
     frozen_at: datetime
     dataset_id: int
 
@@ -97,3 +97,21 @@ def left_out_of_conversation(cursor: Cursor, source_name: str, conversation_id: 
         {"source_name": source_name, "conversation_id": conversation_id},
     )
     return list(cursor.fetchall())
+
+
+def audit_query(
+    dataset_id: int, pipeline: str, strategy: str, replay_share: float
+) -> tuple[str, dict[str, Any]]:
+    """For `Snapshot.stream`: rows (id, conversation row, group, content, withheld, left out) of a dataset."""
+    return queries("selection.sql")["audit_rows"], {
+        "dataset_id": dataset_id,
+        "pipeline": pipeline,
+        "strategy": strategy,
+        "replay_share": replay_share,
+    }
+
+
+def audit_golden(cursor: Cursor, pipeline: str) -> list[tuple[Any, ...]]:
+    """The same columns for the golden set."""
+    cursor.execute(queries("selection.sql")["audit_golden"], {"pipeline": pipeline})
+    return [tuple(row) for row in cursor.fetchall()]

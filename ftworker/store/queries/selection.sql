@@ -20,7 +20,7 @@ ORDER BY content_sha256, id;
 -- name: golden_set
 -- Whether there is one, how many of it may still be used, and where it came from. No row: there is none yet.
 SELECT count(*) FILTER (WHERE example.erased_at IS NULL AND example.withheld IS NULL) AS examples,
-       count(DISTINCT example.split_group) AS groups, min(golden.frozen_at) AS frozen_at,
+       count(DISTINCT example.split_group) AS users, min(golden.frozen_at) AS frozen_at,
        min(golden.dataset_id) AS dataset_id
 FROM ftworker.golden_examples AS golden JOIN ftworker.examples AS example ON example.id = golden.example_id
 WHERE golden.pipeline = %(pipeline)s HAVING count(*) > 0;
@@ -59,3 +59,24 @@ JOIN ftworker.dataset_left_out AS left_out ON left_out.example_id = example.id
 JOIN ftworker.datasets AS dataset ON dataset.id = left_out.dataset_id
 WHERE conversation.source_name = %(source_name)s AND conversation.conversation_id = %(conversation_id)s
 ORDER BY dataset.pipeline, example.turn, left_out.dataset_id;
+
+-- name: audit_rows
+-- Every example that the dataset was cut with, in or out of its files. The content of what was erased is empty.
+SELECT example.id, example.conversation_id, example.split_group, example.content,
+       example.withheld IS NOT NULL AS withheld, left_out.reason IS NOT NULL AS left_out
+FROM ftworker.examples AS example
+LEFT JOIN ftworker.dataset_left_out AS left_out
+       ON left_out.dataset_id = %(dataset_id)s AND left_out.example_id = example.id
+WHERE example.pipeline = %(pipeline)s AND example.dataset_id <= %(dataset_id)s
+  AND (example.dataset_id = %(dataset_id)s OR %(strategy)s = 'all'
+       OR (%(strategy)s = 'replay'
+           AND ('x' || encode(substring(example.content_sha256 FROM 1 FOR 4), 'hex'))::bit(32)::bigint
+               < %(replay_share)s * 4294967296))
+ORDER BY example.id;
+
+-- name: audit_golden
+-- The golden set of the pipeline, in the same columns.
+SELECT example.id, example.conversation_id, example.split_group, example.content,
+       example.withheld IS NOT NULL AS withheld, true AS left_out
+FROM ftworker.golden_examples AS golden JOIN ftworker.examples AS example ON example.id = golden.example_id
+WHERE golden.pipeline = %(pipeline)s ORDER BY example.id;
