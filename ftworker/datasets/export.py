@@ -11,7 +11,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from ftworker.datasets.card import dataset_card
 from ftworker.datasets.data_file import DataFile, write_small
 from ftworker.datasets.figures import Figures, Timeline
 from ftworker.datasets.formats import RowFormat, row_format
+from ftworker.datasets.last_look import Look, look_through
 from ftworker.datasets.manifest import (
     MANIFEST_NAME,
     MANIFEST_VERSION,
@@ -129,6 +130,7 @@ def export_dataset(
     storage_url: str,
     *,
     golden: Iterable[str] = (),
+    look: Look | None = None,
     progress: Callable[[int], None] | None = None,
     clock: Clock = utc_now,
 ) -> ExportResult:
@@ -136,14 +138,16 @@ def export_dataset(
 
     Repeatable: the same rows under the same spec are published at the same place, once.
     `rows` are ExampleRow-shaped, ordered by content hash so that the same set gives the same bytes; `golden` are the
-    contents of the golden set, in the same order. `progress` is called with the examples done so far, every thousand
-    and at the end. Raises TooFewExamples (also when there is no row at all), StorageRejected, StorageUnavailable;
-    nothing is published then.
+    contents of the golden set, in the same order. `look` finds personal data in the finished files: where it does,
+    PersonalDataLeft is raised. `progress` is called with the examples done so far, every thousand and at the end, and
+    again while the files are looked through. Raises TooFewExamples (also when there is no row at all),
+    StorageRejected, StorageUnavailable; nothing is published then.
     """
     filesystem, root = open_storage(storage_url)
     folder = f"{root}/datasets/{spec.pipeline}"
     with _temporary_folder(filesystem, folder, storage_url, clock()) as temporary:
         manifest = _write(spec, _guarded(rows), filesystem, temporary, golden=golden, progress=progress)
+        _look_through(filesystem, temporary, manifest, look, progress)
         target = f"{folder}/{spec.sequence}-{manifest.sha256[:12]}"
         publish_folder(filesystem, temporary, target, _names(manifest))
     return ExportResult(full_url(filesystem, target), manifest.sha256, manifest)
@@ -156,6 +160,7 @@ def write_dataset(
     *,
     overwrite: bool = False,
     golden: Iterable[str] = (),
+    look: Look | None = None,
     progress: Callable[[int], None] | None = None,
     clock: Clock = utc_now,
 ) -> ExportResult:
@@ -170,6 +175,7 @@ def write_dataset(
         replaced = _may_replace(filesystem, target, url, overwrite=overwrite)
     with _temporary_folder(filesystem, folder, url, clock()) as temporary:
         manifest = _write(spec, _guarded(rows), filesystem, temporary, golden=golden, progress=progress)
+        _look_through(filesystem, temporary, manifest, look, progress)
         if replaced:
             filesystem.rm(target, recursive=True)
         publish_folder(filesystem, temporary, target, _names(manifest))
@@ -188,6 +194,24 @@ def _may_replace(filesystem: Any, target: str, url: str, *, overwrite: bool) -> 
     if names and not overwrite:
         raise PermanentError(f"{mask_url(url)} holds a dataset already; --overwrite replaces it")
     return True
+
+
+def _look_through(
+    filesystem: Any,
+    temporary: str,
+    manifest: Manifest,
+    look: Look | None,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """The last gate: what was written is read again before anybody else can."""
+    if look is None:
+        return
+    with ExitStack() as opened:
+        files = [
+            (entry.name, opened.enter_context(filesystem.open(f"{temporary}/{entry.name}", "rb")))
+            for entry in manifest.files()
+        ]
+        look_through(files, look, progress)
 
 
 def _names(manifest: Manifest) -> tuple[str, ...]:

@@ -8,31 +8,48 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
+from typing import Any, NoReturn
 
+import msgspec
+
+from ftworker.curation.privacy.scan import Scanner
 from ftworker.datasets.export import ExportResult, export_dataset
+from ftworker.datasets.last_look import Look, PersonalDataLeft, texts_of
 from ftworker.datasets.selection import Selection, SelectionRules
 from ftworker.datasets.selector import BATCH_ROWS, Selector
+from ftworker.errors import TransientError
 from ftworker.runs.view import export_spec
 from ftworker.settings import LEAST_EXAMPLES, Settings
 from ftworker.store import datasets, examples, reports, selection, totals
 from ftworker.store.connection import Cursor, Snapshot, Store
 from ftworker.store.datasets import DatasetRow
 
+PERSONAL_DATA = "personal_data"
+"""Why an example is withheld: the last gate found something in it that an earlier look, or an older roster, did not."""
+
+_decode = msgspec.json.Decoder().decode
+
 KeepAlive = Callable[[str, int, str], None]
 """Told what is done, how much of it, and in which unit; renews the run's lease from time to time."""
 
 
 def export(
-    store: Store, settings: Settings, dataset: DatasetRow, *, provider: str, keep_alive: KeepAlive
+    store: Store,
+    settings: Settings,
+    dataset: DatasetRow,
+    *,
+    provider: str,
+    keep_alive: KeepAlive,
 ) -> None:
     """Choose, write and publish the dataset, and record it with all that it leaves out. Repeatable.
 
-    Raises TooFewExamples when its provider could not train on what is left, StorageRejected, StorageUnavailable,
-    DatabaseUnavailable, and what `keep_alive` raises.
+    Where the finished files hold personal data after all, the examples that hold it are withheld from this dataset and
+    all later ones, and PersonalDataWithheld is raised. Raises TooFewExamples when the provider could not train on
+    what is left, StorageRejected, StorageUnavailable, DatabaseUnavailable, and what `keep_alive` raises.
     """
     rules = SelectionRules.frozen_with(dataset.settings)
+    look = look_for(settings, dataset)
     with store.transaction() as cursor:
         drops = datasets.drops_by_reason(cursor, dataset.pipeline)
     with store.snapshot() as snapshot:
@@ -49,15 +66,64 @@ def export(
             tokenizers=tokenizers,
             least_rows=LEAST_EXAMPLES[settings.provider(provider).kind],
         )
-        result = export_dataset(
-            spec,
-            chosen.kept(_stream(snapshot, dataset, f"id, {examples.EXPORT_COLUMNS}")),
-            settings.storage(),
-            golden=golden_contents(snapshot, dataset.pipeline, chosen),
-            progress=lambda count: keep_alive("export", count, "examples"),
-        )
+        try:
+            result = export_dataset(
+                spec,
+                chosen.kept(_stream(snapshot, dataset, f"id, {examples.EXPORT_COLUMNS}")),
+                settings.storage(),
+                golden=golden_contents(snapshot, dataset.pipeline, chosen),
+                look=look,
+                progress=lambda count: keep_alive("export", count, "examples"),
+            )
+        except PersonalDataLeft as left:
+            assert look is not None
+            found = _holding_personal_data(snapshot, dataset, look)
+            _withhold(store, dataset, found, left)
     with store.transaction() as cursor:
         record(cursor, dataset, result, chosen)
+
+
+def look_for(settings: Settings, dataset: DatasetRow) -> Look | None:
+    """What finds personal data in the dataset's files, by the names known today; None where the pipeline keeps it."""
+    if dataset.settings["curation"].get("personal_data") == "keep":
+        return None
+    scanner = Scanner()
+
+    def look(text: str) -> Iterator[str]:
+        return (find.kind.value for find in scanner.find(text))
+
+    return look
+
+
+class PersonalDataWithheld(TransientError):
+    """The last gate found personal data; the examples that hold it are withheld, so the next try leaves them out."""
+
+
+def _holding_personal_data(snapshot: Snapshot, dataset: DatasetRow, look: Look) -> list[int]:
+    """The ids of all examples of the dataset, and of the golden set, in which `look` finds something."""
+    with snapshot.cursor() as cursor:
+        golden = {row[0]: row[2] for row in selection.golden_rows(cursor, dataset.pipeline)}
+    rows = chain(_stream(snapshot, dataset, "id, content"), golden.items())
+    return sorted(
+        {
+            example_id
+            for example_id, content in rows
+            if any(True for text in texts_of(_decode(content)) for _ in look(text))
+        }
+    )
+
+
+def _withhold(store: Store, dataset: DatasetRow, ids: Sequence[int], left: PersonalDataLeft) -> NoReturn:
+    """Take the examples out of this dataset and all later ones. Raises PersonalDataWithheld, or `left` for none."""
+    with store.transaction() as cursor:
+        withheld = examples.withhold(cursor, ids, PERSONAL_DATA)
+        labels = totals.label_text(pipeline=dataset.pipeline, reason=PERSONAL_DATA)
+        totals.add(cursor, {("examples_left_out", labels): withheld})
+    if not withheld:
+        raise left
+    raise PersonalDataWithheld(
+        f"{left}; {withheld} examples are withheld from now on, and the export begins anew without them"
+    ) from left
 
 
 def choose(

@@ -218,6 +218,12 @@ def erase_conversations(cursor: Cursor, keys: Sequence[Key]) -> None:
     quarantine.erase(cursor, row_ids)
 
 
+def withhold(cursor: Cursor, ids: Sequence[int], reason: str) -> int:
+    """Take examples out of all files that are not written yet; returns how many were not withheld before."""
+    cursor.execute(queries("examples.sql")["withhold"], {"ids": list(ids), "reason": reason})
+    return len(cursor.fetchall())
+
+
 def backlog(cursor: Cursor, pipeline: str) -> Backlog:
     """What waits in a pipeline. Costs the backlog, never the history."""
     cursor.execute(queries("examples.sql")["backlog"], {"pipeline": pipeline})

@@ -111,6 +111,11 @@ class Bench:
             stored.lock_pipeline(cursor, pipeline)
             dataset_id, _ = stored.cut_dataset(cursor, pipeline, strategy, frozen, limit=None, now=NOW)
             row = stored.get_dataset(cursor, dataset_id)
+        return self.export(row.id)
+
+    def export(self, dataset_id: int) -> DatasetRow:
+        """Export a dataset that is cut."""
+        row = self.read(dataset_id)
         export(self.store, self.settings, row, provider="openai", keep_alive=lambda *_: None)
         return self.read(dataset_id)
 

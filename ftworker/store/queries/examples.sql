@@ -103,6 +103,11 @@ WITH waiting AS (
 UPDATE ftworker.examples SET content = '', erased_at = now(), split_group = ''
 WHERE conversation_id = ANY(%(conversation_ids)s) AND dataset_id IS NOT NULL AND erased_at IS NULL;
 
+-- name: withhold
+-- Out of this dataset's files and of all later ones.
+UPDATE ftworker.examples SET withheld = %(reason)s
+WHERE id = ANY(%(ids)s) AND withheld IS NULL RETURNING id;
+
 -- name: backlog
 -- What waits in a pipeline, read from the index `examples_waiting` alone.
 SELECT count(*) AS examples, coalesce(sum(token_count), 0)::bigint AS tokens, min(created_at) AS oldest_at
