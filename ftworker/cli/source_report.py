@@ -57,7 +57,9 @@ def show(here: Installation, facts: dict[str, Any], *, show_text: bool) -> None:
     count = facts["conversations"]
     click.echo(f"\nConversations: {count if count is not None else 'too many to count within the timeout'}")
     table(
-        f"In the newest {facts['sample'].conversations}", ["what", "how many", ""], _counted(facts["sample"])
+        f"In the newest {facts['sample'].conversations} conversations",
+        ["what", "how many", ""],
+        _counted(facts["sample"]),
     )
     table(
         f"The newest {len(facts['newest'])}",
@@ -110,14 +112,14 @@ def _counted(seen: Sample) -> list[list[object]]:
     return [
         ["messages", seen.messages, each(seen.roles)],
         ["rated answers", rated, f"{share(rated, answers)}; {seen.rated_up} up, {seen.rated_down} down"],
-        ["messages with passages", seen.with_context, f"{seen.passages} passages"],
+        ["messages with passages", seen.with_context, f"passages: {seen.passages}"],
         ["answers with others beside them", seen.with_siblings, share(seen.with_siblings, answers)],
         ["corrected answers", seen.corrected, share(seen.corrected, answers)],
         ["failed messages", seen.errors.total(), each(seen.errors)],
         ["messages with a time", seen.timed, share(seen.timed, seen.messages)],
         ["answers that name their model", seen.models.total(), each(seen.models)],
-        ["conversations of known users", seen.of_known_users, f"{seen.users} users"],
-        ["courses", seen.courses, f"{seen.tenants} tenants"],
+        ["conversations of known users", seen.of_known_users, f"different users: {seen.users}"],
+        ["courses", seen.courses, f"tenants: {seen.tenants}"],
         ["debug conversations", seen.debug, share(seen.debug, conversations)],
         ["consent given", seen.consented, f"{seen.refused} refused"],
     ]

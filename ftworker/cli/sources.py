@@ -6,8 +6,9 @@ What people wrote shows only with --show-text, and ids of conversations, which c
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +20,9 @@ from ftworker.errors import NotFound, Refused, SourceRejected, SourceUnavailable
 from ftworker.installation import Installation
 from ftworker.sources.contract import Finding, ListedConversation, Source
 from ftworker.store import inbox
+
+if TYPE_CHECKING:
+    from ftworker.settings import SourceSettings
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON with stable keys.")
 
@@ -172,8 +176,9 @@ def test(
     here = load()
     if name is not None and (preset_name or url_env):
         raise click.UsageError("--preset and --url-env are for a store without a NAME in the configuration")
+    advice = ""
     if name is None:
-        name, source = _unconfigured(here, preset_name, url_env)
+        name, source, advice = _unconfigured(here, preset_name, url_env)
     else:
         source = _source(here, name)
     facts = _tried(name, source, show_text=show_text)
@@ -182,12 +187,15 @@ def test(
         emit_json({**facts, "sample": vars(facts["sample"])})
     else:
         show(here, facts, show_text=show_text)
+        click.echo(advice, nl=bool(advice))
     if not facts["well"]:
         raise SystemExit(1)
 
 
-def _unconfigured(here: Installation, preset_name: str | None, url_env: str | None) -> tuple[str, Source]:
-    """A source by its preset, or by what the database looks like, under the preset's name."""
+def _unconfigured(
+    here: Installation, preset_name: str | None, url_env: str | None
+) -> tuple[str, Source, str]:
+    """A source by its preset, or by what the database looks like: its name, it, and the lines that configure it."""
     from ftworker.settings import SourceSettings
     from ftworker.settings.environment import variable
     from ftworker.sources.detect import detect
@@ -211,11 +219,24 @@ def _unconfigured(here: Installation, preset_name: str | None, url_env: str | No
         else:
             found = SourceSettings.model_validate({"preset": preset_name, "url_env": url_env})
         settings = here.settings.model_copy(update={"sources": {found.preset: found}})
-        return found.preset, make_source(settings, found.preset)
+        return found.preset, make_source(settings, found.preset), _configuration(found, url_env)
     except SourceRejected as error:
         fail(str(error), 2)
     except SourceUnavailable as error:
         fail(str(error))
+
+
+def _configuration(found: SourceSettings, url_env: str) -> str:
+    lines = [f"[sources.{found.preset}]", f'preset = "{found.preset}"', f'url_env = "{url_env}"']
+    for name, value in found.model_dump(exclude_defaults=True, exclude={"preset", "url", "url_env"}).items():
+        if isinstance(value, str):
+            lines.append(f'{name} = "{value}"')
+        else:
+            lines += [
+                f"[sources.{found.preset}.{name}]",
+                *(f"{key} = {json.dumps(told, ensure_ascii=False)}" for key, told in value.items()),
+            ]
+    return "\n".join(["", "In config/ftworker.toml this source is:", "", *lines])
 
 
 def _tried(name: str, source: Source, *, show_text: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,6 +145,15 @@ def test_an_address_alone_says_which_store_it_is(run: Run, onyx: RagDatabase) ->
     assert shown.exit_code == 0, shown.output
     assert "reading the tables of onyx in public.chat_session" in shown.stderr
     assert "Source onyx" in shown.stdout
+    assert shown.stdout.endswith('\n[sources.onyx]\npreset = "onyx"\nurl_env = "RAG_DATABASE_URL"\n')
+
+
+def test_the_configuration_that_is_proposed_reads_what_was_tried(run: Run, tutor: RagDatabase) -> None:
+    shown = run("sources", "test", "--url-env", "RAG_DATABASE_URL")
+    _, _, proposed = shown.stdout.partition("In config/ftworker.toml this source is:")
+    (source,) = settings_from(tomllib.loads(proposed)).sources.values()
+    assert (source.preset, source.messages.user, source.messages.course) == ("messages", "alumno", "curso")
+    assert source.connection_url() == tutor.url
 
 
 def test_test_says_what_is_wrong_and_ends_with_one(run: Run, two_tables: RagDatabase) -> None:
