@@ -5,18 +5,21 @@ Counts alone, never a text, a user or a conversation. Memory does not grow with 
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
-from ftworker.datasets.formats import lessons
+import numpy as np
+from numpy.typing import NDArray
+
+from ftworker.datasets.formats import lesson_lengths
 
 _EXACT_BITS = 8
 """Values below 2^8 are counted one by one, larger ones in 128 steps a doubling: less than 1 % off."""
 _STEPS = 1 << (_EXACT_BITS - 1)
 _LARGEST = (1 << 40) - 1
+_COUNTED_AT_ONCE = 4_096
 NO_MODEL = ""
 """Under this name are examples whose store does not tell which model answered."""
 _KEPT_MODELS = 1_000
@@ -24,25 +27,52 @@ _KEPT_MODELS = 1_000
 
 
 class Distribution:
-    """Counts of whole numbers from 0 on, in 33 KB whatever their number; quantiles are less than 1 % off."""
-
-    __slots__ = ("_counts", "count", "least", "most", "total")
+    """Counts of whole numbers from 0 on, in some 70 KB whatever their number; quantiles are less than 1 % off."""
 
     def __init__(self) -> None:
-        self._counts = array("Q", bytes(8 * (_slot(_LARGEST) + 1)))
-        self.count = 0
-        self.total = 0
-        self.least = 0
-        self.most = 0
+        self._counts = np.zeros(_slots(np.array([_LARGEST]))[0] + 1, np.int64)
+        # Values wait for company: counting thousands at once costs a tenth of counting each.
+        self._waiting: list[int] = []
+        self._count = self._total = self._least = self._most = 0
 
     def add(self, value: int) -> None:
         """Count one value; what is above 2^40 counts as that."""
-        value = min(max(value, 0), _LARGEST)
-        self._counts[_slot(value)] += 1
-        self.least = value if not self.count else min(self.least, value)
-        self.most = max(self.most, value)
-        self.count += 1
-        self.total += value
+        self._waiting.append(value)
+        if len(self._waiting) >= _COUNTED_AT_ONCE:
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self._waiting:
+            return
+        values = np.array([min(max(value, 0), _LARGEST) for value in self._waiting], np.int64)
+        self._waiting.clear()
+        np.add.at(self._counts, _slots(values), 1)
+        self._least = min(self._least, int(values.min())) if self._count else int(values.min())
+        self._most = max(self._most, int(values.max()))
+        self._total += int(values.sum())
+        self._count += values.size
+
+    @property
+    def count(self) -> int:
+        self._settle()
+        return self._count
+
+    @property
+    def total(self) -> int:
+        self._settle()
+        return self._total
+
+    @property
+    def least(self) -> int:
+        """0 when there is none."""
+        self._settle()
+        return self._least
+
+    @property
+    def most(self) -> int:
+        """0 when there is none."""
+        self._settle()
+        return self._most
 
     def quantile(self, share: float) -> int:
         """The smallest value that at least this share of the values does not exceed. 0 when there is none."""
@@ -51,8 +81,8 @@ class Distribution:
         for low, high, count in self._filled():
             seen += count
             if seen >= wanted:
-                return min(max((low + high) // 2, self.least), self.most)
-        return self.most
+                return min(max((low + high) // 2, self._least), self._most)
+        return self._most
 
     def bins(self, width: int, number: int, *, start: int = 0) -> list[int]:
         """Counts of `number` bins of that width from `start` on; the first and the last take what is outside."""
@@ -63,15 +93,18 @@ class Distribution:
 
     def _filled(self) -> Iterator[tuple[int, int, int]]:
         """(lowest value, highest value, count) of each slot that holds any."""
-        for slot, count in enumerate(self._counts):
-            if count:
-                low, high = _range(slot)
-                yield low, high, count
+        self._settle()
+        for slot in np.flatnonzero(self._counts).tolist():
+            low, high = _range(slot)
+            yield low, high, int(self._counts[slot])
 
 
-def _slot(value: int) -> int:
-    excess = max(0, value.bit_length() - _EXACT_BITS)
-    return excess * _STEPS + (value >> excess)
+def _slots(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where values are counted."""
+    # The exponent of a float is the length of the whole number in bits, exactly below 2^53.
+    excess = np.maximum(np.frexp(values.astype(np.float64))[1].astype(np.int64) - _EXACT_BITS, 0)
+    slots: NDArray[np.int64] = excess * _STEPS + (values >> excess)
+    return slots
 
 
 def _range(slot: int) -> tuple[int, int]:
@@ -115,9 +148,9 @@ class Figures:
 
     def add(self, content: str, *, tokens: int, rating: int, model: str | None, side: str) -> None:
         """One example that stands in a file: its stored content, its tokens, and what is known of it."""
-        for before, answer in lessons(content):
-            self.answers.add(len(answer.content))
-            self.prompts.add(sum(len(message.content) for message in before))
+        for prompt, answer in lesson_lengths(content):
+            self.answers.add(answer)
+            self.prompts.add(prompt)
         self.tokens.add(tokens)
         self.ratings[(rating > 0) - (rating < 0)] += 1
         self.sides[side] += 1

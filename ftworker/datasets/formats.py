@@ -151,6 +151,23 @@ def lessons(content: str) -> list[tuple[Sequence[PlainMessage], PlainMessage]]:
     return result
 
 
+def lesson_lengths(content: str) -> list[tuple[int, int]]:
+    """Of each taught answer: the characters of all that stands before it, and its own. As `lessons`, and quicker."""
+    if holds_pair(content):
+        return [
+            (sum(len(said.content) for said in before), len(answer.content))
+            for before, answer in lessons(content)
+        ]
+    result = []
+    before = 0
+    for message in _messages.decode(content):
+        length = len(message.content)
+        if message.role == "assistant" and message.weight != 0:
+            result.append((before, length))
+        before += length
+    return result
+
+
 _messages = msgspec.json.Decoder(list[ExampleMessage])
 _pair = msgspec.json.Decoder(StoredPair)
 

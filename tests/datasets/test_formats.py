@@ -15,6 +15,8 @@ from ftworker.datasets.formats import (
     PREFERENCE_FORMATS,
     SUPERVISED_FORMATS,
     instruction_rows,
+    lesson_lengths,
+    lessons,
     row_format,
 )
 from ftworker.errors import PermanentError
@@ -176,9 +178,19 @@ def test_a_whole_conversation_is_a_completion_for_each_taught_answer() -> None:
     assert [len(row["prompt"]) for row in rows] == [1, 3]
 
 
+@pytest.mark.parametrize("content", [CONTENT, HISTORY, HISTORY.replace(',"weight":0', ""), PAIR])
+def test_lengths_of_lessons_are_those_of_the_lessons(content: str) -> None:
+    assert lesson_lengths(content) == [
+        (sum(len(said.content) for said in before), len(answer.content))
+        for before, answer in lessons(content)
+    ]
+
+
 @pytest.mark.parametrize("name", PREFERENCE_FORMATS)
 def test_answers_without_a_rejected_one_cannot_be_written_as_pairs(name: str) -> None:
-    with pytest.raises(PermanentError, match=r'expected a dataset of curation\.unit = "preference"') as caught:
+    with pytest.raises(
+        PermanentError, match=r'expected a dataset of curation\.unit = "preference"'
+    ) as caught:
         row_format(name, "").rows(CONTENT)
     assert "energía" not in str(caught.value)
 
