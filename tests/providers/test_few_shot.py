@@ -199,3 +199,26 @@ def test_a_large_dataset_costs_flat_memory_and_bounded_time() -> None:
         tracemalloc.stop()
     assert peak < 2_000_000  # the rows taken are 9 MB together
     assert taken <= CONSIDERED_ROWS + 1
+
+
+def test_prompt_completion_rows_give_the_same_examples_as_chat_rows_without_history() -> None:
+    spoken = [
+        {"role": "user", "content": "¿Qué es un átomo?"},
+        {"role": "assistant", "content": "Lo más pequeño de un elemento."},
+    ]
+    earlier = [{"role": "user", "content": "Hola"}, {"role": "assistant", "content": "Hola, dime."}]
+
+    def line(*messages: dict[str, str]) -> bytes:
+        row = {
+            "prompt": [{"role": "system", "content": "Sé breve."}, *messages[:-1]],
+            "completion": [messages[-1]],
+        }
+        return json.dumps(row, ensure_ascii=False).encode()
+
+    chosen = choose_examples(
+        [line(*spoken), line(*earlier, *spoken)], "prompt-completion", max_examples=4, max_tokens=500
+    )
+    assert [(message.role, message.content) for message in chosen.messages] == [
+        (said["role"], said["content"]) for said in spoken
+    ]
+    assert chosen.passed_over == {"several_turns": 1}
