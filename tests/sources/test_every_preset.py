@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from psycopg2 import sql
 
 from ftworker.accumulate import accumulate
 from ftworker.backfill import backfill
@@ -116,6 +117,43 @@ def test_with_a_sweep_the_index_that_it_needs_is_there_or_advised(
     assert (source.has_times() and name != "langgraph") == any("sweep_idle" in reason for reason in named), (
         "its times stand in a column of their own, and a sweep asks it every minute"
     )
+
+
+OPTIONAL = {
+    "langflow": {"message": ["session_metadata"]},
+    "onyx": {
+        "chat_message": ["preferred_response_id", "model_display_name", "last_summarized_message_id"],
+        "chat_session": ["incognito_record_mode"],
+    },
+    "openwebui": {"chat": ["current_message_id"]},
+    "openwebui_legacy": {"chat": ["meta"]},
+}
+"""Columns that are read where a store's version has them."""
+
+WHOLE_ROWS = {"google_adk": "events"}
+"""Tables of which whole rows are read: an event's parts are columns in some versions, and one in others."""
+
+
+def test_a_right_to_the_columns_that_it_names_is_enough(
+    name: str, rag: RagDatabase, open_source: OpenSource
+) -> None:
+    every = open_source(preset=name)
+    grants = []
+    for use in preset(name).uses(every._settings):
+        columns = {*use.columns, *OPTIONAL.get(name, {}).get(use.name, [])}
+        named = sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
+        grants.append(
+            sql.SQL("GRANT SELECT {} ON {} TO column_reader").format(
+                sql.SQL("") if WHOLE_ROWS.get(name) == use.name else named, sql.Identifier(use.name)
+            )
+        )
+    with rag.connect() as connection:
+        url = rag.make_role("column_reader", sql.SQL("; ").join(grants).as_string(connection))
+    ids = [one.conversation_id for one in every.snapshot(None)]
+    narrow = open_source(url, preset=name)
+    assert set(narrow.snapshot(None)) == set(every.snapshot(None))
+    read = {found.conversation_id: found for found in every.fetch(ids)}
+    assert {found.conversation_id: found for found in narrow.fetch(ids)} == read
 
 
 def test_its_tables_are_recognised(name: str, rag: RagDatabase) -> None:

@@ -1,12 +1,12 @@
 -- LobeChat's server database: a topic is a conversation; messages outside of topics are one for each session of a user.
--- Sub-threads and groups of several assistants are not read. m is a message, t the topic.
+-- Sub-threads and groups of several assistants are not read. m is a message.
 
 -- name: messages
 -- One row a message of the conversations asked for, the other branches too. While an answer is being written its text
 -- is `...`, and so it stays when nobody waited for it.
 SELECT {key} AS key, m.id AS id, m.parent_id AS parent_id, m.role AS role, m.content AS content,
-    m.created_at AS created_at, m.model AS model, m.error IS NOT NULL AND m.error <> 'null' OR
-    m.role = 'assistant' AND m.content = '...' AS error, m.metadata ->> 'activeBranchIndex' AS active_branch,
+    m.created_at AS created_at, m.model AS model,
+    m.error <> 'null' OR m.role = 'assistant' AND m.content = '...' AS error, m.metadata ->> 'activeBranchIndex' AS active_branch,
     m.user_id AS user_ref, coalesce(m.agent_id, m.session_id) AS course_id,
     (SELECT json_agg(json_build_object('text', k.text, 'chunk_id', k.id, 'score', q.similarity)
         ORDER BY q.similarity DESC NULLS LAST, k.id)

@@ -16,8 +16,9 @@ SELECT m.chat_session_id AS key, m.id AS id, m.parent_message_id AS parent_id, m
         'rank', r.rank, 'cited', r.number IS NOT NULL
      ) ORDER BY r.rank)
      FROM (
-        SELECT d.*, n.number, coalesce(n.number, coalesce(max(n.number) OVER (), 0) + row_number() OVER (
-            PARTITION BY n.number IS NULL ORDER BY d.score DESC, d.id)) AS rank
+        SELECT d.blurb, d.semantic_id, d.document_id, d.chunk_ind, d.score, n.number,
+            coalesce(n.number, coalesce(max(n.number) OVER (), 0) + row_number() OVER (
+                PARTITION BY n.number IS NULL ORDER BY d.score DESC, d.id)) AS rank
         FROM {chat_message__search_doc} AS s
         JOIN {search_doc} AS d ON d.id = s.search_doc_id
         CROSS JOIN LATERAL (
