@@ -17,22 +17,19 @@ only together with it."""
 _ACCENTED = "áàâäéèêëíìîïóòôöúùûü"
 _BARE = "aaaaeeeeiiiioooouuuu"
 # Between words these say nothing; between digits a space stays, so that "1,5" is not "15".
-_PUNCTUATION = "¿?¡!.,;:…\"'`´’‘“”«»()[]{}_|\u200b\ufeff\u2028\u2029"
+_PUNCTUATION = "¿?¡!.,;:\"'`´«»()[]{}_|"
 # Signs that change what is asked: 2+3 is not 2-3. Each is a word of its own, however it is spaced.
-_SIGNS = "+-−–—*×·/÷=<>≤≥≠^%°€$&@#~√±"
-_DASHES = "−–—"
+_SIGNS = [sign.encode("latin-1") for sign in "+-*×·/÷=<>^%°$&@#~±"]
+# What Latin-1 lacks and texts are full of, as what it has. All else becomes its number ("&#8804;"), which is as good.
+_BEYOND_LATIN = {
+    **dict.fromkeys("…’‘“”„\u200b\ufeff\u2009\u200a\u202f\u2003\u2028\u2029", " "),
+    **dict.fromkeys("−–—‐‑", "-"),
+}
 
-_NORMAL = str.maketrans(
-    {
-        **dict(zip(_ACCENTED, _BARE, strict=True)),
-        **dict.fromkeys(_PUNCTUATION, " "),
-        **{sign: f" {'-' if sign in _DASHES else sign} " for sign in _SIGNS},
-    }
-)
-# The same for texts of Latin-1 alone, which most are: a table of bytes is thirty times quicker than one of characters.
-_LATIN_SIGNS = [sign.encode("latin-1") for sign in _SIGNS if ord(sign) < 0x100]
-_LATIN_NORMAL = bytes(
-    ord(normal) if len(normal := chr(byte).lower().translate(_NORMAL)) == 1 else byte for byte in range(0x100)
+# A table of bytes is thirty times quicker than one of characters.
+_NORMAL = bytes(
+    ord(dict(zip(_ACCENTED + _PUNCTUATION, _BARE + " " * len(_PUNCTUATION), strict=True)).get(small, small))
+    for small in (chr(byte).lower() for byte in range(0x100))
 )
 
 
@@ -44,12 +41,16 @@ def normalised(text: str) -> str:
     if not unicodedata.is_normalized("NFC", text):
         text = unicodedata.normalize("NFC", text)
     try:
-        raw = text.encode("latin-1").translate(_LATIN_NORMAL)
+        raw = text.encode("latin-1")
     except UnicodeEncodeError:
-        return " ".join(text.lower().translate(_NORMAL).split())
-    for sign in _LATIN_SIGNS:
-        if sign in raw:
-            raw = raw.replace(sign, b" %b " % sign)
+        for sign, instead in _BEYOND_LATIN.items():
+            if sign in text:
+                text = text.replace(sign, instead)
+        raw = text.lower().encode("latin-1", "xmlcharrefreplace")
+    raw = raw.translate(_NORMAL)
+    for mark in _SIGNS:
+        if mark in raw:
+            raw = raw.replace(mark, b" %b " % mark)
     return " ".join(raw.decode("latin-1").split())
 
 

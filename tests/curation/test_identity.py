@@ -46,6 +46,8 @@ def test_case_accents_marks_and_spaces_do_not_make_another_question(other: str) 
         ("¿Cuántos años tiene el abuelo ahora?", "¿Cuántos anos tiene el abuelo ahora?"),
         ("¿Por qué llueve tanto en Galicia?", "¿Porque llueve tanto en Galicia?"),
         ("Resuelve la ecuación x² = 4 ahora", "Resuelve la ecuación x = 4 ahora"),
+        ("Resuelve la inecuación x ≤ 4 ahora", "Resuelve la inecuación x ≥ 4 ahora"),
+        ("¿Qué es Δ en esta fórmula de aquí?", "¿Qué es Σ en esta fórmula de aquí?"),
     ],
 )
 def test_signs_numbers_and_other_letters_make_another_question(one: str, other: str) -> None:
@@ -54,6 +56,8 @@ def test_signs_numbers_and_other_letters_make_another_question(one: str, other: 
 
 def test_spaces_around_signs_do_not_count() -> None:
     assert normalised("2x+3 = 7") == normalised("2x + 3=7") == "2x + 3 = 7"
+    assert normalised("x≤3") == normalised("X ≤ 3")
+    assert normalised("a−b — c") == normalised("a - b - c")
 
 
 @given(st.text(max_size=80))

@@ -84,7 +84,11 @@ def test_what_the_assistant_said_stays(answer: str) -> None:
         ("Es viva [9].", {1: None}, "Es viva [9]."),
         ("[1] dice que es viva.", {1: 2}, "[2] dice que es viva."),
         ("Son tres cosas [1]: una, otra y otra.", {1: None}, "Son tres cosas: una, otra y otra."),
-        ("Es viva [1].\n\n[1]: https://edu.example.org", {1: 2}, "Es viva [2].\n\n[1]: https://edu.example.org"),
+        (
+            "Es viva [1].\n\n[1]: https://edu.example.org",
+            {1: 2},
+            "Es viva [2].\n\n[1]: https://edu.example.org",
+        ),
         ("Es viva [1].", {}, "Es viva [1]."),
     ],
 )
