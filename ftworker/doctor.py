@@ -18,6 +18,7 @@ from ftworker.masking import mask_url
 from ftworker.settings import Settings
 from ftworker.store import pending_migrations
 from ftworker.store.processes import BEAT_SECONDS
+from ftworker.tokenizers import counter_for
 
 MINIMUM_POSTGRESQL = 140_000
 """Oldest PostgreSQL that is tested and still maintained by its makers: 14."""
@@ -49,8 +50,12 @@ def examine(here: Installation) -> Iterator[Check]:
         ("processes", lambda: _processes(here)),
     ):
         yield from _guarded(subject, check)
+    for name in here.settings.pipelines:
+        yield from _guarded(f"tokens of {name}", lambda name=name: _tokens(here.settings, name))  # type: ignore[misc]
     for name in here.settings.sources:
         yield from _guarded(f"source {name}", lambda name=name: _source(here, name))  # type: ignore[misc]
+    for name in here.settings.privacy.rosters:
+        yield from _guarded(f"roster {name}", lambda name=name: _roster(here.settings, name))  # type: ignore[misc]
     for name in sorted({pipeline.provider for pipeline in here.settings.pipelines.values()}):
         yield from _guarded(f"provider {name}", lambda name=name: _provider(here, name))  # type: ignore[misc]
 
@@ -163,9 +168,20 @@ def _processes(here: Installation) -> Iterator[Check]:
             yield Check("warning", "processes", f"{name}: none alive", "`ftworker up` starts all processes")
 
 
+def _tokens(settings: Settings, pipeline: str) -> Iterator[Check]:
+    # Without it nothing of any pipeline is accumulated.
+    yield Check("ok", f"tokens of {pipeline}", f"counted by {counter_for(settings, pipeline).name}")
+
+
 def _source(here: Installation, name: str) -> Iterator[Check]:
     for finding in here.make_source(name).check():
         yield Check(finding.level, f"source {name}", f"{finding.subject}: {finding.message}", finding.advice)
+
+
+def _roster(settings: Settings, name: str) -> Iterator[Check]:
+    from ftworker.rosters import read_roster
+
+    yield Check("ok", f"roster {name}", f"{len(read_roster(settings, name)):,} names can be read")
 
 
 def _provider(here: Installation, name: str) -> Iterator[Check]:

@@ -206,6 +206,8 @@ def test_exit_codes_and_stable_keys(bench: Workbench) -> None:
     )
     examined = run(bench, "doctor", "--json")
     assert keys(examined) == {"level", "subject", "message", "advice"}
+    [tokens] = [check for check in json.loads(examined.output()) if check["subject"] == "tokens of tutor"]
+    assert tokens["message"] == "counted by o200k_base"
     # Each finding leads to the page that explains its code.
     [provider] = [check for check in json.loads(examined.output()) if check["subject"] == "provider local"]
     assert provider["advice"] == "see docs/LOCAL.md, ollama_unreachable"

@@ -128,7 +128,8 @@ def status(json_: bool) -> None:
     click.echo(f"Parked: {sum(parked.values())}" + ("  (ftworker parked list)" if parked else ""))
     quarantined = facts["quarantined"]
     click.echo(
-        f"In quarantine: {sum(quarantined.values())}" + ("  (ftworker quarantine list)" if quarantined else "")
+        f"In quarantine: {sum(quarantined.values())}"
+        + ("  (ftworker quarantine list)" if quarantined else "")
     )
     alive = [f"{name} {count}" for name, count in facts["processes"].items()]
     click.echo(f"Processes: {', '.join(alive) or 'none alive; start them with `ftworker up`'}")
