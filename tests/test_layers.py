@@ -65,6 +65,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.explain",
         "ftworker.idle",
         "ftworker.quarantine",
+        "ftworker.rosters",
         "ftworker.runs",
     ),
     "entry": (

@@ -18,6 +18,12 @@ def make_source(settings: Settings, name: str) -> Source:
 
     Raises NotFound, naming the sources that exist, and SourceRejected when no address is known for it.
     """
+    url = source_url(settings, name)
+    return _source(name, settings.sources[name], url)
+
+
+def source_url(settings: Settings, name: str) -> str:
+    """The address of the source's database. Raises NotFound and SourceRejected, as make_source does."""
     configured = settings.sources.get(name)
     if configured is None:
         known = ", ".join(sorted(settings.sources)) or "none"
@@ -35,7 +41,7 @@ def make_source(settings: Settings, name: str) -> Source:
             f"source {name}: {where}; name a variable that holds postgresql://user:password@host:5432/name "
             f"in sources.{name}.url_env"
         )
-    return _source(name, configured, url)
+    return url
 
 
 @lru_cache(maxsize=64)

@@ -13,12 +13,15 @@ from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 
 _STREET = re.compile(
-    rb"(?<![\w/.])(?:calle|c/|cl\.|avda\.?|avenida|avd\.|av\.|plaza|pza\.?|plza\.?|pl\.|paseo|p\xba|camino|carretera|ctra\.?|ronda|"
-    rb"travesia|urbanizacion|urb\.|glorieta|pasaje|callejon|barriada|bulevar|carrer|avinguda|placa|passeig|passatge|cami|"
+    rb"(?<![\w/.])(?:calle|c/|cl\.|avda\.?|avenida|avd\.|av\.|plaza|pza\.?|plza\.?|pl\.|paseo|p\xba|camino|"
+    rb"carretera|ctra\.?|ronda|"
+    rb"travesia|urbanizacion|urb\.|glorieta|pasaje|callejon|barriada|bulevar|carrer|avinguda|placa|passeig|"
+    rb"passatge|cami|"
     rb"rua|praza|estrada|costanilla|cuesta|rambla|poligono|via)\s?"
 )
 _KALEA = re.compile(
-    rb"(?<![\w/.])(?:kale nagusia|([a-z]{3,20}(?: [a-z]{3,20}){0,2}) (?:kalea|etorbidea|plaza|hiribidea|bidea|pasealekua))(?:, ?| )"
+    rb"(?<![\w/.])(?:kale nagusia|([a-z]{3,20}(?: [a-z]{3,20}){0,2}) (?:kalea|etorbidea|plaza|hiribidea|"
+    rb"bidea|pasealekua))(?:, ?| )"
 )
 # The words of a street's name, with particles between them: "de la Constitución", "3 de Mayo", "Pintor Sorolla".
 _WORD = re.compile(rb"[a-z'_\xb7]+\.?|\d{1,2}(?= de [a-z])")
@@ -28,33 +31,45 @@ _PARTICLES = frozenset(
 _NUMBER_SIGNS = frozenset(b"n n. no. num num. numero portal km piso bajo".split())
 _MOST_WORDS = 7
 _NUMBER = re.compile(
-    rb",?\s?(?:(?:n\.?\s?[\xba\xb0o]|no\.|num\.?|numero|n\.|portal|km\.?)\s?)?\d{1,3}(?:[.,]\d)?(?:\s?(?:bis|dupl(?:icado)?|[a-d](?![\w'])))?(?![\d\w%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)"
+    rb",?\s?(?:(?:n\.?\s?[\xba\xb0o]|no\.|num\.?|numero|n\.|portal|"
+    rb"km\.?)\s?)?\d{1,3}(?:[.,]\d)?(?:\s?(?:bis|dupl(?:icado)?|[a-d](?![\w'])))?(?![\d\w%\x80-\xff]|"
+    rb"[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)"
 )
 _FLAT = re.compile(
-    rb"(?:,|\s-)?\s?(?:(?:piso|planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|casa|local|pis|porta|bajos?|baixos?|atico|atic|entresuelo|entresol|"
-    rb"principal|izda?\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|centro)\b\.?(?:\s(?:[a-z]|\d{1,2})(?!\w))?[\xba\xaa]?|"
-    rb"\d{1,2}\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-]))\s?-?\s?(?:[a-h](?!\w)|\d{1,2}[\xba\xaa]|izda?\.?|dcha?\.?|izquierda|derecha|centro)?|\d{1,2}-\d{1,2}(?!\w)|\d[a-h](?!\w))"
+    rb"(?:,|\s-)?\s?(?:(?:piso|planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|casa|local|pis|"
+    rb"porta|bajos?|baixos?|atico|atic|entresuelo|entresol|"
+    rb"principal|izda?\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|centro)\b\.?(?:\s(?:[a-z]|"
+    rb"\d{1,2})(?!\w))?[\xba\xaa]?|"
+    rb"\d{1,2}\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-]))\s?-?\s?(?:[a-h](?!\w)|\d{1,2}[\xba\xaa]|izda?\.?|dcha?\.?|"
+    rb"izquierda|derecha|centro)?|\d{1,2}-\d{1,2}(?!\w)|\d[a-h](?!\w))"
 )
 _CODE_AND_TOWN = re.compile(
-    rb"(?:,|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\d)(?:,|\s-)?"
+    rb"(?:,|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|"
+    rb"5[0-2])\d{3}(?!\d)(?:,|\s-)?"
 )
 _TOWN = re.compile(
-    rb",?\s?(?:\(|de |en )?([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
+    rb",?\s?(?:\(|de |en )?([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|"
+    rb"y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
 )
 _NOT_AN_ADDRESS_AFTER = re.compile(
-    rb"\s?(?:[\xb0%=+*]|(?:de (?:ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic)\w+|metros?|km|m|euros?|coches?|personas?|casas?|tiendas?|"
+    rb"\s?(?:[\xb0%=+*]|(?:de (?:ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic)\w+|metros?|km|m|euros?|"
+    rb"coches?|personas?|casas?|tiendas?|"
     rb"anos?|horas?|h|minutos?|veces|veh\w+|alumnos?|arboles|puntos?|vecinos|habitantes)\b)"
 )
 _HOME_CUE = re.compile(
-    rb"\b(?:viv[oeia]\w*|visc|viu|direccion|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|casa meva|me mude|nos mudamos|resid[eo]\w*|"
-    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|empadronad[oa]|enviar? a|envi[ao]\w*|paquete|recog\w+|mandar|oficina|piso|portal)\b"
+    rb"\b(?:viv[oeia]\w*|visc|viu|direccion|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|"
+    rb"casa meva|me mude|nos mudamos|resid[eo]\w*|"
+    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|empadronad[oa]|enviar? a|envi[ao]\w*|"
+    rb"paquete|recog\w+|mandar|oficina|piso|portal)\b"
 )
 _POSTAL_CODE = re.compile(rb"(?<![\w.,/\-])(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?![\w/]|[.,\-]\d)")
 _POSTAL_CUE = re.compile(
-    rb"\b(?:c\.?p\.?|codigo postal|codi postal|codigo postal es|zip)\W{0,3}(?:(?:es|de|del|mi|el|tu|casa|is|barrio) ){0,3}$"
+    rb"\b(?:c\.?p\.?|codigo postal|codi postal|codigo postal es|zip)\W{0,3}(?:(?:es|de|del|mi|el|tu|casa|"
+    rb"is|barrio) ){0,3}$"
 )
 _POSTAL_LONG_CUE = re.compile(
-    rb"\b(?:codigo postal|codi postal|posta kodea|vivo en|visc a|vivimos en|domicilio|direccion)\b[^.\n]{0,25}$"
+    rb"\b(?:codigo postal|codi postal|posta kodea|vivo en|visc a|vivimos en|domicilio|"
+    rb"direccion)\b[^.\n]{0,25}$"
 )
 _CUE_CHARACTERS = 45
 

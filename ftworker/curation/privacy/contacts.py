@@ -22,8 +22,10 @@ _DOCUMENTATION_DOMAIN = re.compile(
 # "lucia punto perez arroba gmail punto com", "lucia (at) gmail.com".
 _SPELT_EMAIL = re.compile(
     rb"(?<![\w.])(\w[\w.\-]{1,40}(?:\s(?:punto|punt|dot|guion bajo|guion)\s\w{1,30}){0,3})\s?(?:[(\[{]\s?)?"
-    rb"(?:\b(?:arroba|arrova|arrob|abildua)\b|(?<=[(\[{])\s?at\b|\bat\b(?=\s(?:gmail|hotmail|outlook|yahoo|icloud)\b))(?:\s?[)\]}])?\s?"
-    rb"([\w\-]{2,40}(?:(?:\s?[(\[]?\s?\b(?:punto|punt|dot)\b\s?[)\]]?\s?|\s?\.\s?)[a-z]{2,20}){1,3}|(?:gmail|hotmail|outlook|yahoo|icloud)\b)"
+    rb"(?:\b(?:arroba|arrova|arrob|abildua)\b|(?<=[(\[{])\s?at\b|\bat\b(?=\s(?:gmail|hotmail|outlook|yahoo|"
+    rb"icloud)\b))(?:\s?[)\]}])?\s?"
+    rb"([\w\-]{2,40}(?:(?:\s?[(\[]?\s?\b(?:punto|punt|dot)\b\s?[)\]]?\s?|\s?\.\s?)[a-z]{2,20}){1,3}|"
+    rb"(?:gmail|hotmail|outlook|yahoo|icloud)\b)"
 )
 
 _HANDLE = re.compile(rb"(?<![\w@/.\\`:&=\-])@([a-z_][\w.]{2,29})(?![\w(@/=\-{\\])")
@@ -34,14 +36,19 @@ _CODE_WORDS = frozenset(
     b"echo off todos todas everyone here channel usuario user username ejemplo example".split()
 )
 _NETWORK = re.compile(
-    rb"\b(?:insta\w*|ig|tik ?tok\w*|tiktok|twitter|tuit\w*|twitch|snap\w*|youtube|yt|discord|telegram|facebook|fb|threads|bereal|"
-    rb"x\.com|sigueme|siganme|seguidme|segueix\w*|siguenos|follow|seguir|segui|sigues|agregame|anademe|mi (?:usuario|user|perfil|cuenta|"
-    rb"nick|alias)|el meu (?:usuari|perfil)|my (?:user|handle)|mandame|escribeme|etiqueta\w*|perfil|stories|dm|md)\b"
+    rb"\b(?:insta\w*|ig|tik ?tok\w*|tiktok|twitter|tuit\w*|twitch|snap\w*|youtube|yt|discord|telegram|"
+    rb"facebook|fb|threads|bereal|"
+    rb"x\.com|sigueme|siganme|seguidme|segueix\w*|siguenos|follow|seguir|segui|sigues|agregame|anademe|"
+    rb"mi (?:usuario|user|perfil|cuenta|"
+    rb"nick|alias)|el meu (?:usuari|perfil)|my (?:user|handle)|mandame|escribeme|etiqueta\w*|perfil|"
+    rb"stories|dm|md)\b"
 )
 # "mi insta es lucia.gc_07": a handle that is written without its sign.
 _BARE_HANDLE = re.compile(
-    rb"\b(?:mi|el meu|my|nire|o meu|su|tu|el)\s(?:usuario (?:de|en) |user (?:de|en) |nick (?:de|en) |cuenta de |perfil de )?"
-    rb"(?:insta(?:gram)?|ig|tik ?tok|twitter|twitch|snap(?:chat)?|discord|telegram|youtube|roblox|fortnite|steam|usuario|nick|user)"
+    rb"\b(?:mi|el meu|my|nire|o meu|su|tu|el)\s(?:usuario (?:de|en) |user (?:de|en) |nick (?:de|en) |"
+    rb"cuenta de |perfil de )?"
+    rb"(?:insta(?:gram)?|ig|tik ?tok|twitter|twitch|snap(?:chat)?|discord|telegram|youtube|roblox|fortnite|"
+    rb"steam|usuario|nick|user)"
     rb"(?: name)?(?: es|:| e[sr]a?| is| da| =)\s{0,2}:?\s?([a-z0-9_][\w.#\-]{2,31})"
 )
 _ACCOUNT_SIGN = re.compile(rb"[\d_.#]")
@@ -57,9 +64,12 @@ _PHONE_GROUPED = re.compile(
 )
 _PHONE_LOOSE = re.compile(NOT_IN_NUMBER + rb"[6-9](?:[ .\-]?\d){8}(?!\w|[.,]\d)")
 _PHONE_CUE = re.compile(
-    rb"telef\w*|\btelf?\b|\btfn?o?\b|\btlfn?o?\b|\btlf\b|\bmo[bv]il|whats\s?app|wh?asap|guasap|wasap|wassap|\bwa\b|telegram|bizum|"
-    rb"\bllama(?:me|nos|dme|r|la|le|lo)?\b|\btruca|\btrucar|contacto|\bmi n(?:umero|um)\b|\bel meu n(?:umero|um)\b|\bsu n(?:umero|um)\b|"
-    rb"\bmeu numero|\bnire zenbakia|zenbakia|\bphone|\bcall me|\bfijo\b|\bmarca(?:me)? el|\bnumero de (?:mi|mama|papa|casa|contacto)|sms"
+    rb"telef\w*|\btelf?\b|\btfn?o?\b|\btlfn?o?\b|\btlf\b|\bmo[bv]il|whats\s?app|wh?asap|guasap|wasap|"
+    rb"wassap|\bwa\b|telegram|bizum|"
+    rb"\bllama(?:me|nos|dme|r|la|le|lo)?\b|\btruca|\btrucar|contacto|\bmi n(?:umero|um)\b|"
+    rb"\bel meu n(?:umero|um)\b|\bsu n(?:umero|um)\b|"
+    rb"\bmeu numero|\bnire zenbakia|zenbakia|\bphone|\bcall me|\bfijo\b|\bmarca(?:me)? el|"
+    rb"\bnumero de (?:mi|mama|papa|casa|contacto)|sms"
 )
 _SPELT_DIGITS = {
     word.encode(): digits

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
+from ftworker.curation.privacy.lexicon import words
+
 
 class Cue(Enum):
     """What a phrase says of the words after it."""
@@ -37,42 +39,55 @@ def _phrases(cue: Cue, text: str) -> dict[str, Cue]:
 CUES: dict[str, Cue] = {
     **_phrases(
         Cue.SELF,
-        """me llamo|yo me llamo|mi nombre es|mi nombre completo es|me llaman|me dicen|mis amigos me llaman|nombre y apellidos|
-        nombre completo|nombre del alumno|nombre de la alumna|nombre alumno|nombre alumna|alumno a|de parte de
-        em dic|em diuen|el meu nom es|nom i cognoms|chamome|o meu nome e|nire izena|my name is|my name s|my full name is
-        they call me|i am called|habla con|pregunta por|preguntad por|hablar con la madre de|hablar con el padre de""",
+        """me llamo|yo me llamo|mi nombre es|mi nombre completo es|me llaman|me dicen|mis amigos me llaman
+        nombre y apellidos|nombre completo|nombre del alumno|nombre de la alumna|nombre alumno
+        nombre alumna|alumno a|de parte de|em dic|em diuen|el meu nom es|nom i cognoms|chamome
+        o meu nome e|nire izena|my name is|my name s|my full name is|they call me|i am called|habla con
+        pregunta por|preguntad por|hablar con la madre de|hablar con el padre de""",
     ),
-    **_phrases(Cue.CALLED, "se llama|se llamaba|es llama|es diu|es deia|chamase|is called|is named|name is|su nombre es|apellida"),
-    **_phrases(Cue.WEAK, "soy|yo soy|soc|jo soc|eu son|ni|i am|i m|this is|aqui|te habla|os habla|le habla|le escribe|te escribe|escribe"),
+    **_phrases(Cue.CALLED, """se llama|se llamaba|es llama|es diu|es deia|chamase|is called|is named|name is|su nombre es
+        apellida"""),
+    **_phrases(Cue.WEAK, """soy|yo soy|soc|jo soc|eu son|ni|i am|i m|this is|aqui|te habla|os habla|le habla|le escribe
+        te escribe|escribe"""),
     **_phrases(
         Cue.ROLE,
-        """profe|profesor|profesora|maestro|maestra|tutor|tutora|sena|seno|senorita|director|directora|jefe de estudios|jefa de estudios
-        orientador|orientadora|entrenador|entrenadora|monitor|monitora|medico|medica|pediatra|psicologo|psicologa|logopeda|dentista
-        amigo|amiga|mejor amigo|mejor amiga|companero|companera|compi|colega|novio|novia|ex|exnovio|exnovia|crush|vecino|vecina
-        hermano|hermana|hermanito|hermanita|primo|prima|tio|tia|abuelo|abuela|padre|madre|papa|mama|padrastro|madrastra|hijo|hija
-        marido|mujer|sobrino|sobrina|nieto|nieta|cunado|cunada|suegra|suegro|padrino|madrina|alumno|alumna|delegado|delegada|chico llamado
-        chica llamada|nino llamado|nina llamada|jefe|jefa|pareja|canguro|estudiante|chaval|un tal|una tal
-        mestre|mestra|professor|professora|amic|amiga|company|companya|germa|germana|cosi|cosina|oncle|tieta|tiet|avi|avia|pare|mare
-        xicot|xicota|fill|filla|alumne|alumna|veina|profesorra|irakaslea|irakasle|lagun|laguna|anaia|arreba|ahizpa|amona|aitona|ama|aita|andereno
-        mestra|irman|irma|curman|curma|avo|avoa|pai|nai|teacher|friend|best friend|brother|sister|cousin|uncle|aunt|mom|mum|dad
-        mother|father|classmate|boyfriend|girlfriend|grandma|grandpa|coach""",
+        """profe|profesor|profesora|maestro|maestra|tutor|tutora|sena|seno|senorita|director|directora
+        jefe de estudios|jefa de estudios|orientador|orientadora|entrenador|entrenadora|monitor|monitora
+        medico|medica|pediatra|psicologo|psicologa|logopeda|dentista|amigo|amiga|mejor amigo|mejor amiga
+        companero|companera|compi|colega|novio|novia|ex|exnovio|exnovia|crush|vecino|vecina|hermano
+        hermana|hermanito|hermanita|primo|prima|tio|tia|abuelo|abuela|padre|madre|papa|mama|padrastro
+        madrastra|hijo|hija|marido|mujer|sobrino|sobrina|nieto|nieta|cunado|cunada|suegra|suegro|padrino
+        madrina|alumno|alumna|delegado|delegada|chico llamado|chica llamada|nino llamado|nina llamada
+        jefe|jefa|pareja|canguro|estudiante|chaval|un tal|una tal|mestre|mestra|professor|professora
+        amic|amiga|company|companya|germa|germana|cosi|cosina|oncle|tieta|tiet|avi|avia|pare|mare|xicot
+        xicota|fill|filla|alumne|alumna|veina|profesorra|irakaslea|irakasle|lagun|laguna|anaia|arreba
+        ahizpa|amona|aitona|ama|aita|andereno|mestra|irman|irma|curman|curma|avo|avoa|pai|nai|teacher
+        friend|best friend|brother|sister|cousin|uncle|aunt|mom|mum|dad|mother|father|classmate
+        boyfriend|girlfriend|grandma|grandpa|coach""",
     ),
-    **_phrases(Cue.TITLE, "don|dona|dna|d|sr|sra|srta|senor|senora|mr|mrs|ms|miss|dr|dra|prof|profa|tito|tita|doctor|doctora"),
+    **_phrases(Cue.TITLE, """don|dona|dna|d|sr|sra|srta|senor|senora|mr|mrs|ms|miss|dr|dra|prof|profa|tito|tita|doctor
+        doctora"""),
     **_phrases(
         Cue.GREETING,
-        """hola|hola de nuevo|buenos dias|buenas tardes|buenas noches|buenas|muy buenas|hey|ei|ey|bienvenido|bienvenida|querido|querida|estimado|estimada
-        gracias|muchas gracias|mil gracias|adios|hasta luego|hasta manana|de nada|perfecto|muy bien|bien hecho|genial|excelente|enhorabuena|felicidades|animo
-        lo siento|perdona|disculpa|oye|mira|buena pregunta|claro|claro que si|encantado|encantada|por supuesto|tranquilo|tranquila|vamos|venga|vale|que tal|exacto|correcto|fenomenal|estupendo
-        bon dia|bona tarda|benvingut|benvinguda|gracies|moltes gracies|merci|adeu|benvolgut|benvolguda|molt be|ola|bos dias|boas|grazas|moitas grazas|querido alumno|moi ben
-        kaixo|egun on|arratsalde on|eskerrik asko|agur|aupa|oso ondo|hi|hello|hello again|dear|thanks|thank you|bye|good morning|well done|great job|good job|welcome|great|sure|of course""",
+        """hola|hola de nuevo|buenos dias|buenas tardes|buenas noches|buenas|muy buenas|hey|ei|ey
+        bienvenido|bienvenida|querido|querida|estimado|estimada|gracias|muchas gracias|mil gracias|adios
+        hasta luego|hasta manana|de nada|perfecto|muy bien|bien hecho|genial|excelente|enhorabuena
+        felicidades|animo|lo siento|perdona|disculpa|oye|mira|buena pregunta|claro|claro que si
+        encantado|encantada|por supuesto|tranquilo|tranquila|vamos|venga|vale|que tal|exacto|correcto
+        fenomenal|estupendo|bon dia|bona tarda|benvingut|benvinguda|gracies|moltes gracies|merci|adeu
+        benvolgut|benvolguda|molt be|ola|bos dias|boas|grazas|moitas grazas|querido alumno|moi ben|kaixo
+        egun on|arratsalde on|eskerrik asko|agur|aupa|oso ondo|hi|hello|hello again|dear|thanks
+        thank you|bye|good morning|well done|great job|good job|welcome|great|sure|of course""",
     ),
     **_phrases(
         Cue.SIGNATURE,
-        """firmado|firmado por|firma|fdo|atentamente|un saludo|saludos|saludos cordiales|un cordial saludo|cordialmente|un abrazo|abrazos|besos|un beso|besitos|con carino|muchas gracias de antemano
-        signat|atentament|una salutacio|salutacions|una abracada|petons|asinado|unha aperta|un saudo|sinatua|agur bero bat|ondo izan
-        sincerely|yours sincerely|best regards|kind regards|regards|best|yours|love|cheers|att|atte""",
+        """firmado|firmado por|firma|fdo|atentamente|un saludo|saludos|saludos cordiales|un cordial saludo
+        cordialmente|un abrazo|abrazos|besos|un beso|besitos|con carino|muchas gracias de antemano
+        signat|atentament|una salutacio|salutacions|una abracada|petons|asinado|unha aperta|un saudo
+        sinatua|agur bero bat|ondo izan|sincerely|yours sincerely|best regards|kind regards|regards|best
+        yours|love|cheers|att|atte""",
     ),
-    **_phrases(Cue.AFTER, "naiz|dut izena|du izena|deitzen naiz|da nire lagun|nire irakaslea da"),
+    **_phrases(Cue.AFTER, """naiz|dut izena|du izena|deitzen naiz|da nire lagun|nire irakaslea da"""),
 }  # fmt: skip
 
 DETERMINERS = frozenset(
@@ -87,91 +102,105 @@ OF_THE_SPEAKER = frozenset(
 """Determiners that make a role somebody's here, and not a character's."""
 
 PERSON_BEFORE = re.compile(
-    rb"\b(?:profe\w*|maestr[oa]|tutora?|amig[oa]|companer[oa]|herman[oa]|hermanit[oa]|prim[oa]|ti[oa]|abuel[oa]|padre|madre|papa|mama|novi[oa]|"
-    rb"director[a]?|vecin[oa]|hij[oa]|nin[oa]|chic[oa]|chaval[a]?|alumn[oae]|germana?|amic|amiga|mestr[ea]|pare|mare|company[a]?|fill[a]?|teacher|friend|brother|"
-    rb"sister|mom|mum|dad|cousin|crush|ex|medic[oa]|psicolog[oa]|entrenador[a]?|delegad[oa]|irman|pai|nai|persona|mujer|marido|senor[a]?|vei|veina|avi|avia|abusador|jefe|jefa)\b[^.!?\n]{0,35}$"
+    rb"\b(?:profe\w*|maestr[oa]|tutora?|amig[oa]|companer[oa]|herman[oa]|hermanit[oa]|prim[oa]|ti[oa]|"
+    rb"abuel[oa]|padre|madre|papa|mama|novi[oa]|"
+    rb"director[a]?|vecin[oa]|hij[oa]|nin[oa]|chic[oa]|chaval[a]?|alumn[oae]|germana?|amic|amiga|mestr[ea]|"
+    rb"pare|mare|company[a]?|fill[a]?|teacher|friend|brother|"
+    rb"sister|mom|mum|dad|cousin|crush|ex|medic[oa]|psicolog[oa]|entrenador[a]?|delegad[oa]|irman|pai|nai|"
+    rb"persona|mujer|marido|senor[a]?|vei|veina|avi|avia|abusador|jefe|jefa)\b[^.!?\n]{0,35}$"
 )
 """A person was spoken of just before "se llama"."""
 
 AFTER_ROLE = re.compile(
-    rb"(?:\s(?:de|del|d'|of|en)\s?(?:la |el |l'|las |los |mi |tu |su )?[a-z\xba\xaa0-9]+(?:\s(?:y|i|e)\s[a-z]+)?(?: \d\w?)?)?"
-    rb"(?:,? (?:que )?(?:se llama|se llamaba|es diu|chamase|es|era|is called|is named|is|called|named|llamad[oa])(?: (?:el|la|en|na|don|dona|d\.|sr\.?|sra\.?|senor|senora))?|,| ,|:| \()? ?"
+    rb"(?:\s(?:de|del|d'|of|en)\s?(?:la |el |l'|las |los |mi |tu |su )?[a-z\xba\xaa0-9]+(?:\s(?:y|i|"
+    rb"e)\s[a-z]+)?(?: \d\w?)?)?"
+    rb"(?:,? (?:que )?(?:se llama|se llamaba|es diu|chamase|es|era|is called|is named|is|called|named|"
+    rb"llamad[oa])(?: (?:el|la|en|na|don|dona|d\.|sr\.?|sra\.?|senor|senora))?|,| ,|:| \()? ?"
 )
 AFTER_ROLE_OF = re.compile(rb"\s(?:de |del |d'|of )(?:la |el |l'|en |na )?")
 
 SAINT_OR_RANK = re.compile(
-    rb"\b(?:san|santa|santo|sant|sta\.?|sto\.?|sor|fray|frai|beat[oa]|virgen(?: de| del)?|verge(?: de)?|papa|rey|reina|reyes|rei|princip\w+|princep|princesa|infant[ae]?|"
-    rb"emperador\w*|emperatriz|zar\w*|califa|emir|conde|condesa|comte|duque\w*|marques\w*|archiduque|sultan|faraon|apostol\w*|profeta|dios|diosa|sir|lord|king|queen|"
-    rb"pope|saint|general|coronel|mariscal|dictador|presidente|caudillo|almirante|cardenal|obispo|arzobispo|monarca|patriarca|mahatma|regente|"
+    rb"\b(?:san|santa|santo|sant|sta\.?|sto\.?|sor|fray|frai|beat[oa]|virgen(?: de| del)?|verge(?: de)?|"
+    rb"papa|rey|reina|reyes|rei|princip\w+|princep|princesa|infant[ae]?|"
+    rb"emperador\w*|emperatriz|zar\w*|califa|emir|conde|condesa|comte|duque\w*|marques\w*|archiduque|"
+    rb"sultan|faraon|apostol\w*|profeta|dios|diosa|sir|lord|king|queen|"
+    rb"pope|saint|general|coronel|mariscal|dictador|presidente|caudillo|almirante|cardenal|obispo|"
+    rb"arzobispo|monarca|patriarca|mahatma|regente|"
     rb"don quijote|evangelio (?:de|segun)|arcangel|santos|santas|beato) (?:de |don )?$"
 )
 PLACE_BEFORE = re.compile(
-    rb"\b(?:calle|plaza|avenida|paseo|carrer|placa|colegio|cole|instituto|ies|ceip|cep|cra|institut|escola|hospital|clinica|rio|riu|sierra|isla|islas|illa|ciudad|parque|"
-    rb"teatro|museo|museu|universidad|universitat|estadio|estadi|barrio|puerto|puerta|cabo|iglesia|catedral|ermita|monasterio|convento|premio|premios|fundacion|"
-    rb"editorial|castillo|palacio|lago|golfo|estrecho|cordillera|provincia|municipio|huracan|borrasca|tormenta|batalla|guerra|tratado|ley|plan|metro|"
-    rb"estacion|aeropuerto|biblioteca|centro|centre|residencia|club|copa|trofeo|noche|fiesta|fiestas|dia|hogueras|camino|cruz|volcan|pantano|coro|orquesta|tienda|marca)"
+    rb"\b(?:calle|plaza|avenida|paseo|carrer|placa|colegio|cole|instituto|ies|ceip|cep|cra|institut|escola|"
+    rb"hospital|clinica|rio|riu|sierra|isla|islas|illa|ciudad|parque|"
+    rb"teatro|museo|museu|universidad|universitat|estadio|estadi|barrio|puerto|puerta|cabo|iglesia|"
+    rb"catedral|ermita|monasterio|convento|premio|premios|fundacion|"
+    rb"editorial|castillo|palacio|lago|golfo|estrecho|cordillera|provincia|municipio|huracan|borrasca|"
+    rb"tormenta|batalla|guerra|tratado|ley|plan|metro|"
+    rb"estacion|aeropuerto|biblioteca|centro|centre|residencia|club|copa|trofeo|noche|fiesta|fiestas|dia|"
+    rb"hogueras|camino|cruz|volcan|pantano|coro|orquesta|tienda|marca)"
     rb"(?: de| del| de la| la| d'| de l'| de san| de santa)? $"
 )
 EPONYM_BEFORE = re.compile(
-    rb"\b(?:teorema|ley|leyes|llei|principio|regla|ecuacion\w*|constante|metodo|formula|escala|numero|triangulo|teoria|efecto|modelo|experimento|diagrama|obra|obras|"
-    rb"novela|poema\w*|libro|cuadro|drama|tragedia|comedia|poesia|versos?|cuento|fabula|leyenda|mito|personaje\w*|protagonista|autor\w*|escritor\w*|poeta|poetisa|"
-    rb"pintor\w*|filosof[oa]s?|cientific[oa]s?|matematic[oa]s?|fisic[oa]s?|quimic[oa]s?|compositor\w*|politic[oa]s?|historiador\w*|biolog[oa]s?|arquitect[oa]s?|"
-    rb"escultor\w*|dramaturg[oa]s?|novelista|ensayista|cronista|conquistador\w*|navegante|explorador\w*|astronom[oa]s?|inventor\w*|economista|sociolog[oa]s?|reinado|"
-    rb"dinastia|hijo|hija|esposa|actor|actriz|cantante|cineasta|futbolista|tenista|pelicula|serie|figura|generacion|humanista|teologo|bioquimic[oa]|medico y|premio nobel)"
-    rb"(?:,| de| del| de la|:| como| de don| espanol\w*| frances\w*| ingles\w*| aleman\w*| italian\w*| grieg\w*)? $"
+    rb"\b(?:teorema|ley|leyes|llei|principio|regla|ecuacion\w*|constante|metodo|formula|escala|numero|"
+    rb"triangulo|teoria|efecto|modelo|experimento|diagrama|obra|obras|"
+    rb"novela|poema\w*|libro|cuadro|drama|tragedia|comedia|poesia|versos?|cuento|fabula|leyenda|mito|"
+    rb"personaje\w*|protagonista|autor\w*|escritor\w*|poeta|poetisa|"
+    rb"pintor\w*|filosof[oa]s?|cientific[oa]s?|matematic[oa]s?|fisic[oa]s?|quimic[oa]s?|compositor\w*|"
+    rb"politic[oa]s?|historiador\w*|biolog[oa]s?|arquitect[oa]s?|"
+    rb"escultor\w*|dramaturg[oa]s?|novelista|ensayista|cronista|conquistador\w*|navegante|explorador\w*|"
+    rb"astronom[oa]s?|inventor\w*|economista|sociolog[oa]s?|reinado|"
+    rb"dinastia|hijo|hija|esposa|actor|actriz|cantante|cineasta|futbolista|tenista|pelicula|serie|figura|"
+    rb"generacion|humanista|teologo|bioquimic[oa]|medico y|premio nobel)"
+    rb"(?:,| de| del| de la|:| como| de don| espanol\w*| frances\w*| ingles\w*| aleman\w*| italian\w*|"
+    rb" grieg\w*)? $"
 )
 NUMERAL_AFTER = re.compile(r"\s(?:[IVX]{1,5}(?!\w)|(?:el|la) [A-ZÁÉÍÓÚÑ])")
 FIGURE_AFTER = re.compile(
-    rb"\s?(?:\((?:\d{3,4}|siglo|s\.|c\.|n\. |ca\.|hacia|nacid)|,? (?:escribio (?:la|el|su|en 1|\"|\xab|novelas|poemas)|descubrio|compuso|formulo|reino|goberno|conquisto|"
-    rb"murio en (?:el|1)|nacio en (?:el ano )?1[0-8]|fue un[a]? (?:\w+ ){0,3}(?:escritor\w*|poet\w*|pintor\w*|filosof\w*|cientific\w*|matematic\w*|fisic\w*|quimic\w*|politic\w*|"
-    rb"rey|reina|dramaturg\w*|novelista|compositor\w*|militar|conquistador|astronom\w*|medic\w*|medico|arquitect\w*|escultor\w*|navegante|explorador\w*|pensador\w*|historiador\w*|"
-    rb"biolog\w*|economista|activista|ingenier\w*|inventor\w*|sociolog\w*|humanista|religios\w*|teolog\w*)|en su obra|en el siglo|enuncio|postulo|vencio|derroto|abdico|gano el (?:premio )?nobel|"
-    rb"(?:autor|autora|poeta|escritor\w*|premio nobel|filosof[oa]|pintor[a]?|rey|reina|dramaturg[oa]|novelista|matematic[oa]|fisic[oa]|compositor[a]?) (?:de|del|espanol\w*|nacid[oa]|frances\w*|ingles\w*|aleman\w*|que)\b))"
+    rb"\s?(?:\((?:\d{3,4}|siglo|s\.|c\.|n\. |ca\.|hacia|nacid)|,? (?:escribio (?:la|el|su|en 1|\"|\xab|"
+    rb"novelas|poemas)|descubrio|compuso|formulo|reino|goberno|conquisto|"
+    rb"murio en (?:el|1)|nacio en (?:el ano )?1[0-8]|fue un[a]? (?:\w+ ){0,3}(?:escritor\w*|poet\w*|"
+    rb"pintor\w*|filosof\w*|cientific\w*|matematic\w*|fisic\w*|quimic\w*|politic\w*|"
+    rb"rey|reina|dramaturg\w*|novelista|compositor\w*|militar|conquistador|astronom\w*|medic\w*|medico|"
+    rb"arquitect\w*|escultor\w*|navegante|explorador\w*|pensador\w*|historiador\w*|"
+    rb"biolog\w*|economista|activista|ingenier\w*|inventor\w*|sociolog\w*|humanista|religios\w*|teolog\w*)|"
+    rb"en su obra|en el siglo|enuncio|postulo|vencio|derroto|abdico|gano el (?:premio )?nobel|"
+    rb"(?:autor|autora|poeta|escritor\w*|premio nobel|filosof[oa]|pintor[a]?|rey|reina|dramaturg[oa]|"
+    rb"novelista|matematic[oa]|fisic[oa]|compositor[a]?) (?:de|del|espanol\w*|nacid[oa]|frances\w*|"
+    rb"ingles\w*|aleman\w*|que)\b))"
 )
 
 SPEAKER = re.compile(
-    rb"\b(?:me|mi|mis|yo|conmigo|nos|nosotr[oa]s|nuestr[oa]s?|em|meu|meva|jo|my|nire|gure|ayer|anoche|insta\w*|whats\w*|profe|seno|te|tu|os|voy|vamos|fui|fuimos|quede|quedado|quedamos|soy|estoy|estaba con|tengo|tenemos|he|hemos|"
-    rb"hable|hablo|dije|puedo|quiero|creo|odio|soporto|vi a|peg[uo]e?|peleado|gusta|grupo|tutoria|recreo|patio|expon\w+|hoy|apuntes|deberes)\b"
+    rb"\b(?:me|mi|mis|yo|conmigo|nos|nosotr[oa]s|nuestr[oa]s?|em|meu|meva|jo|my|nire|gure|ayer|anoche|"
+    rb"insta\w*|whats\w*|profe|seno|te|tu|os|voy|vamos|fui|fuimos|quede|quedado|quedamos|soy|estoy|"
+    rb"estaba con|tengo|tenemos|he|hemos|"
+    rb"hable|hablo|dije|puedo|quiero|creo|odio|soporto|vi a|peg[uo]e?|peleado|gusta|grupo|tutoria|recreo|"
+    rb"patio|expon\w+|hoy|apuntes|deberes)\b"
 )
 """Somebody speaks of here and now, not of a lesson."""
 QUANTITY = re.compile(
-    rb"\d|\b(?:dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|doce|quince|veinte|doble|triple|mitad|tercio|tercera parte|cuarta parte|dues|quatre|cinc|two|three|four|five|ten)\b"
+    rb"\d|\b(?:dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|doce|quince|veinte|doble|triple|mitad|"
+    rb"tercio|tercera parte|cuarta parte|dues|quatre|cinc|two|three|four|five|ten)\b"
 )
 EXERCISE = re.compile(
-    rb"\b(?:tiene|tienen|tenia|compra\w*|compro|compraron|reparte\w*|repartir|gasta\w*|gasto|recorre\w*|mide\w*|pesa\w*|cuesta\w*|ahorra\w*|lanza\w*|camina\w*|corre\w*|vende\w*|"
-    rb"tarda\w*|sale\w*|lee|leyo|come|comio|bebe|regala\w*|cobra\w*|paga\w*|invierte\w*|deposita\w*|pinta|construye|colecciona|eligen?|escoge\w*|al azar|cuant[oa]s?|calcula\w*|halla\w*|probabilidad|que edad|edades|"
-    rb"te|tenen|compren|quants|quantes|has|have|buys|bought|how many|how much|empuja|arrastra|sube|baja|viaja|conduce|velocidad|salta|suma\w*|problema|ejercicio|exercici|apples|manzanas|caramelos|euros|canicas)\b"
+    rb"\b(?:tiene|tienen|tenia|compra\w*|compro|compraron|reparte\w*|repartir|gasta\w*|gasto|recorre\w*|"
+    rb"mide\w*|pesa\w*|cuesta\w*|ahorra\w*|lanza\w*|camina\w*|corre\w*|vende\w*|"
+    rb"tarda\w*|sale\w*|lee|leyo|come|comio|bebe|regala\w*|cobra\w*|paga\w*|invierte\w*|deposita\w*|pinta|"
+    rb"construye|colecciona|eligen?|escoge\w*|al azar|cuant[oa]s?|calcula\w*|halla\w*|probabilidad|"
+    rb"que edad|edades|"
+    rb"te|tenen|compren|quants|quantes|has|have|buys|bought|how many|how much|empuja|arrastra|sube|baja|"
+    rb"viaja|conduce|velocidad|salta|suma\w*|problema|ejercicio|exercici|apples|manzanas|caramelos|euros|"
+    rb"canicas)\b"
 )
 LESSON = re.compile(
-    rb"\b(?:personajes?|protagonistas?|novela|capitulo|acto|escena|cuento|drama|tragedia|poema|oracion\w*|frases?|sintagma|sujeto|predicado|complemento\w*|analiza\w*|sintactic\w*|"
-    rb"traduce|traducir|traduccion|translate|sentence\w*|por ejemplo|ejemplo|ejemplos|enunciado|dialogo|verbo|verbos|narrador\w*|reinado|siglo|monarquia|dinastia|corona|imperio|biblia|evangelio|"
-    rb"lectura|batalla|guerra|troya|tradicion|mitologia|mito|leyenda|heroe|estilo indirecto|pasiva|voz activa|sustantivo\w*|nombre propio|nombres propios|determinante|preposicion|oracio|subjecte|frase|exemple|grammar|present simple|past simple|"
-    rb"fill in|complete the|modernismo|romanticismo|barroco|renacimiento|el texto|la obra|la pelicula|trono|reino)\b"
+    rb"\b(?:personajes?|protagonistas?|novela|capitulo|acto|escena|cuento|drama|tragedia|poema|oracion\w*|"
+    rb"frases?|sintagma|sujeto|predicado|complemento\w*|analiza\w*|sintactic\w*|"
+    rb"traduce|traducir|traduccion|translate|sentence\w*|por ejemplo|ejemplo|ejemplos|enunciado|dialogo|"
+    rb"verbo|verbos|narrador\w*|reinado|siglo|monarquia|dinastia|corona|imperio|biblia|evangelio|"
+    rb"lectura|batalla|guerra|troya|tradicion|mitologia|mito|leyenda|heroe|estilo indirecto|pasiva|"
+    rb"voz activa|sustantivo\w*|nombre propio|nombres propios|determinante|preposicion|oracio|subjecte|"
+    rb"frase|exemple|grammar|present simple|past simple|"
+    rb"fill in|complete the|modernismo|romanticismo|barroco|renacimiento|el texto|la obra|la pelicula|"
+    rb"trono|reino)\b"
 )
 
-NOT_NAMES = frozenset(
-    b"""a al ante aqui asi aun aunque bajo bien buen buena bueno buenas buenos cada casi chatgpt chat gpt claro como con contra cual cuales cualquier cuando cuanto cuatro de
-    del desde despues dia dias dice dicen donde dos e el ella ellas ellos en entonces entre era eran eres es esa ese eso esta estaba estan estar este esto estos estoy
-    fue gran ha hace hacer han has hasta hay he hola hoy i igual ia la las le les lo los luego mal mas me mejor mi mis mismo mucha muchas mucho muchos muy nada ni no
-    nos nosotros o os otra otro para pero poco por porque pues que quien quienes se segun ser si sin sino sobre solo son soy su sus tal tambien tan tanto te tengo
-    ti tiene tienen tienes toda todas todo todos tu tus un una uno unos ustedes usted va vale vamos van ver vez voy vosotros y ya yo
-    alumno alumna alumnos amiga amigo amigos asistente bot clase chico chica chicos companero companeros director estudiante gente grupo hermano hermana madre maestra maestro mama mundo
-    nadie nino nina padre papa persona profe profes profesor profesora seno senor senora tutor tutora robot maquina inteligencia world there everyone guys team class teacher sir
-    gracias adios perdon perdona saludo saludos felicidades genial perfecto excelente correcto exacto pregunta respuesta necesito quiero quisiera podrias puedes puede podemos ayuda ayudame
-    dime explica explicame explicas sabes recuerda mira oye ahora antes siempre nunca tarde manana ayer primero segundo tercero ultimo ultima
-    lengua literatura matematicas mates ingles frances castellano catalan valenciano gallego euskera historia geografia fisica quimica biologia geologia filosofia musica religion tecnologia
-    informatica plastica dibujo economia latin griego educacion ciencias naturales sociales valores arte eso bachillerato bach primaria infantil secundaria fp ciclo curso instituto colegio
-    espana espanol espanola espanoles madrid barcelona sevilla valencia andalucia cataluna europa america africa asia francia italia alemania portugal marruecos rumania china ecuador colombia peru
-    frances francesa ingles inglesa aleman alemana italiano italiana portugues marroqui rumano rumana chino china ecuatoriano colombiano colombiana argentino argentina mexicano mexicana peruano venezolano catolico catolica cristiano cristiana
-    musulman musulmana ateo atea judio judia gitano gitana vasco vasca catalana gallega andaluz andaluza madrileno madrilena hetero gay lesbiana bi trans tdah
-    lunes martes miercoles jueves viernes sabado domingo enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
-    aries tauro geminis cancer leo virgo libra escorpio sagitario capricornio acuario piscis dios jesucristo cristo jesus satanas
-    usuario asistencia sistema tema temas unidad ejercicio ejercicios problema problemas apartado pagina examen tarea deberes trabajo proyecto texto libro solucion
-    the an and or but in on at to of from with for is are was were be been i you he she it we they my your his her our their this that what who how why when where not very so too here
-    el els les uns una dels al als amb per pero perque que qui com quan on molt jo tu ell ella nosaltres vosaltres ells el meu la meva estic soc es son hi ha
-    virus app google youtube tiktok instagram whatsapp alexa siri copilot gemini claude excel word windows python java linux minecraft fortnite roblox
-    fotosintesis romanticismo barroco renacimiento ilustracion cidada alcalde alcaldesa ministro ministra presidente presidenta rey reina papa senorito santo santa san virgen
-    sorry ok okay si no vaya uf uy ay jaja jajaja lol plis porfa porfi por favor perfectamente totalmente encantado encantada aca alla alli ahi tampoco quiza quizas
-    vegano vegana celiaco celiaca diabetico diabetica alergico alergica zurdo zurda menor mayor adulto adulta feliz triste nuevo nueva joven viejo mujer hombre humano humana""".split()
-)
+NOT_NAMES = frozenset(words("not_names.txt"))
 """What may stand where a name could, with a capital or not, and names nobody."""

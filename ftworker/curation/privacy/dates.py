@@ -15,7 +15,8 @@ _MONTH = (
     rb"(?:enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|setiembre|octubre|noviembre|diciembre|"
     rb"gener|febrer|marc|maig|juny|juliol|agost|setembre|octubre|novembre|desembre|"
     rb"xaneiro|febreiro|marzo|maio|xuno|xullo|setembro|outubro|novembro|decembro|"
-    rb"urtarril\w*|otsail\w*|martxo\w*|apiril\w*|maiatz\w*|ekain\w*|uztail\w*|abuztu\w*|irail\w*|urri\w*|azaro\w*|abendu\w*|"
+    rb"urtarril\w*|otsail\w*|martxo\w*|apiril\w*|maiatz\w*|ekain\w*|uztail\w*|abuztu\w*|irail\w*|urri\w*|"
+    rb"azaro\w*|abendu\w*|"
     rb"january|february|march|april|may|june|july|august|september|october|november|december|"
     rb"ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic)"
 )
@@ -23,18 +24,23 @@ _YEAR = rb"(?:19[2-9]\d|20[0-3]\d)"
 _DATE = re.compile(
     rb"(?<![\w.,/\-])(?:"
     rb"\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?(?:%b|\d{2})|%b[/.\-]\d{1,2}[/.\-]\d{1,2}|"
-    rb"(?:(?:uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|veint\w+|treinta(?: y uno)?|primero|"
-    rb"\d{1,2}(?:st|nd|rd|th)?)(?: de | d'| of | do | )?%b\b\.?)(?:,? (?:de |del |de l'any |del ano |of )?(?:%b|'?\d{2})\b)?|"
+    rb"(?:(?:uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|veint\w+|"
+    rb"treinta(?: y uno)?|primero|"
+    rb"\d{1,2}(?:st|nd|rd|th)?)(?: de | d'| of | do | )?%b\b\.?)(?:,? (?:de |del |de l'any |del ano |"
+    rb"of )?(?:%b|'?\d{2})\b)?|"
     rb"%b \d{1,2}(?:st|nd|rd|th)?(?:,? %b)?|(?:%bk?o? )?%b\w* \d{1,2}\w{0,3}|\d{1,2}[/\-]\d{1,2}"
     rb")(?![\w/]|[.,\-]\d)" % (_YEAR, _YEAR, _MONTH, _YEAR, _MONTH, _YEAR, _YEAR, _MONTH)
 )
 _BIRTH_CUE = re.compile(
     # The speaker, or a form; folded, "naci" is the first person and "nacio" the third.
-    rb"\bnaci\b|\bnacid[oa]s? (?:el|en)\b|\bf(?:echa|\.)? ?(?:de )?nac(?:imiento|\.)?|\bcumplo\b|\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
-    rb"\bcumple\w* de (?:mi|tu|su)\b|\bvaig neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|\bel meu aniversari|\bnacin\b|\bdata de nac\w*|"
+    rb"\bnaci\b|\bnacid[oa]s? (?:el|en)\b|\bf(?:echa|\.)? ?(?:de )?nac(?:imiento|\.)?|\bcumplo\b|"
+    rb"\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
+    rb"\bcumple\w* de (?:mi|tu|su)\b|\bvaig neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|"
+    rb"\bel meu aniversari|\bnacin\b|\bdata de nac\w*|"
     rb"\bjaio\w*|\bi was born\b|\bborn on\b|\bmy birthday|\bdate of birth|\bd\.?o\.?b\.?\b|"
     # Somebody of the family or the class.
-    rb"\b(?:mi|meu|meva|mis|my|nuestr[oa]|el meu|la meva|alumn[oa])(?: \w+){1,3} (?:nacio|va neixer|naceu|was born|cumple)\b"
+    rb"\b(?:mi|meu|meva|mis|my|nuestr[oa]|el meu|la meva|alumn[oa])(?: \w+){1,3} (?:nacio|va neixer|naceu|"
+    rb"was born|cumple)\b"
 )
 _BIRTH_CHARACTERS = 45
 
@@ -46,8 +52,10 @@ _PROVINCES = frozenset(
     b"so ss t te tf to v va vi z za".split()
 )
 _VEHICLE = re.compile(
-    rb"\b(?:matricul\w*|placa|coche\w*|cotxe\w*|carro|moto\w*|furgo\w*|aparca\w*|vehicul\w*|autobus|autocar|patinete|camion\w*|taxi|"
-    rb"conduc\w*|multa\w*|remolque|autoa|plate|car|van|seat|renault|opel|peugeot|citroen|toyota|ford|audi|bmw|kia|dacia|volkswagen)\b"
+    rb"\b(?:matricul\w*|placa|coche\w*|cotxe\w*|carro|moto\w*|furgo\w*|aparca\w*|vehicul\w*|autobus|"
+    rb"autocar|patinete|camion\w*|taxi|"
+    rb"conduc\w*|multa\w*|remolque|autoa|plate|car|van|seat|renault|opel|peugeot|citroen|toyota|ford|audi|"
+    rb"bmw|kia|dacia|volkswagen)\b"
 )
 _VEHICLE_CHARACTERS = 60
 

@@ -99,6 +99,11 @@ def _marked(name: str) -> tuple[frozenset[bytes], frozenset[bytes], frozenset[by
     return every, marked, twice
 
 
+def words(name: str) -> Iterator[bytes]:
+    """Every word of a list that has many in a line."""
+    return (word.encode("latin-1") for line in _lines(name) for word in line.split())
+
+
 def _lines(name: str) -> Iterator[str]:
     text = files("ftworker.curation.privacy").joinpath("words", name).read_text(encoding="utf-8")
     return (line for line in text.split("\n") if line and not line.startswith("#"))

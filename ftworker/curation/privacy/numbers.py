@@ -41,17 +41,23 @@ _CARD = re.compile(
 
 _NUSS = re.compile(NOT_IN_NUMBER + rb"(\d{2})([/\- ]?)(\d{7,8})\2(\d{2})(?![\w/]|[.,\-]\d)")
 _NUSS_CUE = re.compile(
-    rb"\bnuss\b|\bn\.?a\.?f\.?\b|seguridad social|seguretat social|seguridade social|gizarte segurantza|afiliaci"
+    rb"\bnuss\b|\bn\.?a\.?f\.?\b|seguridad social|seguretat social|seguridade social|gizarte segurantza|"
+    rb"afiliaci"
 )
 
 _RECORD = re.compile(
-    rb"(?<![\w.,])(?:[a-z]{2,4}[ \-]?)?\d{5,15}(?:-?[a-z])?(?!\w|[.,]\d)|(?<![\w.,])\d{2,4}[/\-]\d{3,8}(?![\w/]|[.,]\d)"
+    rb"(?<![\w.,])(?:[a-z]{2,4}[ \-]?)?\d{5,15}(?:-?[a-z])?(?!\w|[.,]\d)|"
+    rb"(?<![\w.,])\d{2,4}[/\-]\d{3,8}(?![\w/]|[.,]\d)"
 )
 _RECORD_CUE = re.compile(
-    rb"\b(?:dni|nif|nie|nia|sip|cip|nuhsa|carnet|carne de|pasaporte|passaport|passport|pasaportea|expedient\w*|"
-    rb"espedient\w*|documento de identidad|documento nacional|document d'identitat|tarjeta sanitaria|targeta sanitaria|"
-    rb"historia clinica|historial clinico|student (?:id|number)|(?:numero|n\.?|num\.?|n\xba|no\.?) de (?:alumn[oae]\w*|"
-    rb"historia|cuenta|afiliacion|identificacion|matricula|socio|soci|estudiante)|matricula es|identificador de alumn[oa]|"
+    rb"\b(?:dni|nif|nie|nia|sip|cip|nuhsa|carnet|carne de|pasaporte|passaport|passport|pasaportea|"
+    rb"expedient\w*|"
+    rb"espedient\w*|documento de identidad|documento nacional|document d'identitat|tarjeta sanitaria|"
+    rb"targeta sanitaria|"
+    rb"historia clinica|historial clinico|student (?:id|number)|(?:numero|n\.?|num\.?|n\xba|"
+    rb"no\.?) de (?:alumn[oae]\w*|"
+    rb"historia|cuenta|afiliacion|identificacion|matricula|socio|soci|estudiante)|matricula es|"
+    rb"identificador de alumn[oa]|"
     rb"alumno n\b|id de alumn[oa])\b"
 )
 _LETTERS_AND_GAPS = b"abcdefghijklmnopqrstuvwxyz -"

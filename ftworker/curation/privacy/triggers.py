@@ -32,19 +32,28 @@ EVERY = 2047
 # A space is the beginning or the end of a word; without one at the end, words that begin so count too.
 _WORDS: dict[int, str] = {
     Family.SPELT_EMAIL: " arroba| arrova| arrob | abildua| at gmail| at hotmail| at outlook| at yahoo| at icloud",
-    Family.BARE_HANDLE: " insta | instagram | ig | tik tok | tiktok | twitter | twitch | snap | snapchat | discord | telegram | youtube | roblox | fortnite "
-    "| steam | usuario | nick | user ",
-    Family.SPELT_PHONE: " telef| tel | telf | tfn | tfno | tfo | tlf| movil| mobil| whats| wasap| wassap| wa | guasap| whasap| bizum| llama| truca| contact| mi num| meu num| su num"
-    "| nire | zenbakia| phone| call | fijo | marca| numero de | sms",
-    Family.ADDRESS: " calle | cl | avda | avenida | avd | av | plaza | pza | plza | pl | paseo | camino | carretera | ctra | ronda | travesia | urbanizacion | urb "
-    "| glorieta | pasaje | callejon | barriada | bulevar | carrer | avinguda | placa | passeig | passatge | cami | rua | praza | estrada | costanilla "
-    "| cuesta | rambla | poligono | via | kale | kalea | etorbidea | hiribidea | bidea | pasealekua ",
-    Family.BIRTH: " naci | nacid| nac | nacim| fnac| cumple| cumplo | cumpli | neixer | nascu| naix| aniversari | nacin | nacemento | nacio | naceu | jaio| born | birth| dob | d o b ",
-    Family.RECORD: " dni | nif | nie | nia | nuss | naf | n a f | sip | cip | nuhsa | carn| pasaport| passaport| passport| expedient| espedient| documento | document | tarjeta "
-    "| targeta | historia | historial | student | de alumn| de historia| de cuenta| de afiliacion| de identificacion| de matricula| de soci| de estudiante| matricula | identificador | alumno n | id de | seguridad | seguretat | seguridade | gizarte | afiliaci",
-    Family.POSTAL_CODE: " cp | c p | codigo | codi | zip | posta | vivo en | visc a | vivimos en | viviamos en | domicilio | direccion ",
-    Family.PLATE: " matricul| placa | coche| cotxe| carro | moto| furgo| aparca| vehicul| autobus | autocar | patinete | camion| taxi | conduc| multa| remolque | autoa | plate "
-    "| car | van | seat | renault | opel | peugeot | citroen | toyota | ford | audi | bmw | kia | dacia | volkswagen ",
+    Family.BARE_HANDLE: " insta | instagram | ig | tik tok | tiktok | twitter | twitch | snap | snapchat | discord "
+    "| telegram | youtube | roblox | fortnite | steam | usuario | nick | user ",
+    Family.SPELT_PHONE: " telef| tel | telf | tfn | tfno | tfo | tlf| movil| mobil| whats| wasap| wassap| wa | guasap"
+    "| whasap| bizum| llama| truca| contact| mi num| meu num| su num| nire | zenbakia| phone| call "
+    "| fijo | marca| numero de | sms",
+    Family.ADDRESS: " calle | cl | avda | avenida | avd | av | plaza | pza | plza | pl | paseo | camino | carretera "
+    "| ctra | ronda | travesia | urbanizacion | urb | glorieta | pasaje | callejon | barriada "
+    "| bulevar | carrer | avinguda | placa | passeig | passatge | cami | rua | praza | estrada "
+    "| costanilla | cuesta | rambla | poligono | via | kale | kalea | etorbidea | hiribidea | bidea "
+    "| pasealekua ",
+    Family.BIRTH: " naci | nacid| nac | nacim| fnac| cumple| cumplo | cumpli | neixer | nascu| naix| aniversari "
+    "| nacin | nacemento | nacio | naceu | jaio| born | birth| dob | d o b ",
+    Family.RECORD: " dni | nif | nie | nia | nuss | naf | n a f | sip | cip | nuhsa | carn| pasaport| passaport"
+    "| passport| expedient| espedient| documento | document | tarjeta | targeta | historia | historial "
+    "| student | de alumn| de historia| de cuenta| de afiliacion| de identificacion| de matricula"
+    "| de soci| de estudiante| matricula | identificador | alumno n | id de | seguridad | seguretat "
+    "| seguridade | gizarte | afiliaci",
+    Family.POSTAL_CODE: " cp | c p | codigo | codi | zip | posta | vivo en | visc a | vivimos en | viviamos en | domicilio "
+    "| direccion ",
+    Family.PLATE: " matricul| placa | coche| cotxe| carro | moto| furgo| aparca| vehicul| autobus | autocar "
+    "| patinete | camion| taxi | conduc| multa| remolque | autoa | plate | car | van | seat | renault "
+    "| opel | peugeot | citroen | toyota | ford | audi | bmw | kia | dacia | volkswagen ",
 }  # fmt: skip
 
 PHRASES: list[tuple[bytes, int]] = [
