@@ -7,7 +7,7 @@ the stored contents alone; the rest is numbers and codes. docs/DATASETS.md shows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ftworker.accumulate import SourceFactory, matches
@@ -18,14 +18,12 @@ from ftworker.datasets.formats import row_format
 from ftworker.datasets.lines import Place, find_lines
 from ftworker.errors import FtworkerError, NotFound, Refused
 from ftworker.events.contract import EventRejected, decode, to_conversation, with_event_facts
+from ftworker.rosters import scanner_for
 from ftworker.settings import Settings
 from ftworker.store import explain as stored
 from ftworker.store.connection import Store
 from ftworker.store.explain import ArrivedEvent, InDataset, KnownConversation, StoredDrop, StoredExample
 from ftworker.tokenizers import counter_for
-
-ScannerFactory = Callable[[Settings, str, str | None], Scanner]
-"""Settings, pipeline and tenant to the scanner of personal data with the names that are known there."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +79,11 @@ def explain(
     *,
     source_name: str | None = None,
     pipeline: str | None = None,
-    make_scanner: ScannerFactory | None = None,
 ) -> Explained:
     """Tell the story of a conversation. Repeatable.
 
     Raises NotFound where neither the database nor a source has it, Refused where several sources have one of this id
-    or it was deleted, and what sources and the database raise.
+    or it was deleted, and what sources, rosters and the database raise.
     """
     if pipeline is not None:
         settings.pipeline(pipeline)
@@ -103,7 +100,7 @@ def explain(
     taking = [one for one in names if matches(settings.pipelines[one], conversation)]
     stories = []
     for one in taking:
-        scanner = make_scanner(settings, one, conversation.tenant_id) if make_scanner else None
+        scanner = scanner_for(settings, one, conversation.tenant_id)
         stories.append(
             _story(store, settings, one, conversation, closed_reason=reason, row=row, scanner=scanner)
         )
@@ -159,7 +156,7 @@ def _story(
     *,
     closed_reason: str | None,
     row: KnownConversation | None,
-    scanner: Scanner | None,
+    scanner: Scanner,
 ) -> Story:
     trace = Trace()
     given = curate(
