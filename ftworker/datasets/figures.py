@@ -117,6 +117,8 @@ def _range(slot: int) -> tuple[int, int]:
 class Timeline:
     """Examples by the day on which their conversation ended, and by course. Days come in any order."""
 
+    conversations: int | None = None
+    """From how many conversations the examples come; None: nobody counted."""
     days: dict[date, Counter[str]] = field(default_factory=dict)
 
     def add(self, day: date, course: str | None, examples: int) -> None:

@@ -191,9 +191,8 @@ def _periods(days: Collection[date]) -> tuple[str, Callable[[date], str], list[s
     if span <= 31:
         return "day", date.isoformat, [(first + timedelta(step)).isoformat() for step in range(span + 1)]
     if span <= 3 * 366:
-        ends = (day.year * 12 + day.month - 1 for day in (first, last))
-        months = range(next(ends), next(ends) + 1)
-        return "month", _month, [f"{month // 12:04}-{month % 12 + 1:02}" for month in months]
+        begin, end = (day.year * 12 + day.month - 1 for day in (first, last))
+        return "month", _month, [f"{n // 12:04}-{n % 12 + 1:02}" for n in range(begin, end + 1)]
     return "year", _year, [str(year) for year in range(first.year, last.year + 1)]
 
 

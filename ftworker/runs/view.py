@@ -44,6 +44,7 @@ def export_spec(
         selection=rules.as_dict(),
         left_out=selection.counts(),
         figures=selection.figures,
+        conversations=timeline.conversations,
         timeline=timeline,
         tokenizers=tokenizers,
         least_rows=least_rows,

@@ -12,9 +12,11 @@ from ftworker.store.examples import EXPORT_COLUMNS
 
 
 def read_timeline(cursor: Cursor, dataset: DatasetRow, left_out: Sequence[int]) -> Timeline:
-    """Examples of a dataset by day and course, without the examples of these ids."""
-    cursor.execute(queries("reports.sql")["timeline"], {**_membership(dataset), "left_out": list(left_out)})
-    timeline = Timeline()
+    """Examples of a dataset by day and course, and their conversations, without the examples of these ids."""
+    named, parameters = queries("reports.sql"), {**_membership(dataset), "left_out": list(left_out)}
+    cursor.execute(named["conversations"], parameters)
+    timeline = Timeline(conversations=cursor.fetchone().conversations)
+    cursor.execute(named["timeline"], parameters)
     for row in cursor.fetchall():
         timeline.add(row.day, row.course_id, row.examples)
     return timeline

@@ -302,6 +302,9 @@ def test_a_report_that_an_older_release_did_not_write_is_named_as_missing(
 def test_the_report_counts_conversations_and_courses_without_those_left_out(bench: Bench) -> None:
     bench.pipeline = {"selection": {"near_duplicate_similarity": 1.0, "max_examples_of_user": 4}}
     bench.take(talk(n) for n in range(60))
-    page = file_of(bench.cut(), "report.html").decode()
+    row = bench.cut()
+    page = file_of(row, "report.html").decode()
+    assert row.manifest is not None
+    assert row.manifest["provenance"]["conversations"] == 48
     assert "48 examples from 2026-" in page
     assert "12 examples left out when the dataset was written; most often examples_of_user (12)." in page

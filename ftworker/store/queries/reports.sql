@@ -11,6 +11,17 @@ WHERE e.pipeline = %(pipeline)s AND e.erased_at IS NULL AND e.withheld IS NULL A
             < %(replay_share)s * 4294967296))))
 GROUP BY 1, 2;
 
+-- name: conversations
+-- From how many conversations the examples of a dataset come, without those left out.
+SELECT count(DISTINCT e.conversation_id) AS conversations
+FROM ftworker.examples AS e
+LEFT JOIN unnest(%(left_out)s::bigint[]) AS absent (example_id) ON absent.example_id = e.id
+WHERE e.pipeline = %(pipeline)s AND e.erased_at IS NULL AND e.withheld IS NULL AND absent.example_id IS NULL
+  AND (e.dataset_id = %(dataset_id)s OR (e.dataset_id < %(dataset_id)s AND (
+    %(strategy)s = 'all' OR (%(strategy)s = 'replay'
+        AND ('x' || encode(substring(e.content_sha256 FROM 1 FOR 4), 'hex'))::bit(32)::bigint
+            < %(replay_share)s * 4294967296))));
+
 -- name: left_out_ids
 -- What an exported dataset left out, whatever the reason.
 SELECT example_id FROM ftworker.dataset_left_out WHERE dataset_id = %(dataset_id)s;
