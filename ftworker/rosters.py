@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 def scanner_for(settings: Settings, pipeline: str, tenant_id: str | None) -> Scanner:
     """The scanner with the rosters that serve the tenant; with all of them where nobody knows the tenant.
 
-    The same one until a roster's `refresh_seconds` are over and its names have changed. Raises NotFound for the pipeline,
-    ConfigurationError, SourceRejected (permanent) and SourceUnavailable (try later).
+    The same one until a roster's `refresh_seconds` are over and its names have changed. Raises NotFound for the
+    pipeline, ConfigurationError, SourceRejected (permanent) and SourceUnavailable (try later).
     """
     if settings.pipeline(pipeline).curation.personal_data == "keep" or not settings.privacy.rosters:
         return _kept.scanner(settings, ())
@@ -156,7 +156,8 @@ def names_of(path: Path, key: str) -> list[str]:
             raise _problem(
                 key,
                 str(path),
-                f'one name a line, such as "García López, Lucía"; entry {number} holds {said}: keep the column of names alone',
+                f'one name a line, such as "García López, Lucía"; entry {number} holds {said}: '
+                "keep the column of names alone",
             )
     return names
 

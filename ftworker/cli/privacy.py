@@ -28,9 +28,9 @@ import click
 def redact(roster: Path | None, allow: Path | None) -> None:
     """Redact personal data in texts: JSON lines from standard input to standard output.
 
-    Reads {"id": ..., "text": "..."} a line and writes {"id", "text", "findings": [{"start", "end", "kind"}]}: `text` has
-    placeholders, offsets are characters of the text that was read. A line that cannot be read is reported by its number,
-    and the command ends with 1. What passes is not anonymous: docs/PRIVACY.md says what remains.
+    Reads {"id": ..., "text": "..."} a line and writes {"id", "text", "findings": [{"start", "end", "kind"}]}: `text`
+    has placeholders, offsets are characters of the text that was read. A line that cannot be read is reported by its
+    number, and the command ends with 1. What passes is not anonymous: docs/PRIVACY.md says what remains.
 
     \b
     Example:

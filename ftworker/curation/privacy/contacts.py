@@ -30,9 +30,12 @@ _SPELT_EMAIL = re.compile(
 
 _HANDLE = re.compile(rb"(?<![\w@/.\\`:&=\-])@([a-z_][\w.]{2,29})(?![\w(@/=\-{\\])")
 _CODE_WORDS = frozenset(
-    b"app override media import property param return returns staticmethod classmethod dataclass pytest test before after "
-    b"component injectable keyframes charset include extends font supports layer types angular babel vue nestjs article "
-    b"book misc inproceedings author since see deprecated throws autowired entity table column id service controller "
+    b"app override media import property param return returns staticmethod classmethod dataclass pytest "
+    b"test before after "
+    b"component injectable keyframes charset include extends font supports layer types angular babel vue "
+    b"nestjs article "
+    b"book misc inproceedings author since see deprecated throws autowired entity table column id service "
+    b"controller "
     b"echo off todos todas everyone here channel usuario user username ejemplo example".split()
 )
 _NETWORK = re.compile(
@@ -74,19 +77,22 @@ _PHONE_CUE = re.compile(
 _SPELT_DIGITS = {
     word.encode(): digits
     for digits, words in {
-        "0": "cero zero", "1": "uno un one", "2": "dos two", "3": "tres three", "4": "cuatro quatre four", "5": "cinco cinc five",
-        "6": "seis sis six", "7": "siete set seven", "8": "ocho vuit eight", "9": "nueve nou nine", "10": "diez deu", "11": "once onze",
-        "12": "doce dotze", "13": "trece tretze", "14": "catorce catorze", "15": "quince quinze", "16": "dieciseis setze",
-        "17": "diecisiete disset", "18": "dieciocho divuit", "19": "diecinueve dinou", "20": "veinte vint", "21": "veintiuno",
-        "22": "veintidos", "23": "veintitres", "24": "veinticuatro", "25": "veinticinco", "26": "veintiseis", "27": "veintisiete",
-        "28": "veintiocho", "29": "veintinueve", "30": "treinta trenta", "40": "cuarenta quaranta", "50": "cincuenta cinquanta",
-        "60": "sesenta seixanta", "70": "setenta", "80": "ochenta vuitanta", "90": "noventa noranta",
-        "100": "cien ciento", "200": "doscientos", "300": "trescientos", "400": "cuatrocientos", "500": "quinientos",
-        "600": "seiscientos sis-cents", "700": "setecientos set-cents", "800": "ochocientos", "900": "novecientos nou-cents",
+        "0": "cero zero", "1": "uno un one", "2": "dos two", "3": "tres three", "4": "cuatro quatre four",
+        "5": "cinco cinc five", "6": "seis sis six", "7": "siete set seven", "8": "ocho vuit eight",
+        "9": "nueve nou nine", "10": "diez deu", "11": "once onze", "12": "doce dotze",
+        "13": "trece tretze", "14": "catorce catorze", "15": "quince quinze", "16": "dieciseis setze",
+        "17": "diecisiete disset", "18": "dieciocho divuit", "19": "diecinueve dinou", "20": "veinte vint",
+        "21": "veintiuno", "22": "veintidos", "23": "veintitres", "24": "veinticuatro",
+        "25": "veinticinco", "26": "veintiseis", "27": "veintisiete", "28": "veintiocho",
+        "29": "veintinueve", "30": "treinta trenta", "40": "cuarenta quaranta",
+        "50": "cincuenta cinquanta", "60": "sesenta seixanta", "70": "setenta", "80": "ochenta vuitanta",
+        "90": "noventa noranta", "100": "cien ciento", "200": "doscientos", "300": "trescientos",
+        "400": "cuatrocientos", "500": "quinientos", "600": "seiscientos sis-cents",
+        "700": "setecientos set-cents", "800": "ochocientos", "900": "novecientos nou-cents",
     }.items()
     for word in words.split()
 }  # fmt: skip
-_NUMBER_WORD = b"|".join(sorted(_SPELT_DIGITS, key=len, reverse=True))
+_NUMBER_WORD = "|".join(sorted((word.decode() for word in _SPELT_DIGITS), key=len, reverse=True)).encode()
 _SPELT_PHONE = re.compile(
     rb"\b(?:(?:%b|\d{1,3})\b(?:[ ,.\-]{1,3}(?:y |i )?)){3,14}(?:%b|\d{1,3})\b" % (_NUMBER_WORD, _NUMBER_WORD)
 )

@@ -45,10 +45,11 @@ CUES: dict[str, Cue] = {
         o meu nome e|nire izena|my name is|my name s|my full name is|they call me|i am called|habla con
         pregunta por|preguntad por|hablar con la madre de|hablar con el padre de""",
     ),
-    **_phrases(Cue.CALLED, """se llama|se llamaba|es llama|es diu|es deia|chamase|is called|is named|name is|su nombre es
-        apellida"""),
-    **_phrases(Cue.WEAK, """soy|yo soy|soc|jo soc|eu son|ni|i am|i m|this is|aqui|te habla|os habla|le habla|le escribe
-        te escribe|escribe"""),
+    **_phrases(Cue.CALLED, """se llama|se llamaba|es llama|es diu|es deia|chamase|is called|is named
+        name is|su nombre es|apellida"""),
+    **_phrases(
+        Cue.WEAK, "soy|yo soy|soc|jo soc|eu son|i am|i m|te habla|os habla|le habla|le escribe|te escribe"
+    ),
     **_phrases(
         Cue.ROLE,
         """profe|profesor|profesora|maestro|maestra|tutor|tutora|sena|seno|senorita|director|directora
@@ -91,8 +92,10 @@ CUES: dict[str, Cue] = {
 }  # fmt: skip
 
 DETERMINERS = frozenset(
-    b"mi tu su el la un una nuestro nuestra vuestro vuestra nuestras mis sus del al meu meva mon ma seu seva teu l els "
-    b"my your his her our the o a meu mina nosa nire gure bere con de otro otra mejor antiguo antigua amb os as nova nuevo nueva le".split()
+    b"mi tu su el la un una nuestro nuestra vuestro vuestra nuestras mis sus del al meu meva mon ma seu "
+    b"seva teu l els "
+    b"my your his her our the o a meu mina nosa nire gure bere con de otro otra mejor antiguo antigua amb "
+    b"os as nova nuevo nueva le".split()
 )
 """What stands before a role: "mi profe". "director" alone is a word."""
 

@@ -48,7 +48,8 @@ _PLATE = re.compile(rb"(?<![\w.,+\-/])(\d{4}[ \-]?[bcdfghjklmnpqrstvwxyz]{3})(?!
 _PLATE_OLD = re.compile(rb"(?<![\w.,+\-/])([a-z]{1,2})[ \-](\d{4})[ \-]([a-z]{1,2})(?![\w\-])")
 # The signs of the provinces until September 2000, Ceuta and Melilla included.
 _PROVINCES = frozenset(
-    b"a ab al av b ba bi bu c ca cc ce co cr cs cu ge gi gc gr gu h hu ib pm j l le lo lu m ma ml mu na o or ou p po s sa se sg "
+    b"a ab al av b ba bi bu c ca cc ce co cr cs cu ge gi gc gr gu h hu ib pm j l le lo lu m ma ml mu na o "
+    b"or ou p po s sa se sg "
     b"so ss t te tf to v va vi z za".split()
 )
 _VEHICLE = re.compile(

@@ -19,9 +19,12 @@ PARTICLES = frozenset(
 
 
 _MOST_USUAL_SURNAMES = frozenset(
-    b"garcia gonzalez rodriguez fernandez lopez martinez sanchez perez gomez martin jimenez ruiz hernandez diaz moreno munoz "
-    b"alvarez romero alonso gutierrez navarro torres dominguez vazquez ramos gil ramirez serrano blanco molina morales "
-    b"suarez ortega delgado castro ortiz rubio marin sanz iglesias medina garrido cortes castillo santos lozano".split()
+    b"garcia gonzalez rodriguez fernandez lopez martinez sanchez perez gomez martin jimenez ruiz "
+    b"hernandez diaz moreno munoz "
+    b"alvarez romero alonso gutierrez navarro torres dominguez vazquez ramos gil ramirez serrano blanco "
+    b"molina morales "
+    b"suarez ortega delgado castro ortiz rubio marin sanz iglesias medina garrido cortes castillo santos "
+    b"lozano".split()
 )
 
 
@@ -64,6 +67,18 @@ class Figures:
             if asked == entry or (len(asked) > 1 and asked < entry and not asked <= self._too_usual):
                 return True
         return False
+
+    def know(self, word: bytes) -> bool:
+        """Whether the word stands in any of these names."""
+        return word in self._by_word
+
+    def include(self, words: tuple[bytes, ...]) -> bool:
+        """Whether they are one of these names, or one with a word or two after it ("Isaac Newton Inglaterra")."""
+        if self.holds(words):
+            return True
+        count = self.begins(list(words))
+        # "Lorca Pérez" may be a pupil.
+        return count >= 2 and count >= len(words) - 2
 
     def begins(self, words: list[bytes]) -> int:
         """How many of the words, from the first on, are the longest of them; 0 for none."""

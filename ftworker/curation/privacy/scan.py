@@ -21,6 +21,7 @@ from ftworker.curation.privacy.triggers import EVERY, Family, by_signs, possible
 
 # Between two texts of a conversation: no phrase and no number goes on across it.
 _BETWEEN_TEXTS = "\n\x02\n"
+_MOST_NAMESAKES = 20
 _RULES: tuple[tuple[int, tuple[Callable[[View], Iterator[Finding]], ...]], ...] = (
     (Family.AT_SIGN, (contacts.emails, contacts.handles)),
     (Family.SPELT_EMAIL, (contacts.spelt_emails,)),
@@ -92,22 +93,21 @@ class Scanner:
             for seen, wanted in zip(views, families, strict=True)
         ]
         known = [name for of_text in names for name in of_text]
-        found = []
-        for text, held, wanted, of_text in zip(texts, views, families, names, strict=True):
-            every: list[Finding] = []
-            seen = held or (view(text) if known else None)
-            if held:
-                every += _structured(held, wanted)
-            if seen and known:
-                every += [
-                    Finding(name.start, name.end, Kind.NAME)
-                    for name in [*of_text, *self._names.again(seen, known)]
-                ]
-            found.append(
-                [Finding(*seen.given(find.start, find.end), find.kind) for find in _merged(every)]
-                if seen
-                else []
-            )
+        if known:
+            # A name that one message tells is looked for in all.
+            views = [held or view(text) for text, held in zip(texts, views, strict=True)]
+            again = self._names.again(views, known)
+            names = [[*of_text, *more] for of_text, more in zip(names, again, strict=True)]
+        found: list[list[Finding]] = []
+        for seen, wanted, of_text in zip(views, families, names, strict=True):
+            if seen is None:
+                found.append([])
+                continue
+            every = [
+                *_structured(seen, wanted),
+                *(Finding(name.start, name.end, Kind.NAME) for name in of_text),
+            ]
+            found.append([Finding(*seen.given(find.start, find.end), find.kind) for find in _merged(every)])
         return found, any(not name.sure for name in known)
 
     def _families(self, texts: Sequence[str]) -> list[int]:
@@ -133,8 +133,8 @@ def _structured(seen: View, families: int) -> Iterator[Finding]:
 
 
 _RANK = {kind: rank for rank, kind in enumerate(
-    (Kind.EMAIL, Kind.IBAN, Kind.CCC, Kind.CARD, Kind.DNI, Kind.NIE, Kind.NUSS, Kind.ADDRESS, Kind.BIRTH_DATE, Kind.PHONE,
-     Kind.PLATE, Kind.RECORD_NUMBER, Kind.HANDLE, Kind.NAME)
+    (Kind.EMAIL, Kind.IBAN, Kind.CCC, Kind.CARD, Kind.DNI, Kind.NIE, Kind.NUSS, Kind.ADDRESS, Kind.BIRTH_DATE,
+     Kind.PHONE, Kind.PLATE, Kind.RECORD_NUMBER, Kind.HANDLE, Kind.NAME)
 )}  # fmt: skip
 
 
@@ -163,6 +163,12 @@ class _Piece:
     placeholder: bool
 
 
+@dataclass
+class _Person:
+    words: set[bytes]
+    label: str
+
+
 class _Labels:
     """Which placeholder each value of a conversation has. Numbers that the texts hold already are not given again."""
 
@@ -173,7 +179,7 @@ class _Labels:
                 for held in PLACEHOLDER.finditer(text):
                     self._given[held[1]] = max(self._given[held[1]], int(held[2]))
         self._of_value: dict[tuple[Kind, str], str] = {}
-        self._people: list[tuple[set[bytes], str]] = []
+        self._people_of: dict[bytes, list[_Person]] = {}
 
     def pieces(self, text: str, finds: Sequence[Finding]) -> list[_Piece]:
         """The text in parts, with a placeholder for each find."""
@@ -188,7 +194,7 @@ class _Labels:
 
     def _label(self, kind: Kind, value: str) -> str:
         if kind is Kind.NAME:
-            return self._person(set(name_words(value)))
+            return self._person(frozenset(name_words(value)))
         key = (kind, _NO_VALUE.sub("", value.casefold()))
         if kind is Kind.PHONE:
             key = (kind, key[1][-9:])  # with the country or without it
@@ -196,17 +202,25 @@ class _Labels:
             self._of_value[key] = self._next(kind)
         return self._of_value[key]
 
-    def _person(self, words: set[bytes]) -> str:
-        """The same placeholder for "Lucía", "lucia" and "Lucía Gómez"; another one for "Lucía Pérez" beside her."""
-        for position, (known, label) in enumerate(reversed(self._people)):
-            if words <= known or known <= words:
-                known |= words
-                # Who was named last is who is meant next by a given name alone.
-                self._people.append(self._people.pop(len(self._people) - 1 - position))
-                return label
-        label = self._next(Kind.NAME)
-        self._people.append((words, label))
-        return label
+    def _person(self, words: frozenset[bytes]) -> str:
+        """One placeholder for "Lucía", "lucia" and "Lucía Gómez"; another for "Lucía Pérez" beside her."""
+        for word in words:
+            namesakes = self._people_of.get(word, [])
+            # Who was named last is who is meant by a given name alone. Beyond so many namesakes nobody could tell.
+            for person in namesakes[: -_MOST_NAMESAKES - 1 : -1]:
+                if words <= person.words or person.words <= words:
+                    person.words |= words
+                    self._remember(person, words)
+                    return person.label
+        person = _Person(set(words), self._next(Kind.NAME))
+        self._remember(person, words)
+        return person.label
+
+    def _remember(self, person: _Person, words: frozenset[bytes]) -> None:
+        for word in words:
+            namesakes = self._people_of.setdefault(word, [])
+            if not namesakes or namesakes[-1] is not person:
+                namesakes.append(person)
 
     def _next(self, kind: Kind) -> str:
         self._given[kind.placeholder] += 1
@@ -215,15 +229,16 @@ class _Labels:
 
 def _with(found: list[Finding], pieces: Sequence[_Piece], fresh: Sequence[Finding]) -> list[Finding]:
     """The finds of the given text, and those of its redacted form brought back to it."""
-    brought: list[Finding] = []
-    for find in fresh:
-        position, start, end = 0, 0, 0
-        for piece in pieces:
-            until = position + len(piece.text)
-            if position <= find.start < until:
-                start = piece.start if piece.placeholder else piece.start + find.start - position
-            if position < find.end <= until:
-                end = piece.end if piece.placeholder else piece.start + find.end - position
-            position = until
-        brought.append(Finding(start, end, find.kind))
+    ends = list(accumulate(len(piece.text) for piece in pieces))
+
+    def given(position: int, *, last: bool) -> int:
+        number = bisect_right(ends, position)
+        piece = pieces[number]
+        if piece.placeholder:
+            return piece.end if last else piece.start
+        return piece.start + position - (ends[number] - len(piece.text)) + last
+
+    brought = [
+        Finding(given(find.start, last=False), given(find.end - 1, last=True), find.kind) for find in fresh
+    ]
     return _merged([*found, *brought])

@@ -49,8 +49,8 @@ _WORDS: dict[int, str] = {
     "| student | de alumn| de historia| de cuenta| de afiliacion| de identificacion| de matricula"
     "| de soci| de estudiante| matricula | identificador | alumno n | id de | seguridad | seguretat "
     "| seguridade | gizarte | afiliaci",
-    Family.POSTAL_CODE: " cp | c p | codigo | codi | zip | posta | vivo en | visc a | vivimos en | viviamos en | domicilio "
-    "| direccion ",
+    Family.POSTAL_CODE: " cp | c p | codigo | codi | zip | posta | vivo en | visc a | vivimos en | viviamos en "
+    "| domicilio | direccion ",
     Family.PLATE: " matricul| placa | coche| cotxe| carro | moto| furgo| aparca| vehicul| autobus | autocar "
     "| patinete | camion| taxi | conduc| multa| remolque | autoa | plate | car | van | seat | renault "
     "| opel | peugeot | citroen | toyota | ford | audi | bmw | kia | dacia | volkswagen ",

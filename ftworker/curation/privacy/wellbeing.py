@@ -55,7 +55,10 @@ _CONDITION = (
     rb"dolencia|enfermedad rara|enfermedad cronica|una enfermedad|una malaltia|"
     rb"altas capacidades intelectuales no)"
 )
-_NOT_SCHOOL = rb"(?:(?!que |examen|test|tema |tareas? |trabajo|exam|about|homework|deberes|exposicion|control |preguntas? |dudas? |apuntes|un problema )\w+ ){0,3}?"
+_NOT_SCHOOL = (
+    rb"(?:(?!que |examen|test|tema |tareas? |trabajo|exam|about|homework|deberes|exposicion|control |preguntas? |"
+    rb"dudas? |apuntes|un problema )\w+ ){0,3}?"
+)
 _DRUG = (
     rb"(?:pastillas?|medicacion|medicament\w*|medicinas?|medication|pills|antidepresiv\w*|antidepressi\w*|"
     rb"antidepressants?|ansiolitic\w*|insulina|insulin|concerta|ritalin\w*|rubifen|"

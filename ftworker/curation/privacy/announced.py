@@ -1,0 +1,170 @@
+"""Names that a phrase announces: "me llamo", "mi profe", "Hola,", "Atentamente". What the phrases are stands in `cues`.
+
+A phrase makes a name of words that no list has. Where it may as well announce something else, the name is found and
+not sure: the conversation waits for a person.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import assert_never
+
+from ftworker.curation.privacy import cues
+from ftworker.curation.privacy.contexts import SENTENCE_START, is_of_a_story
+from ftworker.curation.privacy.cues import Cue
+from ftworker.curation.privacy.folding import View
+from ftworker.curation.privacy.lexicon import Figures
+from ftworker.curation.privacy.spans import Name, NameWords
+
+WORD_BEFORE = re.compile(rb"([a-z_]+)[\"'* ]? ?$")
+_FIRST_WORD = re.compile(
+    rb"[ \t\"'(*_\xab\xbf\xa1]{0,4}(?:(?:la|el|en|na|l'|n'|d'|don|dona|sr\.|sra\.) ?)?([a-z_]+)"
+)
+_VERY_NEXT_WORD = re.compile(rb" ?[\"*\xab]?([a-z_]+)")
+_VOCATIVE_END = re.compile(rb"\s*(?:[,.!?;:)\n]|$|\s[^\w\s]|\x02)")
+_GREETED = re.compile(rb",? (?:de nuevo,? |otra vez,? )?(?:don |dona |profe |seno )?")
+_SIGNED = re.compile(rb"[ \t]*[,.:;\-]*\s{0,4}(?:de )?")
+
+
+class Announced:
+    """The rules of phrases, over the words of one roster and the terms that are nobody's name."""
+
+    def __init__(self, words: NameWords, own_terms: Figures, figures: Figures) -> None:
+        self._words, self._own_terms, self._figures = words, own_terms, figures
+
+    def after(self, seen: View, cue: Cue, start: int, end: int) -> Name | None:
+        """The name that the phrase between these places announces, if one does stand there."""
+        folded = seen.folded
+        match cue:
+            case Cue.SELF:
+                # "me llamó la atención" is the past of another verb.
+                if seen.text[start:end].endswith(("ó", "Ó")):
+                    return None
+                name = self._first(seen, end, cue, unknown_lower=True)
+                if name is None and folded[end : end + 4].rstrip() in {b":", b" es", b" is", b" a:"}:
+                    name = self._first(
+                        seen, end + len(folded[end : end + 4].rstrip()), cue, unknown_lower=True
+                    )
+            case Cue.CALLED:
+                person = cues.PERSON_BEFORE.search(folded, max(0, start - 60), start) is not None
+                name = self._first(seen, end, cue, unknown_lower=True) if person else None
+            case Cue.WEAK:
+                name = self._first(seen, end, cue)
+            case Cue.ROLE:
+                name = self._after_role(seen, start, end)
+            case Cue.TITLE:
+                name = self._after_title(seen, start, end)
+            case Cue.GREETING:
+                name = self._greeted(seen, end)
+            case Cue.SIGNATURE:
+                gap = _SIGNED.match(folded, end)
+                name = self._first(seen, gap.end(), cue) if gap and gap.end() > end else None
+                if name is not None and not _VOCATIVE_END.match(folded, name.end):
+                    name = None
+            case Cue.AFTER:
+                word = WORD_BEFORE.search(folded, max(0, start - 40), start)
+                name = self._at(seen, word.start(1), word.end(1), cue) if word else None
+            case _:
+                assert_never(cue)
+        return name
+
+    def _after_role(self, seen: View, start: int, end: int) -> Name | None:
+        before = WORD_BEFORE.search(seen.folded, max(0, start - 30), start)
+        if before is not None and before[1] not in cues.OF_THE_SPEAKER and is_of_a_story(seen, start, end):
+            return None
+        spoken_to = SENTENCE_START.search(seen.folded[max(0, start - 3) : start])  # "Profe Marta, ..."
+        if not spoken_to and (before is None or before[1] not in cues.DETERMINERS):
+            return None
+        gap = cues.AFTER_ROLE.match(seen.folded, end)
+        called = gap is not None and gap[0].rstrip().endswith(
+            (b"llama", b"llamaba", b"diu", b"called", b"named", b"llamado", b"llamada")
+        )
+        candidates = [(gap.end(), called)] if gap and gap.end() > end else []
+        of = cues.AFTER_ROLE_OF.match(seen.folded, end)
+        direct = seen.folded[end : end + 1] == b" "
+        if direct:
+            candidates.insert(0, (end + 1, False))
+        if of:
+            candidates.append((of.end(), False))
+        for place, announced in candidates:
+            name = self._first(seen, place, Cue.ROLE, unknown_lower=announced, article=announced)
+            if name is not None and not (
+                place == (of.end() if of else -1) and not self._words.is_given(name.words[0])
+            ):
+                return name
+        return None
+
+    def _after_title(self, seen: View, start: int, end: int) -> Name | None:
+        title = seen.folded[start:end]
+        # "D. Pedro" is a title, the letter d is none.
+        if title == b"d" and not (seen.text[start] == "D" and seen.folded[end : end + 2] == b". "):
+            return None
+        gap = end + (1 if seen.folded[end : end + 1] in {b".", b"\xaa"} else 0)
+        gap += 1 if seen.folded[gap : gap + 1] == b"." else 0
+        name = self._first(seen, gap, Cue.TITLE, article=False)
+        return None if name is None or self._figures.holds([title, *name.words]) else name
+
+    def _greeted(self, seen: View, end: int) -> Name | None:
+        gap = _GREETED.match(seen.folded, end)
+        if gap is None:
+            return None
+        name = self._first(seen, gap.end(), Cue.GREETING, article=False)
+        if name is None or not _VOCATIVE_END.match(seen.folded, name.end):
+            return None
+        return name
+
+    def _first(
+        self, seen: View, place: int, cue: Cue, *, unknown_lower: bool = False, article: bool = True
+    ) -> Name | None:
+        """The name whose first word stands right at the place."""
+        word = (_FIRST_WORD if article else _VERY_NEXT_WORD).match(seen.folded, place)
+        initial = (
+            word is not None
+            and word.end(1) - word.start(1) == 1
+            and seen.folded[word.end() : word.end() + 2] == b". "
+        )
+        if word is not None and initial and seen.text[word.start(1)].isupper():
+            name = self._first(seen, word.end() + 1, cue, article=False)
+            return Name(word.start(1), name.end, name.words, name.sure) if name else None
+        if word is None or (
+            place > 0 and word.start(1) == place and seen.folded[place - 1 : place].isalnum()
+        ):
+            return None
+        return self._at(seen, word.start(1), word.end(1), cue, unknown_lower=unknown_lower)
+
+    def _at(self, seen: View, start: int, end: int, cue: Cue, *, unknown_lower: bool = False) -> Name | None:
+        word = seen.folded[start:end]
+        large = seen.text[start].isupper()
+        given = self._words.is_given(word)
+        surname = self._words.is_surname(word)
+        if len(word) < 2 or seen.folded[end : end + 1].isdigit():
+            return None
+        sure = True
+        if large and (given or (surname and cue in {Cue.ROLE, Cue.TITLE, Cue.SIGNATURE, Cue.SELF})):
+            pass
+        elif word in cues.NOT_NAMES:
+            return None
+        elif large:
+            if (
+                seen.text[start:end].isupper()
+                and len(word) < 5
+                and not seen.text[max(0, start - 12) : start].isupper()
+            ):
+                return None  # an abbreviation: "soy TDAH", "mi profe de EF"
+            sure = cue not in {Cue.WEAK, Cue.GREETING, Cue.AFTER}
+            if not sure and self._figures.know(word):
+                return None  # "soy Quevedo", in a game about the Golden Age
+        elif given and word not in self._words.lexicon.ambiguous:
+            if cue is Cue.WEAK and not (word in self._words.lexicon.given or len(word) > 3):
+                return None
+        elif unknown_lower and len(word) > 2 and (given or word not in self._words.lexicon.common_surnames):
+            sure = given
+        else:
+            return None
+        end, more, _ = self._words.extended(seen, start, end, word, unknown=True)
+        words = (word, *more)
+        if self._own_terms.holds(words) or (
+            cue is not Cue.SELF and self._figures.include(words) and not self._words.roster.is_person(words)
+        ):
+            return None
+        return Name(start, end, words, sure)

@@ -1,0 +1,75 @@
+"""Whose a name is, by the words around it: a person's of here and now, a figure's of a lesson, an exercise's.
+
+Pure questions over a view; the words themselves are data of `cues`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ftworker.curation.privacy import cues
+from ftworker.curation.privacy.folding import View
+
+SENTENCE_START = re.compile(rb"(?:^|[.!?:\n\"\xab\xbf\xa1(*\x95\-])[ \t]*$")
+ARTICLE_BEFORE = re.compile(rb"\b(?:el|la|los|las|un|una|al|del|mi|tu|su|en|desde|hacia|lo|de la|como) $")
+_PERSON_BEFORE_NAME = re.compile(
+    rb"\b(?:con|entre|contad[oa] a|conte a|dicho a|dije a|decirle a|le a|amb|y|de parte de|sin) $"
+)
+_SENTENCE_END = re.compile(rb"[.!?\n:;]")
+
+_WINDOW = 120
+"""How far around a name the words of an exercise or a lesson still speak of it, in characters."""
+
+
+def _sentence(seen: View, start: int, end: int) -> bytes:
+    """The sentence around a name; at most 200 characters to each side."""
+    folded = seen.folded
+    earliest = max(0, start - 200)
+    since = max(folded.rfind(sign, earliest, start) for sign in (b".", b"!", b"?", b"\n", b":")) + 1
+    ended = _SENTENCE_END.search(folded, end, end + 200)
+    return folded[max(since, earliest) : ended.end() if ended else end + 200]
+
+
+def is_of_a_lesson(seen: View, start: int, end: int, *, named_fully: bool) -> bool:
+    """A saint, a king, a place, the author of a theorem: by the words right before and after."""
+    before = seen.folded[max(0, start - 45) : start]
+    if cues.SAINT_OR_RANK.search(before) or cues.PLACE_BEFORE.search(before):
+        return True
+    if cues.NUMERAL_AFTER.match(seen.text, end) and not named_fully:
+        return True
+    return (
+        cues.EPONYM_BEFORE.search(before) is not None or cues.FIGURE_AFTER.match(seen.folded, end) is not None
+    )
+
+
+def is_in_an_exercise(seen: View, start: int, end: int) -> bool:
+    """An invented person: of a sum, of a sentence to be parsed, of a story that is read in class."""
+    quoted = seen.folded[max(0, start - 200) : start]
+    if quoted.rfind(b"\xab") > quoted.rfind(b"\xbb"):
+        return True  # «Vi a Marta en el parque»: the sentence of an exercise
+    if cues.SPEAKER.search(_sentence(seen, start, end)):
+        return False
+    around = seen.folded[max(0, start - _WINDOW) : end + _WINDOW]
+    if cues.LESSON.search(around):
+        return True
+    return cues.EXERCISE.search(around) is not None and cues.QUANTITY.search(around) is not None
+
+
+def is_of_a_story(seen: View, start: int, end: int) -> bool:
+    """Whether a lesson is spoken of, and nobody speaks of here and now."""
+    around = seen.folded[max(0, start - _WINDOW) : end + _WINDOW]
+    return cues.LESSON.search(around) is not None and cues.SPEAKER.search(_sentence(seen, start, end)) is None
+
+
+def is_spoken_of(seen: View, start: int, end: int) -> bool:
+    """Whether somebody speaks of here and now, and of this as of a person: "se lo conté a Luz"."""
+    if _PERSON_BEFORE_NAME.search(seen.folded, max(0, start - 15), start) is None:
+        return False
+    sentence = _sentence(seen, start, end)
+    return cues.SPEAKER.search(sentence) is not None and cues.LESSON.search(sentence) is None
+
+
+def is_used_as_name(seen: View, start: int) -> bool:
+    """Whether a word that is also a common one stands where names do: within a sentence, after no article."""
+    before = seen.folded[max(0, start - 20) : start]
+    return SENTENCE_START.search(before) is None and ARTICLE_BEFORE.search(before) is None
