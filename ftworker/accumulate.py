@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,8 +17,9 @@ from datetime import datetime
 from ftworker.conversations import Conversation, canonical_json
 from ftworker.curation.curate import curate
 from ftworker.curation.reasons import DropReason
-from ftworker.errors import NotFound, SourceRejected, SourceUnavailable, TransientError
+from ftworker.errors import FtworkerError, NotFound, SourceRejected, SourceUnavailable, TransientError
 from ftworker.events.contract import ClosedEvent, EventRejected, decode, to_conversation, with_event_facts
+from ftworker.rosters import scanner_for
 from ftworker.settings import PipelineSettings, Settings
 from ftworker.sources.contract import Source
 from ftworker.store import examples as stored
@@ -172,7 +173,7 @@ def _keep(
     cursor: Cursor, settings: Settings, closings: list[Closing], make_source: SourceFactory
 ) -> Accumulated:
     newest, older = _newest_each(closings)
-    ready = _read_sources(cursor, newest, make_source)
+    ready = _with_names(cursor, settings, _read_sources(cursor, newest, make_source))
     kept, outcomes = _store_examples(cursor, settings, ready)
     # An older event is superseded only by one that could be used: else it stays, and its turn comes.
     for closing in ready:
@@ -248,6 +249,27 @@ def _read_sources(cursor: Cursor, closings: list[Closing], make_source: SourceFa
     return ready
 
 
+def _with_names(cursor: Cursor, settings: Settings, closings: list[Closing]) -> list[Closing]:
+    """Those whose rosters can be read. The others wait: without its names a conversation is not looked through."""
+    ready: list[Closing] = []
+    waiting: list[Closing] = []
+    for closing in closings:
+        conversation = closing.conversation
+        assert conversation is not None
+        try:
+            for name, pipeline in settings.pipelines.items():
+                if matches(pipeline, conversation):
+                    scanner_for(settings, name, conversation.tenant_id)
+        except FtworkerError as error:
+            if not waiting:
+                logger.warning("conversations wait until their roster can be read: %s", error)
+            waiting.append(closing)
+        else:
+            ready.append(closing)
+    _postpone(cursor, waiting, SOURCE_RETRY_SECONDS)
+    return ready
+
+
 def _handle_missing(cursor: Cursor, source_name: str, missing: list[Closing]) -> None:
     given_up = [closing.row.id for closing in missing if closing.row.attempts + 1 >= MISSING_ATTEMPTS]
     again = [closing for closing in missing if closing.row.attempts + 1 < MISSING_ATTEMPTS]
@@ -287,6 +309,7 @@ def _store_examples(
     decisions = quarantine.decisions(cursor, list(row_ids.values()))
     found_examples: list[NewExample] = []
     drops: list[NewDrop] = []
+    redactions: Counter[tuple[str, str]] = Counter()
     for closing in closings:
         row_id = row_ids.get(closing.key)
         if closing.key in deleted:
@@ -306,6 +329,7 @@ def _store_examples(
             outcomes[closing.row.id] = found.outcome
             found_examples += found.examples
             drops += found.drops
+            redactions += found.redactions
     examples, duplicates = _without_duplicates(cursor, settings, row_ids.values(), found_examples)
     drops += duplicates
     left = {drop.row_id for drop in duplicates} - {example.row_id for example in examples}
@@ -313,7 +337,7 @@ def _store_examples(
         if row_ids.get(closing.key) in left:
             outcomes[closing.row.id] = "dropped"
     new_examples, new_drops = stored.replace_examples(cursor, sorted(row_ids.values()), examples, drops)
-    totals.add(cursor, _totals(new_examples, new_drops))
+    totals.add(cursor, _totals(new_examples, new_drops, redactions))
     return Accumulated(
         examples=new_examples.total(), drops=new_drops.total(), pipelines=set(new_examples)
     ), outcomes
@@ -340,6 +364,8 @@ class _Found:
     outcome: Outcome = "unmatched"
     examples: list[NewExample] = field(default_factory=list)
     drops: list[NewDrop] = field(default_factory=list)
+    redactions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Finds that placeholders stand for, by pipeline and kind."""
 
 
 def _curate(
@@ -362,6 +388,7 @@ def _curate(
             pipeline.curation,
             closed_reason=closed_reason,
             after_turn=after_turn,
+            scanner=scanner_for(settings, name, conversation.tenant_id),
             counter=counter_for(settings, name),
             reviewed=decision == "released",
         )
@@ -385,6 +412,8 @@ def _curate(
             )
             for example in curated.examples
         ]
+        for kind, number in curated.redactions.items():
+            found.redactions[name, kind] += number
         found.drops += [
             NewDrop(name, row_id, drop.turn, _known_reason(drop.reason, decision)) for drop in curated.drops
         ]
@@ -411,13 +440,17 @@ def _storable(model: str | None) -> str | None:
 
 
 def _totals(
-    new_examples: Mapping[str, int], new_drops: Mapping[tuple[str, str], int]
+    new_examples: Mapping[str, int],
+    new_drops: Mapping[tuple[str, str], int],
+    redactions: Mapping[tuple[str, str], int],
 ) -> dict[tuple[str, str], float]:
     amounts: dict[tuple[str, str], float] = {
         ("examples_kept", totals.label_text(pipeline=name)): number for name, number in new_examples.items()
     }
     for (name, reason), number in new_drops.items():
         amounts["examples_dropped", totals.label_text(pipeline=name, reason=reason)] = number
+    for (name, kind), number in redactions.items():
+        amounts["redactions", totals.label_text(pipeline=name, kind=kind)] = number
     return amounts
 
 

@@ -19,7 +19,7 @@ BEGIN_MARK = (
 END_MARK = "<!-- End of the written part. -->"
 
 LABELS: dict[str, str] = {
-    "kind": "The provider's own code of an error, or ours: `unavailable`, `rate_limited`...",
+    "kind": "The provider's own code of an error, or ours (`unavailable`, `rate_limited`...); a kind of personal data.",
     "le": "Upper bound of a histogram's bucket.",
     "name": "`ingest`, `worker`, `trainer`, `beat`, `web`.",
     "outcome": "The end of a run: `trained`, `promoted`, `packaged`, `rejected`, `failed`, `cancelled`.",
@@ -166,6 +166,13 @@ EXAMPLES_LEFT_OUT = Metric(
     "examples",
     "Examples that exported datasets hold and leave out of their files, by reason; counted in each such dataset.",
     ("pipeline", "reason"),
+)
+REDACTIONS = Metric(
+    "ftworker_redactions_total",
+    "counter",
+    "finds",
+    "Personal data replaced by placeholders while conversations were accumulated; a newer version counts again.",
+    ("kind", "pipeline"),
 )
 TRIGGER_MIN_EXAMPLES = Metric(
     "ftworker_trigger_min_examples",
@@ -343,7 +350,14 @@ CATALOGUE: tuple[Group, ...] = (
     ),
     Group(
         "Examples gathering",
-        (EXAMPLES_WAITING, EXAMPLES_WAITING_TOKENS, EXAMPLES_OLDEST, EXAMPLES_KEPT, EXAMPLES_DROPPED),
+        (
+            EXAMPLES_WAITING,
+            EXAMPLES_WAITING_TOKENS,
+            EXAMPLES_OLDEST,
+            EXAMPLES_KEPT,
+            EXAMPLES_DROPPED,
+            REDACTIONS,
+        ),
     ),
     Group(
         "Distance to the next run",

@@ -234,6 +234,7 @@ TOTALS: Mapping[str, Metric] = {
     "ingest_events": catalogue.INGEST_EVENTS,
     "ingest_parked": catalogue.INGEST_PARKED,
     "provider_errors": catalogue.PROVIDER_ERRORS,
+    "redactions": catalogue.REDACTIONS,
     "runs_finished": catalogue.RUNS_FINISHED,
     "tokens_trained": catalogue.TRAINED_TOKENS,
 }

@@ -202,6 +202,7 @@ def _rest(cursor: Cursor) -> None:
             ('examples_kept', 'pipeline=tutor', 1, 38),
             ('examples_dropped', 'pipeline=tutor,reason=too_short', 1, 7),
             ('examples_left_out', 'pipeline=tutor,reason=near_duplicate', 1, 4),
+            ('redactions', 'kind=name,pipeline=tutor', 1, 7),
             ('examples_dropped', 'pipeline=tutor,reason=' || %(text)s, 1, 2),
             ('provider_errors', 'kind=rate_limit_exceeded,provider=openai,step=create_job', 1, 3),
             ('runs_finished', 'outcome=promoted,pipeline=tutor,provider=openai', 1, 1),

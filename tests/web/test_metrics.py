@@ -70,6 +70,7 @@ def test_examples_of_a_pipeline_that_is_no_longer_configured_are_shown(series: S
 def test_kept_and_dropped_come_from_the_totals(series: Series) -> None:
     assert value(series, "ftworker_examples_kept_total", pipeline="tutor") == 38
     assert value(series, "ftworker_examples_dropped_total", pipeline="tutor", reason="too_short") == 7
+    assert value(series, "ftworker_redactions_total", pipeline="tutor", kind="name") == 7
     assert value(series, "ftworker_examples_left_out_total", pipeline="tutor", reason="near_duplicate") == 4
 
 
