@@ -5,7 +5,6 @@ Part of the `datasets` group. Shows counts, codes and example ids; never a text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +36,13 @@ def audit(dataset_id: int, json_: bool) -> None:
     """
     from ftworker.cli.context import load
     from ftworker.runs.auditing import audit as audit_dataset
+    from ftworker.runs.exporting import look_for
     from ftworker.store import datasets as stored
 
     here = load()
     with here.store.transaction() as cursor:
         row = stored.get_dataset(cursor, dataset_id)
-    look = _look()
+    look = look_for(here.settings, row)
     examples = (row.manifest or {}).get("provenance", {}).get("examples", 0)
     if json_ or examples < _PROGRESS_FROM_EXAMPLES:
         found = audit_dataset(here.store, dataset_id, look=look)
@@ -55,14 +55,6 @@ def audit(dataset_id: int, json_: bool) -> None:
         _print(found)
     if not found.clean:
         raise SystemExit(1)
-
-
-def _look() -> Callable[[str], Iterable[str]]:
-    """Tells the kinds of personal data in a text."""
-    from ftworker.curation.privacy.scan import Scanner
-
-    scanner = Scanner()
-    return lambda text: [finding.kind.value for finding in scanner.find(text)]
 
 
 def audit_facts(found: Audit) -> dict[str, Any]:

@@ -90,15 +90,6 @@ def record_left_out(cursor: Cursor, dataset_id: int, left_out: Iterable[tuple[in
         )
 
 
-def left_out_of_conversation(cursor: Cursor, source_name: str, conversation_id: str) -> list[Any]:
-    """Rows (pipeline, turn, dataset_id, reason, of_example_id) of what datasets left out of a conversation."""
-    cursor.execute(
-        queries("selection.sql")["left_out_of_conversation"],
-        {"source_name": source_name, "conversation_id": conversation_id},
-    )
-    return list(cursor.fetchall())
-
-
 def audit_query(
     dataset_id: int, pipeline: str, strategy: str, replay_share: float
 ) -> tuple[str, dict[str, Any]]:

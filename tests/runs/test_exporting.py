@@ -78,9 +78,6 @@ def test_what_is_left_out_stands_in_no_file_and_its_reason_in_database_manifest_
     assert {key: value for key, value in plain.totals().items() if key[0] == LEFT_OUT} == {
         (LEFT_OUT, f"pipeline=tutor,reason={reason}"): count for reason, count in counts.items()
     }
-    with plain.store.transaction() as cursor:
-        (row,) = selection.left_out_of_conversation(cursor, "chat", "40")
-    assert (row.pipeline, row.turn, row.dataset_id, row.reason) == (PIPELINE, 0, exported.id, "refusal_share")
 
 
 def test_what_an_earlier_dataset_held_stays_and_what_comes_later_gives_way(plain: World) -> None:

@@ -50,16 +50,6 @@ RETURNING example_id;
 INSERT INTO ftworker.dataset_left_out (dataset_id, example_id, reason, of_example_id)
 SELECT %(dataset_id)s, * FROM unnest(%(ids)s::bigint[], %(reasons)s::text[], %(ofs)s::bigint[]);
 
--- name: left_out_of_conversation
--- In which datasets examples of a conversation were left out, and why. No text.
-SELECT dataset.pipeline, example.turn, left_out.dataset_id, left_out.reason, left_out.of_example_id
-FROM ftworker.conversations AS conversation
-JOIN ftworker.examples AS example ON example.conversation_id = conversation.id
-JOIN ftworker.dataset_left_out AS left_out ON left_out.example_id = example.id
-JOIN ftworker.datasets AS dataset ON dataset.id = left_out.dataset_id
-WHERE conversation.source_name = %(source_name)s AND conversation.conversation_id = %(conversation_id)s
-ORDER BY dataset.pipeline, example.turn, left_out.dataset_id;
-
 -- name: audit_rows
 -- Every example that the dataset was cut with, in or out of its files. The content of what was erased is empty.
 SELECT example.id, example.conversation_id, example.split_group, example.content,
