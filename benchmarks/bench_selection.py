@@ -119,12 +119,14 @@ def with_bands_in_arrays(texts: Sequence[str]) -> dict[int, int]:
     index = NearDuplicates(SIMILARITY)
     index.add(texts)
     found = index.candidates(np.arange(len(texts)))
+    involved = np.union1d(found.members, found.others).tolist()
+    shingles = shingle([texts[number] for number in involved])
+    sets = {number: shingles.distinct(place) for place, number in enumerate(involved)}
     copies: dict[int, int] = {}
     for place, member in enumerate(found.members.tolist()):
         for other in sorted(found.others[found.starts[place] : found.starts[place + 1]].tolist()):
             first = copies.get(other, other)
-            shingles = shingle([texts[member], texts[first]])
-            if jaccard(shingles.distinct(0), shingles.distinct(1)) >= SIMILARITY:
+            if jaccard(sets[member], sets[first]) >= SIMILARITY:
                 copies[member] = first
                 break
     return copies
