@@ -32,7 +32,7 @@ _NUMBER_SIGNS = frozenset(b"n n. no. num num. numero portal km piso bajo".split(
 _MOST_WORDS = 7
 _NUMBER = re.compile(
     rb",?\s?(?:(?:n\.?\s?[\xba\xb0o]|no\.|num\.?|numero|n\.|portal|"
-    rb"km\.?)\s?)?\d{1,3}(?:[.,]\d)?(?:\s?(?:bis|dupl(?:icado)?|[a-d](?![\w'])))?(?![\d\w%\x80-\xff]|"
+    rb"km\.?)\s?)?\d{1,3}(?:[.,]\d)?(?:\s?(?:bis|dupl(?:icado)?)|[a-d](?![\w'])|\s[b-d](?=[,.;)\n]|$))?(?![\d\w%\x80-\xff]|"
     rb"[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)"
 )
 _FLAT = re.compile(
@@ -41,7 +41,7 @@ _FLAT = re.compile(
     rb"principal|izda?\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|centro)\b\.?(?:\s(?:[a-z]|"
     rb"\d{1,2})(?!\w))?[\xba\xaa]?|"
     rb"\d{1,2}\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-]))\s?-?\s?(?:[a-h](?!\w)|\d{1,2}[\xba\xaa]|izda?\.?|dcha?\.?|"
-    rb"izquierda|derecha|centro)?|\d{1,2}-\d{1,2}(?!\w)|\d[a-h](?!\w))"
+    rb"izquierda|derecha|centro)?|\d{1,2}(?:r|n|t|e|on|er)\s?\d{1,2}(?:a|\xaa)(?!\w)|\d{1,2}-\d{1,2}(?!\w)|\d[a-h](?!\w))"
 )
 _CODE_AND_TOWN = re.compile(
     rb"(?:,|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|"

@@ -25,6 +25,8 @@ _VOCATIVE_END = re.compile(rb"\s*(?:[,.!?;:)\n]|$|\s[^\w\s]|\x02)")
 _GREETED = re.compile(rb",? (?:de nuevo,? |otra vez,? )?(?:don |dona |profe |seno )?")
 _SIGNED = re.compile(rb"[ \t]*[,.:;\-]*\s{0,4}(?:de )?")
 
+_SHORT_TITLES = frozenset(b"d dna sr sra srta mr mrs ms dr dra prof profa".split())
+
 
 class Announced:
     """The rules of phrases, over the words of one roster and the terms that are nobody's name."""
@@ -46,8 +48,13 @@ class Announced:
                         seen, end + len(folded[end : end + 4].rstrip()), cue, unknown_lower=True
                     )
             case Cue.CALLED:
-                person = cues.PERSON_BEFORE.search(folded, max(0, start - 60), start) is not None
-                name = self._first(seen, end, cue, unknown_lower=True) if person else None
+                person = cues.PERSON_BEFORE.search(folded, max(0, start - 60), start)
+                # A number is called prime, and prime is a cousin in Spanish: in lower case only for "mi primo".
+                ours = False
+                if person is not None:
+                    whose = WORD_BEFORE.search(folded, max(0, person.start() - 30), person.start())
+                    ours = whose is not None and whose[1] in cues.OF_THE_SPEAKER
+                name = self._first(seen, end, cue, unknown_lower=ours) if person else None
             case Cue.WEAK:
                 name = self._first(seen, end, cue)
             case Cue.ROLE:
@@ -75,6 +82,8 @@ class Announced:
         spoken_to = SENTENCE_START.search(seen.folded[max(0, start - 3) : start])  # "Profe Marta, ..."
         if not spoken_to and (before is None or before[1] not in cues.DETERMINERS):
             return None
+        # "la abuela Caperucita" is of a tale, "mi abuela Casilda" is not.
+        theirs = before is None or before[1] not in cues.OF_THE_SPEAKER
         gap = cues.AFTER_ROLE.match(seen.folded, end)
         called = gap is not None and gap[0].rstrip().endswith(
             (b"llama", b"llamaba", b"diu", b"called", b"named", b"llamado", b"llamada")
@@ -88,8 +97,13 @@ class Announced:
             candidates.append((of.end(), False))
         for place, announced in candidates:
             name = self._first(seen, place, Cue.ROLE, unknown_lower=announced, article=announced)
-            if name is not None and not (
-                place == (of.end() if of else -1) and not self._words.is_given(name.words[0])
+            if name is None or cues.NUMERAL_AFTER.match(seen.text, name.end):
+                continue  # "el papa Juan Pablo II"
+            known = self._words.is_given(name.words[0])
+            if (
+                known
+                or (of is None or place != of.end())
+                and not (theirs and seen.folded[start:end] in cues.KIN)
             ):
                 return name
         return None
@@ -99,8 +113,10 @@ class Announced:
         # "D. Pedro" is a title, the letter d is none.
         if title == b"d" and not (seen.text[start] == "D" and seen.folded[end : end + 2] == b". "):
             return None
-        gap = end + (1 if seen.folded[end : end + 1] in {b".", b"\xaa"} else 0)
-        gap += 1 if seen.folded[gap : gap + 1] == b"." else 0
+        gap = end
+        if title in _SHORT_TITLES:
+            gap += seen.folded[gap : gap + 1] == b"\xaa"
+            gap += seen.folded[gap : gap + 1] == b"."
         name = self._first(seen, gap, Cue.TITLE, article=False)
         return None if name is None or self._figures.holds([title, *name.words]) else name
 
@@ -130,7 +146,9 @@ class Announced:
             place > 0 and word.start(1) == place and seen.folded[place - 1 : place].isalnum()
         ):
             return None
-        return self._at(seen, word.start(1), word.end(1), cue, unknown_lower=unknown_lower)
+        # "me llamo la atencion": after an article only what is known or written as a name.
+        bare = seen.folded[word.start() : word.start(1)].strip(b" \t\"'(*_\xab\xbf\xa1") == b""
+        return self._at(seen, word.start(1), word.end(1), cue, unknown_lower=unknown_lower and bare)
 
     def _at(self, seen: View, start: int, end: int, cue: Cue, *, unknown_lower: bool = False) -> Name | None:
         word = seen.folded[start:end]
@@ -154,7 +172,7 @@ class Announced:
             sure = cue not in {Cue.WEAK, Cue.GREETING, Cue.AFTER}
             if not sure and self._figures.know(word):
                 return None  # "soy Quevedo", in a game about the Golden Age
-        elif given and word not in self._words.lexicon.ambiguous:
+        elif given and (word not in self._words.lexicon.ambiguous or word in self._words.roster.given):
             if cue is Cue.WEAK and not (word in self._words.lexicon.given or len(word) > 3):
                 return None
         elif unknown_lower and len(word) > 2 and (given or word not in self._words.lexicon.common_surnames):

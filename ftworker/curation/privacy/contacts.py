@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
@@ -107,6 +108,7 @@ _QUANTITY_AFTER = re.compile(
 _CALCULATION_BEFORE = re.compile(rb"[=+*\xd7\xb7^<>\xf7(]\s?$")
 
 _CUE_CHARACTERS = 40
+_CUE_AFTER = 22
 _NETWORK_CHARACTERS = 70
 
 
@@ -162,18 +164,23 @@ def phones(seen: View) -> Iterator[Finding]:
         digits = len(re.sub(rb"\D", b"", found[0]))
         if 9 <= digits <= 15 and not _QUANTITY_AFTER.match(text, found.end()):
             yield Finding(found.start(), found.end(), Kind.PHONE)
-    for found in _PHONE_GROUPED.finditer(folded):
+    grouped = list(_PHONE_GROUPED.finditer(folded))
+    for number, found in enumerate(grouped):
         before = folded[max(0, found.start() - 2) : found.start()]
         # Hundreds of millions are counted; nobody has the number 700 000 000.
         rounded = found[0].endswith((b"000 000", b"000000"))
+        if rounded or _QUANTITY_AFTER.match(text, found.end()) or _CALCULATION_BEFORE.search(before):
+            continue
+        near = grouped[max(0, number - 2) : number + 3]
         if (
-            not rounded
-            and not _QUANTITY_AFTER.match(text, found.end())
-            and not _CALCULATION_BEFORE.search(before)
+            len(near) >= 3
+            and _are_listed(folded, near)
+            and not _spoken_of(folded, near[0].start(), found.end())
         ):
-            yield Finding(found.start(), found.end(), Kind.PHONE)
+            continue  # "Ordena 912 345 678, 812 345 678 y 712 345 678"
+        yield Finding(found.start(), found.end(), Kind.PHONE)
     for found in _PHONE_LOOSE.finditer(folded):
-        if _before(_PHONE_CUE, folded, found.start()) and not _QUANTITY_AFTER.match(text, found.end()):
+        if _spoken_of(folded, found.start(), found.end()) and not _QUANTITY_AFTER.match(text, found.end()):
             yield Finding(found.start(), found.end(), Kind.PHONE)
 
 
@@ -190,6 +197,20 @@ def spelt_phones(seen: View) -> Iterator[Finding]:
             open_places = 0 if part.isdigit() or value in {"0", "10"} else zeros
         if len(digits) == 9 and digits[0] in "6789" and _before(_PHONE_CUE, seen.folded, found.start()):
             yield Finding(found.start(), found.end(), Kind.PHONE)
+
+
+def _are_listed(folded: bytes, numbers: list[re.Match[bytes]]) -> bool:
+    """Whether nothing but commas and an "and" stands between the numbers."""
+    gaps = (folded[one.end() : other.start()] for one, other in pairwise(numbers))
+    return all(gap.strip(b" ,;<>") in {b"", b"y", b"i", b"e", b"o", b"and"} for gap in gaps)
+
+
+def _spoken_of(folded: bytes, start: int, end: int) -> bool:
+    """Whether a telephone is spoken of before the number, or right after it ("612345678 por teléfono")."""
+    after = _PHONE_CUE.search(folded, end, end + _CUE_AFTER)
+    return _before(_PHONE_CUE, folded, start) or (
+        after is not None and b"." not in folded[end : after.start()]
+    )
 
 
 def _before(cue: re.Pattern[bytes], folded: bytes, position: int) -> bool:

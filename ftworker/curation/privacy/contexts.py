@@ -15,6 +15,10 @@ ARTICLE_BEFORE = re.compile(rb"\b(?:el|la|los|las|un|una|al|del|mi|tu|su|en|desd
 _PERSON_BEFORE_NAME = re.compile(
     rb"\b(?:con|entre|contad[oa] a|conte a|dicho a|dije a|decirle a|le a|amb|y|de parte de|sin) $"
 )
+_PERSON_AFTER_NAME = re.compile(
+    rb" (?:y yo|i jo|me|nos|es mi|es la profe|no me|no nos|se ha|se rio|dice|dijo|ha dicho|ha venido|va a mi|esta en mi|"
+    rb"y su)\b"
+)
 _SENTENCE_END = re.compile(rb"[.!?\n:;]")
 
 _WINDOW = 120
@@ -63,7 +67,10 @@ def is_of_a_story(seen: View, start: int, end: int) -> bool:
 
 def is_spoken_of(seen: View, start: int, end: int) -> bool:
     """Whether somebody speaks of here and now, and of this as of a person: "se lo conté a Luz"."""
-    if _PERSON_BEFORE_NAME.search(seen.folded, max(0, start - 15), start) is None:
+    if not (
+        _PERSON_BEFORE_NAME.search(seen.folded, max(0, start - 15), start)
+        or _PERSON_AFTER_NAME.match(seen.folded, end)
+    ):
         return False
     sentence = _sentence(seen, start, end)
     return cues.SPEAKER.search(sentence) is not None and cues.LESSON.search(sentence) is None

@@ -104,6 +104,12 @@ OF_THE_SPEAKER = frozenset(
 )
 """Determiners that make a role somebody's here, and not a character's."""
 
+KIN = frozenset(
+    b"hermano hermana hermanito hermanita primo prima tio tia abuelo abuela padre madre papa mama padrastro madrastra "
+    b"hijo hija sobrino sobrina nieto nieta suegra suegro padrino madrina oncle tieta avi avia pare mare germa germana "
+    b"fill filla amigo amiga vecino vecina nino nina father mother brother sister aunt uncle grandma grandpa".split()
+)
+
 PERSON_BEFORE = re.compile(
     rb"\b(?:profe\w*|maestr[oa]|tutora?|amig[oa]|companer[oa]|herman[oa]|hermanit[oa]|prim[oa]|ti[oa]|"
     rb"abuel[oa]|padre|madre|papa|mama|novi[oa]|"
@@ -132,15 +138,14 @@ SAINT_OR_RANK = re.compile(
     rb"don quijote|evangelio (?:de|segun)|arcangel|santos|santas|beato) (?:de |don )?$"
 )
 PLACE_BEFORE = re.compile(
-    rb"\b(?:calle|plaza|avenida|paseo|carrer|placa|colegio|cole|instituto|ies|ceip|cep|cra|institut|escola|"
-    rb"hospital|clinica|rio|riu|sierra|isla|islas|illa|ciudad|parque|"
-    rb"teatro|museo|museu|universidad|universitat|estadio|estadi|barrio|puerto|puerta|cabo|iglesia|"
-    rb"catedral|ermita|monasterio|convento|premio|premios|fundacion|"
-    rb"editorial|castillo|palacio|lago|golfo|estrecho|cordillera|provincia|municipio|huracan|borrasca|"
-    rb"tormenta|batalla|guerra|tratado|ley|plan|metro|"
-    rb"estacion|aeropuerto|biblioteca|centro|centre|residencia|club|copa|trofeo|noche|fiesta|fiestas|dia|"
-    rb"hogueras|camino|cruz|volcan|pantano|coro|orquesta|tienda|marca)"
-    rb"(?: de| del| de la| la| d'| de l'| de san| de santa)? $"
+    rb"\b(?:(?:calle|plaza|avenida|paseo|carrer|placa|colegio|cole|instituto|ies|ceip|cep|cra|institut|escola|hospital|"
+    rb"rio|riu|sierra|isla|islas|illa|parque|teatro|museo|museu|universidad|universitat|estadio|estadi|barrio|puerto|"
+    rb"cabo|iglesia|catedral|ermita|monasterio|convento|premio|premios|fundacion|editorial|castillo|palacio|lago|golfo|"
+    rb"cordillera|huracan|borrasca|tormenta|batalla|ley|plan|metro|estacion|aeropuerto|biblioteca|residencia|copa|"
+    rb"trofeo|volcan|pantano)(?: de| del| de la| la| d'| de l'| de san| de santa)?|"
+    rb"(?:ciudad|puerta|provincia|municipio|centro|centre|club|noche|fiesta|fiestas|dia|hogueras|camino|cruz|guerra|"
+    rb"tratado|paz|estrecho|coro|orquesta|clinica|isla|valle|reino|corona|casa|cueva|fuente|monte|pico)"
+    rb"(?: de| del| de la| d'| de l'| de san| de santa)) $"
 )
 EPONYM_BEFORE = re.compile(
     rb"\b(?:teorema|ley|leyes|llei|principio|regla|ecuacion\w*|constante|metodo|formula|escala|numero|"
@@ -173,7 +178,7 @@ FIGURE_AFTER = re.compile(
 
 SPEAKER = re.compile(
     rb"\b(?:me|mi|mis|yo|conmigo|nos|nosotr[oa]s|nuestr[oa]s?|em|meu|meva|jo|my|nire|gure|ayer|anoche|"
-    rb"insta\w*|whats\w*|profe|seno|te|tu|os|voy|vamos|fui|fuimos|quede|quedado|quedamos|soy|estoy|"
+    rb"insta\w*|whats\w*|profe|seno|voy|vamos|fui|fuimos|quede|quedado|quedamos|soy|estoy|"
     rb"estaba con|tengo|tenemos|he|hemos|"
     rb"hable|hablo|dije|puedo|quiero|creo|odio|soporto|vi a|peg[uo]e?|peleado|gusta|grupo|tutoria|recreo|"
     rb"patio|expon\w+|hoy|apuntes|deberes)\b"
@@ -199,7 +204,7 @@ LESSON = re.compile(
     rb"traduce|traducir|traduccion|translate|sentence\w*|por ejemplo|ejemplo|ejemplos|enunciado|dialogo|"
     rb"verbo|verbos|narrador\w*|reinado|siglo|monarquia|dinastia|corona|imperio|biblia|evangelio|"
     rb"lectura|batalla|guerra|troya|tradicion|mitologia|mito|leyenda|heroe|estilo indirecto|pasiva|"
-    rb"voz activa|sustantivo\w*|nombre propio|nombres propios|determinante|preposicion|oracio|subjecte|"
+    rb"voz activa|sustantivo\w*|nombre propio|nombres propios|determinante|preposicion|atributo|adjetivo|adverbio|pronombre|conjuncion|morfema|metafora|estrofa|oracio|subjecte|"
     rb"frase|exemple|grammar|present simple|past simple|"
     rb"fill in|complete the|modernismo|romanticismo|barroco|renacimiento|el texto|la obra|la pelicula|"
     rb"trono|reino)\b"

@@ -27,6 +27,9 @@ from ftworker.curation.privacy.lexicon import PARTICLES, Figures, known_figures
 from ftworker.curation.privacy.spans import CAPITAL_BEFORE, NEXT_WORD, Name, NameWords, words_ahead
 from ftworker.curation.privacy.triggers import Family
 
+_NEXT_GIVEN = re.compile(rb", ?([a-z_]+)")
+_MARIA = re.compile(rb"(?<!\w)m(?:\.\xaa|\xaa|a|\.)\.? $")
+"""The María of "M.ª José"."""
 _SHOUTED = re.compile(r"[A-ZÁÉÍÓÚÑ]{2,}[ ,]+[A-ZÁÉÍÓÚÑ]{2,}")
 
 
@@ -117,8 +120,8 @@ class NameRules:
         word = seen.folded[start:end]
         large = seen.text[start].isupper()
         listed = word in self._words.lexicon.given
-        ambiguous = word in self._words.lexicon.ambiguous
-        if large and ambiguous and word not in self._words.lexicon.public:
+        ambiguous = word in self._words.lexicon.ambiguous or word in cues.NOT_NAMES
+        if large and ambiguous and word not in self._words.lexicon.public and word not in cues.NOT_NAMES:
             ambiguous = SENTENCE_START.search(seen.folded, max(0, start - 4), start) is not None
         if not large and not self._could_be_lower(seen, end, word):
             return None, end
@@ -132,10 +135,20 @@ class NameRules:
         before = self._words.surnames_before(seen, start) if large and self._words.is_given(word) else None
         if before is not None and before[0] >= covered:
             return Name(before[0], stop, (*words, *before[1])), stop
+        first = _NEXT_GIVEN.match(seen.folded, stop)
+        if first and large and not self._words.is_given(word) and self._words.is_given(first[1]):
+            # "García López, Lucía", found by its surnames.
+            stop, others, _ = self._words.extended(
+                seen, first.start(1), first.end(1), first[1], unknown=False
+            )
+            words = (*words, first[1], *others)
+        maria = _MARIA.search(seen.folded, max(0, start - 5), start)
+        if maria:
+            start = maria.start()
         if self._words.roster.is_person(words):
             return Name(start, stop, words), stop
         figure = self._figures.begins(ahead := words_ahead(seen, end, word))
-        if self._figures.include(words) or figure > 1:
+        if self._figures.include(words) or figure > 1 or self._ends_figure(seen, start, words):
             mentioned.update(words, ahead[:figure])
             return None, max(stop, end + len(b" ".join(ahead[1:figure])))
         if word not in self._words.roster.given and not listed:
@@ -167,7 +180,10 @@ class NameRules:
         if word in self._words.roster.given:
             return (
                 Name(start, stop, words)
-                if not ambiguous or len(more) or is_used_as_name(seen, start)
+                if not ambiguous
+                or len(more)
+                or is_used_as_name(seen, start)
+                or is_spoken_of(seen, start, stop)
                 else None
             ), stop
         if word in mentioned:
@@ -180,6 +196,11 @@ class NameRules:
             mentioned.update(words)
             return None, stop
         return Name(start, stop, words), stop
+
+    def _ends_figure(self, seen: View, start: int, words: tuple[bytes, ...]) -> bool:
+        """Whether words before this one make a figure of it: "Rosalind Franklin", "doña Inés"."""
+        before = seen.folded[max(0, start - 40) : start].split()[-3:]
+        return any(self._figures.holds([*before[-count:], *words]) for count in range(1, len(before) + 1))
 
     def _could_be_lower(self, seen: View, end: int, word: bytes) -> bool:
         if word in self._words.roster.given and word not in self._words.lexicon.given and len(word) > 3:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ftworker.curation.privacy.contexts import SENTENCE_START
 from ftworker.curation.privacy.cues import NOT_NAMES
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.lexicon import PARTICLES, lexicon
@@ -19,6 +18,7 @@ NEXT_WORD = re.compile(rb"(?: {1,2}|-)([a-z_]+(?:'[a-z]{2,})?)")
 CAPITAL_BEFORE = re.compile(r"\b[^\W\d_a-zñáéíóúàèò]\w+ (?:de |del |y |i |la )*$")
 _SURNAMES_BEFORE = re.compile(rb"((?:[a-z_\-]+ ){0,3}[a-z_\-]+), ?$")
 
+_LIST_START = re.compile(rb"(?:^|[.:;\n\t*\-])[ \t]*$")
 _MOST_WORDS = 7
 _MOST_UNKNOWN = 3
 
@@ -156,7 +156,7 @@ class NameWords:
             begin = at
         if CAPITAL_BEFORE.search(seen.text, max(0, begin - 25), begin):
             return None  # "Federico García, Rafael": a name of its own
-        lone = len(taken) == 1 and not SENTENCE_START.search(seen.folded[max(0, begin - 3) : begin])
+        lone = len(taken) == 1 and not _LIST_START.search(seen.folded[max(0, begin - 3) : begin])
         return (begin, taken) if taken and not lone else None
 
     def is_given(self, word: bytes) -> bool:
