@@ -1,8 +1,9 @@
 """What it costs to choose a dataset's rows: near-duplicates beside a plain assembly of the same library, how many are
 found, the memory that a million conversations take, and an export with selection beside one without.
 
-Ratios within one run; memory in processes of their own. `python -m benchmarks.bench_selection [--texts 20000]
-[--conversations 1000000] [--export 100000] [--rounds 3]`. The figures are in docs/BENCHMARKS.md.
+Ratios within one run, CPU time where one process works alone; memory in processes of their own.
+`python -m benchmarks.bench_selection [--texts 20000] [--conversations 1000000] [--export 100000] [--rounds 3]`.
+The figures are in docs/BENCHMARKS.md.
 """
 
 from __future__ import annotations
@@ -171,9 +172,9 @@ def bench_ways(count: int, rounds: int) -> None:
     found: dict[str, dict[int, int]] = {}
     for _ in range(rounds):
         for name, way in ways.items():
-            begun = time.perf_counter()
+            begun = time.process_time()
             found[name] = way(texts)
-            seconds[name].append(time.perf_counter() - begun)
+            seconds[name].append(time.process_time() - begun)
     slowest = statistics.median(seconds["plain assembly"])
     for name in ways:
         median = statistics.median(seconds[name])
@@ -211,22 +212,22 @@ def choose_many(examples: int, near: float | None, answer_to: Any) -> None:
     start_mb = _peak_mb()
     selector = Selector(rules(near))
     making = 0.0
-    begun = time.perf_counter()
+    begun = time.process_time()
     for first in range(0, examples, BATCH_ROWS):
-        made = time.perf_counter()
+        made = time.process_time()
         rows = [row(number) for number in range(first, min(first + BATCH_ROWS, examples))]
-        making += time.perf_counter() - made
+        making += time.process_time() - made
         selector.add(rows)
 
     def contents(ids: Sequence[int]) -> dict[int, str]:
         nonlocal making
-        made = time.perf_counter()
+        made = time.process_time()
         again = {number: row(number).content for number in ids}
-        making += time.perf_counter() - made
+        making += time.process_time() - made
         return again
 
     selection = selector.decide(contents, set, golden_exists=False)
-    seconds = time.perf_counter() - begun - making
+    seconds = time.process_time() - begun - making
     answer_to.put(
         {
             "seconds": seconds,

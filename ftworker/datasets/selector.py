@@ -23,7 +23,7 @@ from ftworker.datasets.selection import (
     Unseen,
     is_own_model,
 )
-from ftworker.datasets.split import group_point
+from ftworker.datasets.split import Side, group_point
 
 BATCH_ROWS = 512
 """Rows to add at a time: enough for whole arrays, few enough for the processor's cache."""
@@ -58,13 +58,19 @@ class Selector:
         self._rows += len(rows)
 
     def add_golden(self, rows: _Rows) -> None:
-        """Take in the pipeline's golden set, after all rows. Those that are rows of the dataset may be among them."""
+        """Take in the pipeline's golden set, after all rows. Those that are rows of the dataset may be among them.
+
+        Their users never train, also where the share or the salt by which they were drawn has changed since.
+        """
         ids = np.array(self._ids, np.int64)
         places = np.flatnonzero(np.isin(ids, [row[0] for row in rows])).tolist()
         for place in places:
             self._flags[place] |= Flag.FROZEN
         known = {int(ids[place]) for place in places}
         self._take([row for row in rows if row[0] not in known], Flag.FROZEN)
+        users = [group_point(row[4], "") for row in rows]
+        for place in np.flatnonzero(np.isin(np.array(self._groups), users)).tolist():
+            self._sides[place] = Side.GOLDEN
 
     def decide(
         self,

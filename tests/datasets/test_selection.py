@@ -443,6 +443,14 @@ def test_nothing_like_a_golden_example_trains_wherever_the_golden_one_is() -> No
     }
 
 
+def test_users_of_the_golden_set_never_train_however_the_share_changes() -> None:
+    golden = [example(900, split_group="measured")]
+    rows = [example(1, split_group="measured"), example(2)]
+    selection = select(replace(NO_RULES, split=Split(0.5, "another")), rows, golden=golden)
+    assert left_out(selection) == {1: ("golden_user", None)}
+    assert selection.new_golden == ()
+
+
 def test_figures_tell_what_stands() -> None:
     rows = [
         example(1, words(1), rating=1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftworker.datasets.split import Split, group_point
+from ftworker.datasets.split import Side, Split, group_point
 from ftworker.store import Store
 
 groups = st.text(min_size=1, max_size=40)
@@ -52,3 +52,34 @@ def test_sql_computes_the_same_points(database_url: str) -> None:
         points = {row.name: row.point for row in cursor.fetchall()}
     store.close()
     assert points == {name: group_point(name, "ftworker") for name in names}
+
+
+def test_golden_users_are_drawn_apart_from_those_that_validate() -> None:
+    split = Split(0.1, "ftworker", 0.05)
+    users = [f"user-{number}" for number in range(20_000)]
+    sides = {side: {user for user in users if split.side(user) is side} for side in Side}
+    assert 850 < len(sides[Side.GOLDEN]) < 1_150
+    assert 70 < sum(split.validates(user) for user in sides[Side.GOLDEN]) < 130
+    assert sides[Side.VALIDATION] == {user for user in users if split.validates(user)} - sides[Side.GOLDEN]
+    assert {user for user in users if Split(0.3, "ftworker", 0.05).golden(user)} == sides[Side.GOLDEN]
+
+
+@given(groups)
+def test_without_a_golden_share_nobody_is_kept(group: str) -> None:
+    assert Split(0.5, "s").side(group) is not Side.GOLDEN
+
+
+def test_sql_computes_the_same_golden_users(database_url: str) -> None:
+    split = Split(0.1, "ftworker", 0.3)
+    names = [f"user-{number}" for number in range(200)]
+    store = Store(database_url)
+    with store.transaction() as cursor:
+        cursor.execute(
+            "SELECT name FROM unnest(%s::text[]) AS name "
+            "WHERE ('x' || left(encode(sha256(convert_to(%s || ':golden:' || name, 'UTF8')), 'hex'), 15))"
+            "::bit(60)::bigint < %s * (1::bigint << 60)",
+            (names, split.salt, split.golden_share),
+        )
+        found = {row.name for row in cursor.fetchall()}
+    store.close()
+    assert found == {name for name in names if split.side(name) is Side.GOLDEN}
