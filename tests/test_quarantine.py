@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from ftworker.cli.quarantine import quarantine as command
+from ftworker.cli import quarantine as commands
 from ftworker.conversations import Conversation, Message
 from ftworker.curation.privacy.scan import Scanner
 from ftworker.errors import NotFound, Refused
+from ftworker.installation import Installation
 from ftworker.quarantine import decide, look, read
 from ftworker.store import Store
 from ftworker.store import quarantine as stored
@@ -417,7 +418,15 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def rings(monkeypatch: pytest.MonkeyPatch) -> list[Installation]:
+    """Each time that a command rang for a worker."""
+    noted: list[Installation] = []
+    monkeypatch.setattr(commands, "ring", noted.append)
+    return noted
+
+
+@pytest.fixture
+def run(bench: Bench, rings: list[Installation], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.setenv("FTWORKER_DATABASE_URL", bench.url)
     monkeypatch.setenv("FTWORKER_BROKER_URL", "redis://127.0.0.1:1")
     (tmp_path / "config").mkdir()
@@ -425,7 +434,7 @@ def run(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.chdir(tmp_path)
 
     def invoke(*arguments: str, answer: str | None = None) -> Result:
-        return CliRunner().invoke(command, arguments, input=answer)
+        return CliRunner().invoke(commands.quarantine, arguments, input=answer)
 
     return invoke
 
@@ -486,19 +495,26 @@ def test_show_tells_what_stands_where_and_the_text_only_when_asked(
     assert facts["messages"][2]["text"].startswith(DISTRESS)
 
 
-def test_release_and_reject_say_what_they_did_and_what_they_could_not(bench: Bench, run: Run) -> None:
+def test_release_and_reject_say_what_they_did_and_what_they_could_not(
+    bench: Bench, run: Run, rings: list[Installation]
+) -> None:
     first, second, third = several(bench, ["c1", "c2", "c3"])
     done = run("release", first.name, f"{second.id}.000000", "99", "--json")
     assert done.exit_code == 1
     facts = json.loads(done.stdout)
     assert facts["done"] == [{"name": first.name, "back_by": "event"}]
     assert [one["name"] for one in facts["refused"]] == [f"{second.id}.000000", "99"]
+    assert len(rings) == 1
     assert run("reject", str(second.id)).stdout == "1 rejected\n"
+    # What is rejected while it waits is no work for anybody.
+    assert len(rings) == 1
     assert [row.id for row in waiting(bench)] == [third.id]
     assert str(second.id) in run("list", "--rejected").output
 
 
-def test_everything_of_one_reason_is_decided_at_once_after_a_question(bench: Bench, run: Run) -> None:
+def test_everything_of_one_reason_is_decided_at_once_after_a_question(
+    bench: Bench, run: Run, rings: list[Installation]
+) -> None:
     rows = several(bench, ["c1", "c2", "c3"])
     assert "0 released" in run("release", "--all", "--reason", "quarantined_health").output
     refused = run("release", "--all", "--reason", "quarantined_wellbeing", answer="n\n")
@@ -506,6 +522,7 @@ def test_everything_of_one_reason_is_decided_at_once_after_a_question(bench: Ben
     assert "Release 3 conversations?" in refused.output
     assert waiting(bench) == rows
     assert "3 released" in run("release", "--all", "--reason", "quarantined_wellbeing", "--yes").output
+    assert len(rings) == 1
     assert bench.work().examples == 6
 
 

@@ -282,7 +282,7 @@ def _decide(
                 refused[f"{row_id}.{version}" if version else str(row_id)] = str(error)
             shown(len(done) + len(refused))
     if any(one.back_by != "nothing" for one in done):
-        _ring(here)
+        ring(here)
     if json_:
         emit_json(
             {
@@ -311,7 +311,7 @@ def _all(here: Installation, reason: str | None, pipeline: str | None) -> list[t
             return chosen
 
 
-def _ring(here: Installation) -> None:
+def ring(here: Installation) -> None:
     """Let a worker begin at once; when no broker answers, the sweep finds what waits."""
     if here.settings.broker_url is None:
         return
