@@ -172,14 +172,20 @@ def look(conversation: Conversation, scanner: Scanner) -> list[SeenMessage]:
     """What kinds of cues stand at which message; what was found, and not what it says."""
     seen = []
     for message in conversation.messages:
-        redacted = scanner.redact([message.content])
+        text = whole_characters(message.content)
+        redacted = scanner.redact([text])
         seen.append(
             SeenMessage(
                 role=message.role,
                 characters=len(message.content),
-                sensitive=sensitive(message.content),
+                sensitive=sensitive(text),
                 cues={kind.value: number for kind, number in redacted.counts.items()},
                 uncertain=redacted.uncertain,
             )
         )
     return seen
+
+
+def whole_characters(text: str) -> str:
+    """The text with `?` for each half of a surrogate pair, which a store may hold and no terminal can show."""
+    return text.encode("utf-8", "replace").decode("utf-8")

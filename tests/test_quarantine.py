@@ -395,6 +395,11 @@ def test_looking_tells_kinds_and_places_and_no_word(bench: Bench, held: Quaranti
     assert looked[2].characters == len(f"{DISTRESS} Llámame al {PHONE}.")
 
 
+def test_half_of_a_surrogate_pair_is_looked_at_like_any_text() -> None:
+    conversation = Conversation("chat", "c1", (Message("user", f"\ud800 {DISTRESS}"),))
+    assert [message.sensitive for message in look(conversation, Scanner())] == ["wellbeing"]
+
+
 def test_a_conversation_is_looked_at_in_its_source_when_its_event_does_not_hold_it(bench: Bench) -> None:
     in_source(bench, sad())
     bench.closed("c1", None, closed_at=NOON)

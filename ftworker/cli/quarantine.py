@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,10 @@ from ftworker.errors import FtworkerError
 from ftworker.installation import Installation
 from ftworker.store import quarantine as stored
 from ftworker.store.quarantine import Decision, Quarantined
+
+if TYPE_CHECKING:
+    from ftworker.curation.privacy.scan import Scanner
+    from ftworker.quarantine import SeenMessage
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON with stable keys.")
 show_ids = click.option("--show-ids", is_flag=True, help="Show the RAG's own ids too. They can be personal.")
@@ -150,7 +154,7 @@ def show(*, name: tuple[int, str], show_text: bool, show_ids: bool, json_: bool)
                 "sensitive": message.sensitive,
                 "cues": dict(message.cues),
                 "uncertain": message.uncertain,
-                **({"text": written.content} if show_text else {}),
+                **({"text": work.whole_characters(written.content)} if show_text else {}),
             }
             for message, written in zip(looked, seen.conversation.messages, strict=True)
         ]
@@ -176,21 +180,22 @@ def show(*, name: tuple[int, str], show_text: bool, show_ids: bool, json_: bool)
     if show_text:
         for number, written in enumerate(seen.conversation.messages, start=1):
             click.echo(f"-- {number}, {printable(written.role)}")
-            click.echo(printable_lines(written.content))
+            click.echo(printable_lines(work.whole_characters(written.content)))
     else:
         click.echo("What was written: --show-text")
     click.echo(f"Next: ftworker quarantine release {row.name}, or reject {row.name}")
 
 
-def _scanner(here: Installation, row: Quarantined, tenant_id: str | None) -> Any:
+def _scanner(here: Installation, row: Quarantined, tenant_id: str | None) -> Scanner:
     from ftworker.rosters import scanner_for
 
-    # A decision counts for all pipelines; rosters are the installation's, so that any of them finds the same names.
-    pipeline = next(iter(row.pipelines), None) or next(iter(here.settings.pipelines))
+    # Rosters are the installation's: any pipeline that is still configured finds the same names.
+    configured = here.settings.pipelines
+    pipeline = next((name for name in row.pipelines if name in configured), next(iter(configured)))
     return scanner_for(here.settings, pipeline, tenant_id)
 
 
-def _cues(message: Any) -> str:
+def _cues(message: SeenMessage) -> str:
     parts = [f"{kind} {count}" if count > 1 else kind for kind, count in sorted(message.cues.items())]
     if message.sensitive:
         parts.insert(0, message.sensitive)
