@@ -107,6 +107,6 @@ def uncited(answer: str) -> str:
 
     Answers with code stay as they are.
     """
-    if "[" not in answer or "```" in answer:
+    if (" [" not in answer and "\t[" not in answer) or "```" in answer:
         return answer
     return _ENDS_A_CLAUSE.sub("", answer).strip()

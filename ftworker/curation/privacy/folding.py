@@ -12,6 +12,7 @@ import codecs
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ftworker.curation.privacy.kinds import PLACEHOLDER
 
@@ -119,8 +120,12 @@ class View:
         return self.offsets[start], self.offsets[end]
 
 
+@lru_cache(maxsize=128)
 def view(text: str) -> View:
-    """The text as the rules read it; placeholders of ours are masked."""
+    """The text as the rules read it; placeholders of ours are masked.
+
+    Kept for the texts of the conversation at hand: several rules read the same ones.
+    """
     offsets: Sequence[int] | None = None
     try:
         if "\xad" in text:

@@ -204,7 +204,7 @@ _OF_SOMEBODY = re.compile(
 def sensitive(text: str) -> Literal["wellbeing", "health"] | None:
     """`wellbeing` or `health` when somebody speaks of their own or of a certain person's; None for a lesson."""
     seen = view(text)
-    if not _AUTOMATON.find_matches_as_indexes(b" " + seen.words + b" "):
+    if not _AUTOMATON.find_matches_as_indexes(seen.words):
         return None
     said = b" " + b" ".join(seen.words.split()) + b" "
     if _WELLBEING.search(said):
