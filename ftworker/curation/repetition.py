@@ -18,6 +18,7 @@ _LEAST_WORDS = 20
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _NOT_SIGNS = re.compile(r"[\w\s]+")
+_LATIN_NOT_SIGNS = bytes(byte for byte in range(0x100) if _NOT_SIGNS.match(chr(byte)))
 _LEAST_CHARACTERS = 40
 """Below that, a formula alone is an answer."""
 
@@ -93,4 +94,8 @@ def sign_share(text: str) -> float | None:
         return None
     if "```" in text:
         text = _CODE.sub(" ", text)
-    return len(_NOT_SIGNS.sub("", text)) / len(text)
+    try:
+        # By a table of bytes where it can be: ten times quicker.
+        return len(text.encode("latin-1").translate(None, _LATIN_NOT_SIGNS)) / len(text)
+    except UnicodeEncodeError:
+        return len(_NOT_SIGNS.sub("", text)) / len(text)
