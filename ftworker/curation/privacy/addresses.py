@@ -19,14 +19,12 @@ _STREET = re.compile(
     rb"passatge|cami|"
     rb"rua|praza|estrada|costanilla|cuesta|rambla|poligono|via)\s?"
 )
-_KALEA = re.compile(
-    rb"(?<![\w/.])(?:kale nagusia|([a-z]{3,20}(?: [a-z]{3,20}){0,2}) (?:kalea|etorbidea|plaza|hiribidea|"
-    rb"bidea|pasealekua))(?:, ?| )"
-)
+_KALEA = re.compile(rb"(?<![\w/.])(?:kale nagusia|kalea|etorbidea|hiribidea|bidea|pasealekua)(?:, ?| )(?=\d)")
+_KALEA_NAME = re.compile(r"(?:[^\W\d_a-zñ]\w+ ){1,3}$")
 # The words of a street's name, with particles between them: "de la Constitución", "3 de Mayo", "Pintor Sorolla".
 _WORD = re.compile(rb"[a-z'_\xb7]+\.?|\d{1,2}(?= de [a-z])")
 _PARTICLES = frozenset(
-    b"de del la las los el els les l d i y e da do das dos san santa sant sta. sto. s. don dona en".split()
+    b"de del la las los el els les l d i y e da do das dos san santa sant sta. sto. s. don dona".split()
 )
 _NUMBER_SIGNS = frozenset(b"n n. no. num num. numero portal km piso bajo".split())
 _MOST_WORDS = 7
@@ -89,15 +87,15 @@ def addresses(seen: View) -> Iterator[Finding]:
         if capital or _home(folded, street.start()):
             yield Finding(street.start(), _rest(seen, number.end()), Kind.ADDRESS)
     for street in _KALEA.finditer(folded):
+        name = _KALEA_NAME.search(text, max(0, street.start() - 45), street.start())
+        begins = street.start() if text[street.start()].isupper() else name.start() if name else None
         number = _NUMBER.match(folded, street.end())
-        if number is None:
-            number = _NUMBER.match(folded, street.end() - 1)
         if (
-            number is not None
-            and text[street.start()].isupper()
+            begins is not None
+            and number is not None
             and not _NOT_AN_ADDRESS_AFTER.match(folded, number.end())
         ):
-            yield Finding(street.start(), _rest(seen, number.end()), Kind.ADDRESS)
+            yield Finding(begins, _rest(seen, number.end()), Kind.ADDRESS)
 
 
 def postal_codes(seen: View) -> Iterator[Finding]:
@@ -110,7 +108,7 @@ def postal_codes(seen: View) -> Iterator[Finding]:
 
 def _street_name(seen: View, start: int) -> tuple[int, bool] | None:
     """Where the street's name ends, and whether a word of it has a capital; None where no name stands there."""
-    position, words, capital, end = start, 0, False, start
+    position, words, capital, end, last_is_particle = start, 0, False, start, False
     while words < _MOST_WORDS:
         word = _WORD.match(seen.folded, position)
         if word is None:
@@ -123,12 +121,13 @@ def _street_name(seen: View, start: int) -> tuple[int, bool] | None:
         if capital and not large and not particle:
             return None
         capital = capital or large
+        last_is_particle = particle
         words += 1
         position = end = word.end()
         if seen.folded[position : position + 1] != b" ":
             break
         position += 1
-    return (end, capital) if words and end > start else None
+    return (end, capital) if words and end > start and not last_is_particle else None
 
 
 def _rest(seen: View, end: int) -> int:

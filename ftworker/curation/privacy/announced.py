@@ -10,7 +10,7 @@ import re
 from typing import assert_never
 
 from ftworker.curation.privacy import cues
-from ftworker.curation.privacy.contexts import SENTENCE_START, is_of_a_story
+from ftworker.curation.privacy.contexts import SENTENCE_START, is_of_a_story, sentence_around
 from ftworker.curation.privacy.cues import Cue
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.lexicon import Figures
@@ -25,6 +25,23 @@ _VOCATIVE_END = re.compile(rb"\s*(?:[,.!?;:)\n]|$|\s[^\w\s]|\x02)")
 _GREETED = re.compile(rb",? (?:de nuevo,? |otra vez,? )?(?:don |dona |profe |seno )?")
 _SIGNED = re.compile(rb"[ \t]*[,.:;\-]*\s{0,4}(?:de )?")
 
+_GREETINGS = (
+    *(
+        b"hola",
+        b"buen",
+        b"hey",
+        b"bienvenid",
+        b"querid",
+        b"estimad",
+        b"bon",
+        b"benv",
+        b"ola",
+        b"bos",
+        b"boas",
+        b"kaixo",
+    ),
+    *(b"egun", b"hi", b"hello", b"dear", b"good m", b"welcome", b"moltes", b"gracies", b"adios", b"agur"),
+)
 _SHORT_TITLES = frozenset(b"d dna sr sra srta mr mrs ms dr dra prof profa".split())
 
 
@@ -62,7 +79,7 @@ class Announced:
             case Cue.TITLE:
                 name = self._after_title(seen, start, end)
             case Cue.GREETING:
-                name = self._greeted(seen, end)
+                name = self._greeted(seen, start, end)
             case Cue.SIGNATURE:
                 gap = _SIGNED.match(folded, end)
                 name = self._first(seen, gap.end(), cue) if gap and gap.end() > end else None
@@ -100,10 +117,8 @@ class Announced:
             if name is None or cues.NUMERAL_AFTER.match(seen.text, name.end):
                 continue  # "el papa Juan Pablo II"
             known = self._words.is_given(name.words[0])
-            if (
-                known
-                or (of is None or place != of.end())
-                and not (theirs and seen.folded[start:end] in cues.KIN)
+            if known or (
+                (of is None or place != of.end()) and not (theirs and seen.folded[start:end] in cues.KIN)
             ):
                 return name
         return None
@@ -120,14 +135,15 @@ class Announced:
         name = self._first(seen, gap, Cue.TITLE, article=False)
         return None if name is None or self._figures.holds([title, *name.words]) else name
 
-    def _greeted(self, seen: View, end: int) -> Name | None:
+    def _greeted(self, seen: View, start: int, end: int) -> Name | None:
         gap = _GREETED.match(seen.folded, end)
         if gap is None:
             return None
         name = self._first(seen, gap.end(), Cue.GREETING, article=False)
         if name is None or not _VOCATIVE_END.match(seen.folded, name.end):
             return None
-        return name
+        # "Vale, Sigue": what is no greeting needs a name that is known.
+        return name if name.sure or seen.folded[start:end].startswith(_GREETINGS) else None
 
     def _first(
         self, seen: View, place: int, cue: Cue, *, unknown_lower: bool = False, article: bool = True
@@ -170,14 +186,16 @@ class Announced:
             ):
                 return None  # an abbreviation: "soy TDAH", "mi profe de EF"
             sure = cue not in {Cue.WEAK, Cue.GREETING, Cue.AFTER}
-            if not sure and self._figures.know(word):
-                return None  # "soy Quevedo", in a game about the Golden Age
         elif given and (word not in self._words.lexicon.ambiguous or word in self._words.roster.given):
             if cue is Cue.WEAK and not (word in self._words.lexicon.given or len(word) > 3):
                 return None
         elif unknown_lower and len(word) > 2 and (given or word not in self._words.lexicon.common_surnames):
             sure = given
         else:
+            return None
+        told = large and not (given or surname) and cue is not Cue.SELF and self._figures.know(word)
+        # "el señor Darcy", "soy Quevedo"; but "mi profesora Machado".
+        if told and not (sure and cues.SPEAKER.search(sentence_around(seen, start, end))):
             return None
         end, more, _ = self._words.extended(seen, start, end, word, unknown=True)
         words = (word, *more)

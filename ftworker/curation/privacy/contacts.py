@@ -39,6 +39,9 @@ _CODE_WORDS = frozenset(
     b"controller "
     b"echo off todos todas everyone here channel usuario user username ejemplo example".split()
 )
+_CODE_AFTER = re.compile(
+    rb"\s*(?:def|class|public|private|protected|async|export|function|static|void|interface|@)\b"
+)
 _NETWORK = re.compile(
     rb"\b(?:insta\w*|ig|tik ?tok\w*|tiktok|twitter|tuit\w*|twitch|snap\w*|youtube|yt|discord|telegram|"
     rb"facebook|fb|threads|bereal|"
@@ -141,7 +144,8 @@ def handles(seen: View) -> Iterator[Finding]:
         line = folded.rfind(b"\n", 0, found.start()) + 1
         cue = _near(_NETWORK, folded, found.start(), found.end())
         begins_line = not folded[line : found.start()].strip(b" \t>*-")
-        if name in _CODE_WORDS or (begins_line and not cue):
+        code = begins_line and _CODE_AFTER.match(folded, found.end()) is not None
+        if name in _CODE_WORDS or code or (begins_line and not cue):
             continue
         if cue or (_ACCOUNT_SIGN.search(name) and len(name) > 3):
             yield Finding(found.start(), found.start() + 1 + len(name), Kind.HANDLE)

@@ -17,7 +17,7 @@ _PERSON_BEFORE_NAME = re.compile(
 )
 _PERSON_AFTER_NAME = re.compile(
     rb" (?:y yo|i jo|me|nos|es mi|es la profe|no me|no nos|se ha|se rio|dice|dijo|ha dicho|ha venido|va a mi|esta en mi|"
-    rb"y su)\b"
+    rb"y su|ya no)\b"
 )
 _SENTENCE_END = re.compile(rb"[.!?\n:;]")
 
@@ -25,7 +25,7 @@ _WINDOW = 120
 """How far around a name the words of an exercise or a lesson still speak of it, in characters."""
 
 
-def _sentence(seen: View, start: int, end: int) -> bytes:
+def sentence_around(seen: View, start: int, end: int) -> bytes:
     """The sentence around a name; at most 200 characters to each side."""
     folded = seen.folded
     earliest = max(0, start - 200)
@@ -51,9 +51,11 @@ def is_in_an_exercise(seen: View, start: int, end: int) -> bool:
     quoted = seen.folded[max(0, start - 200) : start]
     if quoted.rfind(b"\xab") > quoted.rfind(b"\xbb"):
         return True  # «Vi a Marta en el parque»: the sentence of an exercise
-    if cues.SPEAKER.search(_sentence(seen, start, end)):
-        return False
     around = seen.folded[max(0, start - _WINDOW) : end + _WINDOW]
+    if cues.TASK.search(around):
+        return True
+    if cues.SPEAKER.search(sentence_around(seen, start, end)):
+        return False
     if cues.LESSON.search(around):
         return True
     return cues.EXERCISE.search(around) is not None and cues.QUANTITY.search(around) is not None
@@ -62,7 +64,10 @@ def is_in_an_exercise(seen: View, start: int, end: int) -> bool:
 def is_of_a_story(seen: View, start: int, end: int) -> bool:
     """Whether a lesson is spoken of, and nobody speaks of here and now."""
     around = seen.folded[max(0, start - _WINDOW) : end + _WINDOW]
-    return cues.LESSON.search(around) is not None and cues.SPEAKER.search(_sentence(seen, start, end)) is None
+    return (
+        cues.LESSON.search(around) is not None
+        and cues.SPEAKER.search(sentence_around(seen, start, end)) is None
+    )
 
 
 def is_spoken_of(seen: View, start: int, end: int) -> bool:
@@ -72,7 +77,7 @@ def is_spoken_of(seen: View, start: int, end: int) -> bool:
         or _PERSON_AFTER_NAME.match(seen.folded, end)
     ):
         return False
-    sentence = _sentence(seen, start, end)
+    sentence = sentence_around(seen, start, end)
     return cues.SPEAKER.search(sentence) is not None and cues.LESSON.search(sentence) is None
 
 

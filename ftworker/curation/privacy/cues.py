@@ -52,7 +52,8 @@ CUES: dict[str, Cue] = {
     ),
     **_phrases(
         Cue.ROLE,
-        """profe|profesor|profesora|maestro|maestra|tutor|tutora|sena|seno|senorita|director|directora
+        """inspector|inspectora|conserje|secretario|secretaria|bibliotecaria|cocinera
+        profe|profesor|profesora|maestro|maestra|tutor|tutora|sena|seno|senorita|director|directora
         jefe de estudios|jefa de estudios|orientador|orientadora|entrenador|entrenadora|monitor|monitora
         medico|medica|pediatra|psicologo|psicologa|logopeda|dentista|amigo|amiga|mejor amigo|mejor amiga
         companero|companera|compi|colega|novio|novia|ex|exnovio|exnovia|crush|vecino|vecina|hermano
@@ -158,7 +159,7 @@ EPONYM_BEFORE = re.compile(
     rb"astronom[oa]s?|inventor\w*|economista|sociolog[oa]s?|reinado|"
     rb"dinastia|hijo|hija|esposa|actor|actriz|cantante|cineasta|futbolista|tenista|pelicula|serie|figura|"
     rb"generacion|humanista|teologo|bioquimic[oa]|medico y|premio nobel)"
-    rb"(?:,| de| del| de la|:| como| de don| espanol\w*| frances\w*| ingles\w*| aleman\w*| italian\w*|"
+    rb"(?:,| de| del| de la| como| de don| espanol\w*| frances\w*| ingles\w*| aleman\w*| italian\w*|"
     rb" grieg\w*)? $"
 )
 NUMERAL_AFTER = re.compile(r"\s(?:[IVX]{1,5}(?!\w)|(?:el|la) [A-ZÁÉÍÓÚÑ])")
@@ -209,6 +210,13 @@ LESSON = re.compile(
     rb"fill in|complete the|modernismo|romanticismo|barroco|renacimiento|el texto|la obra|la pelicula|"
     rb"trono|reino)\b"
 )
+
+TASK = re.compile(
+    rb"\b(?:analiza\w*|sintactic\w*|traduce|traducir|translate|rewrite|fill in|complete the|completa|conjuga|subraya|"
+    rb"pon en|estilo directo|estilo indirecto|voz pasiva|voz activa|passive|reported speech|choose the|underline|"
+    rb"oracio\w*|sintagma|sujeto|predicado|complemento\w*|atributo|vocativo|nombres? propios?)\b"
+)
+"""A sentence is worked on, so that who speaks in it is invented."""
 
 NOT_NAMES = frozenset(words("not_names.txt"))
 """What may stand where a name could, with a capital or not, and names nobody."""

@@ -53,7 +53,7 @@ _PROVINCES = frozenset(
     b"so ss t te tf to v va vi z za".split()
 )
 _VEHICLE = re.compile(
-    rb"\b(?:matricul\w*|placa|coche\w*|cotxe\w*|carro|moto\w*|furgo\w*|aparca\w*|vehicul\w*|autobus|"
+    rb"\b(?:matricul\w*|placa|coche\w*|cotxe\w*|carro|moto\w*|furgo\w*|aparc\w*|vehicul\w*|autobus|"
     rb"autocar|patinete|camion\w*|taxi|"
     rb"conduc\w*|multa\w*|remolque|autoa|plate|car|van|seat|renault|opel|peugeot|citroen|toyota|ford|audi|"
     rb"bmw|kia|dacia|volkswagen)\b"

@@ -69,8 +69,8 @@ class Figures:
         return False
 
     def know(self, word: bytes) -> bool:
-        """Whether the word stands in any of these names."""
-        return word in self._by_word
+        """Whether the word stands in one of these names and in few others: "Darcy", not "García"."""
+        return len(word) > 3 and word in self._by_word and word not in self._too_usual
 
     def include(self, words: tuple[bytes, ...]) -> bool:
         """Whether they are one of these names, or one with a word or two after it ("Isaac Newton Inglaterra")."""

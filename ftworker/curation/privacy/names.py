@@ -21,12 +21,16 @@ from ftworker.curation.privacy.contexts import (
     is_of_a_lesson,
     is_spoken_of,
     is_used_as_name,
+    sentence_around,
 )
 from ftworker.curation.privacy.folding import View, fold
 from ftworker.curation.privacy.lexicon import PARTICLES, Figures, known_figures
 from ftworker.curation.privacy.spans import CAPITAL_BEFORE, NEXT_WORD, Name, NameWords, words_ahead
 from ftworker.curation.privacy.triggers import Family
 
+_NEXT_WORD_HERE = re.compile(rb"[a-z_]+")
+_DYNASTY_BEFORE = re.compile(rb"\bl[oa]s $")
+_LINE_START = re.compile(rb"(?:^|[:;\n\t*\-)]|\d\.)[ \t]*$")
 _NEXT_GIVEN = re.compile(rb", ?([a-z_]+)")
 _MARIA = re.compile(rb"(?<!\w)m(?:\.\xaa|\xaa|a|\.)\.? $")
 """The María of "M.ª José"."""
@@ -85,9 +89,12 @@ class NameRules:
                 covered = max(covered, waiting.pop().end)
             if start < covered:
                 continue
-            name, covered = self._standing(seen, start, end, mentioned, covered)
+            name, stop = self._standing(seen, start, end, mentioned, covered)
             if name is not None:
                 found.append(name)
+                covered = max(name.end, stop)
+            elif stop > end:
+                covered = stop
         return _apart(found)
 
     def again(self, views: Sequence[View | None], known: Iterable[Name]) -> list[list[Name]]:
@@ -106,10 +113,12 @@ class NameRules:
         found = []
         for _, start, stop in automaton.find_matches_as_indexes(seen.words, overlapping=True):
             word = seen.folded[start : stop - 2]
-            if not self._is_again(seen, start, word):
-                continue
             end, more, _ = self._words.extended(seen, start, stop - 2, word, unknown=False)
-            if not self._is_elsewhere(seen, start, (word, *more), known):
+            # "candela urrutia" is she again, though a candle is a candle.
+            whole = bool(more) and known.issuperset(more)
+            if (whole or self._is_again(seen, start, word)) and not self._is_elsewhere(
+                seen, start, (word, *more), known
+            ):
                 found.append(Name(start, end, (word, *more)))
         return _apart(found)
 
@@ -136,7 +145,14 @@ class NameRules:
         if before is not None and before[0] >= covered:
             return Name(before[0], stop, (*words, *before[1])), stop
         first = _NEXT_GIVEN.match(seen.folded, stop)
-        if first and large and not self._words.is_given(word) and self._words.is_given(first[1]):
+        surnames_only = all(self._words.is_surname(each) for each in words)
+        if (
+            first
+            and large
+            and surnames_only
+            and self._starts_list(seen, start)
+            and self._words.is_given(first[1])
+        ):
             # "García López, Lucía", found by its surnames.
             stop, others, _ = self._words.extended(
                 seen, first.start(1), first.end(1), first[1], unknown=False
@@ -166,13 +182,14 @@ class NameRules:
                 if word in self._words.roster.given and not listed and len(word) > 3
                 else None
             ), stop
+        dynasty = not more and _DYNASTY_BEFORE.search(seen.folded, max(0, start - 5), start) is not None
         acronym = (
             not more
             and stop - start < 5
             and seen.text[start:stop].isupper()
             and not _SHOUTED.search(seen.text[max(0, start - 12) : stop + 12])
         )
-        if acronym or is_of_a_lesson(seen, start, stop, named_fully=has_surname):
+        if acronym or dynasty or is_of_a_lesson(seen, start, stop, named_fully=has_surname):
             mentioned.update(words)
             return None, stop
         if has_surname and (not ambiguous or any(w in self._words.lexicon.surnames for w in more)):
@@ -192,10 +209,24 @@ class NameRules:
             w in self._words.lexicon.given and w not in self._words.lexicon.ambiguous for w in more
         ):
             return (Name(start, stop, words) if is_spoken_of(seen, start, stop) else None), stop
-        if is_in_an_exercise(seen, start, stop):
+        if is_in_an_exercise(seen, start, stop) or self._is_beside_figures(seen, start, stop):
             mentioned.update(words)
             return None, stop
         return Name(start, stop, words), stop
+
+    def _is_beside_figures(self, seen: View, start: int, end: int) -> bool:
+        """Whether the sentence is about somebody of a lesson, and nobody speaks of here and now in it."""
+        sentence = sentence_around(seen, start, end)
+        if cues.SPEAKER.search(sentence):
+            return False
+        words = re.findall(rb"[a-z_]{4,}", sentence)
+        return any(self._figures.know(word) and not self._words.is_surname(word) for word in words)
+
+    def _starts_list(self, seen: View, start: int) -> bool:
+        """Whether surnames may come first here: in a line of a list, or of somebody whom the roster has."""
+        word = _NEXT_WORD_HERE.match(seen.folded, start)
+        listed = _LINE_START.search(seen.folded, max(0, start - 4), start) is not None
+        return listed or (word is not None and word[0] in self._words.roster.surnames)
 
     def _ends_figure(self, seen: View, start: int, words: tuple[bytes, ...]) -> bool:
         """Whether words before this one make a figure of it: "Rosalind Franklin", "doña Inés"."""

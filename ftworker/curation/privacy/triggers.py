@@ -51,7 +51,7 @@ _WORDS: dict[int, str] = {
     "| seguridade | gizarte | afiliaci",
     Family.POSTAL_CODE: " cp | c p | codigo | codi | zip | posta | vivo en | visc a | vivimos en | viviamos en "
     "| domicilio | direccion ",
-    Family.PLATE: " matricul| placa | coche| cotxe| carro | moto| furgo| aparca| vehicul| autobus | autocar "
+    Family.PLATE: " matricul| placa | coche| cotxe| carro | moto| furgo| aparc| vehicul| autobus | autocar "
     "| patinete | camion| taxi | conduc| multa| remolque | autoa | plate | car | van | seat | renault "
     "| opel | peugeot | citroen | toyota | ford | audi | bmw | kia | dacia | volkswagen ",
 }  # fmt: skip
