@@ -28,8 +28,8 @@ MAX_CANDIDATES = 8
 of texts follow one template."""
 BEFORE = 3
 """A text becomes a candidate of so many that follow it in a bucket; the first of a bucket, of all in it."""
-MAX_LINKS = 6_000_000
-"""Candidates gathered before they are thinned out: 48 MB."""
+MAX_LINKS = 1_500_000
+"""Candidates gathered anew before all are thinned out, which takes some 60 bytes for each."""
 
 _SHINGLE_WORDS = 3
 _BATCH_TEXTS = 512
@@ -280,6 +280,7 @@ class _Links:
         self._keys: list[Hashes] = []
         self._counts: list[NDArray[np.uint8]] = []
         self._size = 0
+        self._limit = MAX_LINKS
 
     def add_buckets(self, packed: Hashes) -> None:
         """The buckets of one band: sorted values of (band hash << 32 | rank)."""
@@ -298,8 +299,9 @@ class _Links:
         self._keys.append(keys)
         self._counts.append(np.ones(keys.size, np.uint8))
         self._size += keys.size
-        if self._size > MAX_LINKS:
+        if self._size > self._limit:
             self._thin_out()
+            self._limit = self._size + MAX_LINKS
 
     def finish(self) -> Candidates:
         if not self._keys:

@@ -114,9 +114,9 @@ class Judge:
         self._candidates = candidates
         self._texts = texts
         self.codes = np.zeros(order.size, np.uint8)
-        self.copies_of = np.full(order.size, -1, np.int64)
+        self.copies_of = np.full(order.size, -1, np.int32)
         # By rank: the rank of the example that stands for it, itself included; -1: none does.
-        self._stands = array("q", bytes(8 * order.size))
+        self._stands = array("i", bytes(4 * order.size))
         self._member = 0
         self._of_group = array("i", bytes(4 * (int(table.groups.max(initial=-1)) + 1)))
         questions = int(table.questions.max(initial=-1)) + 1

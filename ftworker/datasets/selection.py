@@ -130,7 +130,7 @@ class Selection:
 
     ids: NDArray[np.int64]
     codes: NDArray[np.uint8]
-    copies_of: NDArray[np.int64]
+    copies_of: NDArray[np.int32]
     """Place of the example that an example is a copy of; -1: of none."""
     rows: int
     """How many are rows of the dataset. Behind them stand golden examples that this dataset does not hold."""

@@ -43,8 +43,9 @@ class Selector:
         similarity = rules.near_duplicate_similarity
         self._near = NearDuplicates(similarity) if similarity is not None else None
         self._ids = array("q")
-        self._datasets = array("q")
-        self._contents = array("Q")
+        self._datasets = array("i")
+        # The first bytes of the content's hash: an order of contents, in which a few may stand level.
+        self._contents = array("I")
         self._groups = array("Q")
         self._questions = array("Q")
         self._ratings = array("b")
@@ -80,19 +81,22 @@ class Selector:
         golden_exists: bool,
         progress: Callable[[int], None] | None = None,
     ) -> Selection:
-        """Judge every row. `contents` is asked for possible copies alone, `unseen` for possible golden examples.
+        """Judge every row, once. `contents` is asked for possible copies alone, `unseen` for possible golden examples.
 
         `golden_exists`: the pipeline has its golden set, however small by now. `progress` is called with the number of
         rows judged so far. The same rows give the same decisions in whatever order they were added.
         """
         order = self._order()
+        # What only the order needed gives its memory back.
+        self._datasets, self._contents = array("i"), array("I")
         table = Table(
-            ids=np.array(self._ids, np.int64),
+            # Views: nothing is added any more.
+            ids=np.asarray(self._ids, np.int64),
             groups=_repeated(self._groups),
             questions=_repeated(self._questions, none=0),
-            sides=np.array(self._sides),
-            flags=np.array(self._flags),
-            ratings=np.array(self._ratings),
+            sides=np.asarray(self._sides),
+            flags=np.asarray(self._flags),
+            ratings=np.asarray(self._ratings),
             rows=self._rows,
         )
         candidates = self._near.candidates(order) if self._near else _NO_CANDIDATES
@@ -115,7 +119,7 @@ class Selector:
             refusal, unsupported, corrected = flags
             self._ids.append(example_id)
             self._datasets.append(dataset_id)
-            self._contents.append(int.from_bytes(sha256[:8]))
+            self._contents.append(int.from_bytes(sha256[:4]))
             self._groups.append(group_point(group, ""))
             self._questions.append(int.from_bytes(question[:8]) if question is not None else 0)
             self._ratings.append(rating)
@@ -152,9 +156,15 @@ class Selector:
 
 def _repeated(values: array[int], *, none: int | None = None) -> NDArray[np.int32]:
     """A small number for each value that comes more than once, -1 for all others and for `none`."""
-    _, inverse, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
-    numbers = np.where(counts > 1, np.cumsum(counts > 1) - 1, -1).astype(np.int32)
-    found: NDArray[np.int32] = numbers[inverse]
+    # By hand: np.unique takes twice the memory to tell the same.
+    given = np.asarray(values)
+    order = np.argsort(given)
+    ascending = given[order]
+    begins = np.flatnonzero(np.concatenate((ascending[:1] == ascending[:1], ascending[1:] != ascending[:-1])))
+    counts = np.diff(begins, append=given.size)
     if none is not None:
-        found[np.asarray(values) == none] = -1
+        counts[ascending[begins] == none] *= -1
+    numbers = np.where(counts > 1, np.cumsum(counts > 1) - 1, -1).astype(np.int32)
+    found = np.empty(given.size, np.int32)
+    found[order] = np.repeat(numbers, np.abs(counts))
     return found
