@@ -71,7 +71,7 @@ _PHONE_GROUPED = re.compile(
 )
 _PHONE_LOOSE = re.compile(NOT_IN_NUMBER + rb"[6-9](?:[ .\-]?\d){8}(?!\w|[.,]\d)")
 _PHONE_CUE = re.compile(
-    rb"telef\w*|\btelf?\b|\btfn?o?\b|\btlfn?o?\b|\btlf\b|\bmo[bv]il|whats\s?app|wh?asap|guasap|wasap|"
+    rb"telef\w*|\bcel(?:u|ular)?\b|\btelf?\b|\btfn?o?\b|\btlfn?o?\b|\btlf\b|\bmo[bv]il|whats\s?app|wh?asap|guasap|wasap|"
     rb"wassap|\bwa\b|telegram|bizum|"
     rb"\bllama(?:me|nos|dme|r|la|le|lo)?\b|\btruca|\btrucar|contacto|\bmi n(?:umero|um)\b|"
     rb"\bel meu n(?:umero|um)\b|\bsu n(?:umero|um)\b|"
@@ -105,7 +105,7 @@ _SPELT_PART = re.compile(rb"([,.\-]? ?)(?:y |i )?(\d+|[a-z]+(?:-cents)?)")
 _QUANTITY_AFTER = re.compile(
     r"\s?(?:[%€$£º°=+*×·^<>≤≥÷]|:\s?\d|"
     r"(?:k|c|m|d|da|h|M|G)?(?:m|g|l|L|J|W|N|V|A|Hz|Pa|s|b|B)(?:[²³23]|/\w+)?(?!\w)|"
-    r"(?:euros?|d[oó]lares|pesetas|habitantes|personas|a[nñ]os|metros|kil[oó]metros|gramos|litros|"
+    r"(?:redondead\w+|euros?|d[oó]lares|pesetas|habitantes|personas|a[nñ]os|metros|kil[oó]metros|gramos|litros|"
     r"segundos|bytes|d[ií]as|unidades|millones|hect[aá]reas|votos|especies|c[eé]lulas|estrellas|toneladas)\b)"
 )
 _CALCULATION_BEFORE = re.compile(rb"[=+*\xd7\xb7^<>\xf7(]\s?$")

@@ -102,7 +102,9 @@ def social_security_numbers(seen: View) -> Iterator[Finding]:
     """NUSS: with slashes, with right check digits in its groups, or after the word that says so."""
     for found in _NUSS.finditer(seen.folded):
         right_digits = int(found[1] + found[3].zfill(8)) % 97 == int(found[4])
-        if found[2] == b"/" or (right_digits and found[2]) or _cue(_NUSS_CUE, seen, found.start()):
+        # One number of twelve digits in two hundred has a province and right check digits by chance.
+        right = right_digits and (bool(found[2]) or 1 <= int(found[1]) <= 53) and len(found[3]) == 8
+        if found[2] == b"/" or right or _cue(_NUSS_CUE, seen, found.start()):
             yield Finding(found.start(), found.end(), Kind.NUSS)
 
 

@@ -22,6 +22,7 @@ from ftworker.curation.privacy.triggers import EVERY, Family, by_signs, possible
 # Between two texts of a conversation: no phrase and no number goes on across it.
 _BETWEEN_TEXTS = "\n\x02\n"
 _MOST_NAMESAKES = 20
+_MOST_ROUNDS = 8
 _RULES: tuple[tuple[int, tuple[Callable[[View], Iterator[Finding]], ...]], ...] = (
     (Family.AT_SIGN, (contacts.emails, contacts.handles)),
     (Family.SPELT_EMAIL, (contacts.spelt_emails,)),
@@ -70,7 +71,7 @@ class Scanner:
         """
         found, uncertain = self._scanned(texts)
         redacted = tuple(texts)
-        fresh = found
+        fresh, rounds = found, 0
         while any(fresh):
             labels = _Labels(texts)
             pieces = [labels.pieces(text, finds) for text, finds in zip(texts, found, strict=True)]
@@ -78,7 +79,15 @@ class Scanner:
             # A placeholder ends a number that went on, or brings a cue nearer: what that uncovers goes as well.
             fresh, more_uncertain = self._scanned(redacted)
             uncertain = uncertain or more_uncertain
-            found = [_with(*each) for each in zip(found, pieces, fresh, strict=True)] if any(fresh) else found
+            rounds += 1
+            if any(fresh):
+                # A text that uncovers more each time was made to; nothing of it is worth a round for each number.
+                found = [
+                    [Finding(0, len(text), new[0].kind)]
+                    if new and rounds >= _MOST_ROUNDS
+                    else _with(old, parts, new)
+                    for text, old, parts, new in zip(texts, found, pieces, fresh, strict=True)
+                ]
         counts = Counter(find.kind for finds in found for find in finds)
         return Redacted(redacted, counts, uncertain, tuple(map(tuple, found)))
 

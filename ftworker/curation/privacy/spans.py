@@ -108,7 +108,7 @@ class NameWords:
             ):
                 unknowns += 1
                 surnames += 1
-            elif self.roster.is_person([word, *words, following]):
+            elif self.is_surname(following) and self.roster.is_person([word, *words, following]):
                 surnames += 1
             else:
                 break

@@ -36,7 +36,7 @@ _STEMS = (
     "vertigos. vih. viola. violan. violo. violaron. violaba. vivir. viure. vomit wheelchair. worthless. "
     "empty. alone. buit. insulin escaparme. fugarme. irme. pasan. conmigo. seguir. estima. nadie. fastic. bebe. come. "
     "comer. fun. abuse risperd vergon tinc. echad echar echo. escape. beat. beats. beaten. fer. asco. beste. acabar. viva. vivo. alive. "
-    "salud. ceguera. intelectuales. "
+    "salud. ceguera. intelectuales. violencia. "
 )
 _AUTOMATON = BytesAhoCorasick(
     [

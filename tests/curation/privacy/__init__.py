@@ -1,0 +1,1 @@
+"""Tests of the rules for personal data. Every name, number and address in them is made up."""

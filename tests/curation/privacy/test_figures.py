@@ -1,0 +1,60 @@
+"""What the rules find and what they leave alone, on a test set of invented texts: the promises of docs/PRIVACY.md."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftworker.curation.privacy import Kind, Scanner
+from tests.curation.privacy.measured import SETS, STRUCTURED, lessons, measure, personal, roster
+
+ALONE = Scanner()
+WITH_ROSTER = Scanner(roster=roster())
+
+
+def test_the_set_is_as_large_as_it_is_said_to_be() -> None:
+    texts = personal()
+    assert len(texts) >= 350
+    assert sum(len(text.spans) for text in texts) >= 400
+    assert {span.kind for text in texts for span in text.spans} == set(Kind)
+    assert len({lesson.text for lesson in lessons()}) >= 400
+    assert {text.set for text in texts} == {lesson.set for lesson in lessons()} == set(SETS)
+
+
+@pytest.mark.parametrize("of", SETS)
+def test_personal_data_with_a_shape_is_found(of: int) -> None:
+    assert measure(ALONE, of).recall(STRUCTURED) >= 0.99
+
+
+@pytest.mark.parametrize("of", SETS)
+def test_names_are_found_by_the_roster(of: int) -> None:
+    assert measure(WITH_ROSTER, of).recall([Kind.NAME]) >= 0.97
+
+
+@pytest.mark.parametrize("of", SETS)
+def test_names_are_found_without_a_roster(of: int) -> None:
+    assert measure(ALONE, of).recall([Kind.NAME]) >= 0.80
+
+
+def test_lessons_are_left_alone() -> None:
+    figures = measure(ALONE)
+    assert figures.false_alarms <= 0.01, figures.alarmed
+
+
+def test_a_roster_adds_no_alarm_but_for_the_people_of_sums() -> None:
+    """A pupil's name in a sum is replaced where a roster holds it: nobody can say that the Ana of the sum is not hers."""
+    figures = measure(WITH_ROSTER)
+    assert set(figures.alarms) <= {Kind.NAME}
+    assert figures.false_alarms <= 0.05, figures.alarmed
+
+
+def test_finds_have_the_kind_that_they_are() -> None:
+    wrong = [
+        (span.kind, text.text)
+        for text in personal()
+        for span in text.spans
+        if not any(
+            find.kind is span.kind and find.start < span.end and span.start < find.end
+            for find in WITH_ROSTER.find(text.text)
+        )
+    ]
+    assert len(wrong) <= 0.03 * sum(len(text.spans) for text in personal()), wrong

@@ -1,0 +1,29 @@
+"""No text, however hostile, takes longer than its length: every rule is bounded around what it looks at."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ftworker.curation.privacy import Scanner, sensitive
+
+SCANNER = Scanner(roster=["García López, Lucía"])
+LENGTH = 40_000
+
+HOSTILE = [
+    "a@", "1 ", "1", "a", "1.111", "2100 ", "612 345 678 ", "calle ", "calle Mayor ", "C/ A 1, ", "de la ", "me llamo ", "me llamo Ana ",
+    "Ana García ", "García, ", "Lucía ", "lucia garcia ", "mi profe de ", "nací el ", "3 de mayo ", "@a_1 ", "arroba ", "a punto ", "seis ",
+    "(at) ", "[NOMBRE_1] ", "í\u0301", "\u200b", "« ", "Ana y ", "Don Juan ", "coche 1234 BCD ", "-1234-", "DNI ", "mi mi mi ", "me pega ",
+    "mi madre tiene ", "x" * 50 + "@", "\n", "¿", "M-1234-AB ", "se llama ", "kalea 1 ", "28013 ", "cp 28013 ", "Hola, ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_hostile_text_takes_time_in_proportion_to_its_length(piece: str) -> None:
+    text = piece * (LENGTH // len(piece))
+    began = time.perf_counter()
+    SCANNER.redact([text])
+    sensitive(text)
+    # Quadratic work on so long a text takes minutes; the slowest of these takes a second on a busy machine.
+    assert time.perf_counter() - began < 20
