@@ -122,10 +122,14 @@ def test_every_turn_of_the_demo_is_followed_to_the_line_that_holds_it_or_to_its_
         told = town.tell(conversation["conversation_id"])
         (story,) = told.stories
         assert told.other_pipelines == ["other"]
-        assert {example.turn for example in story.examples} == {
+        # Whether the pipeline keeps the same words already is found where they are stored.
+        duplicates = {d.turn for d in story.drops if d.reason == "duplicate"}
+        assert {example.turn for example in story.examples} | duplicates == {
             example.turn for example in story.given.examples
         }
-        assert [(d.turn, d.reason) for d in story.drops] == [(d.turn, d.reason) for d in story.given.drops]
+        assert [(d.turn, d.reason) for d in story.drops if d.turn not in duplicates] == [
+            (d.turn, d.reason) for d in story.given.drops
+        ]
         dropped += len(story.drops)
         for example in story.examples:
             (belonging,) = story.datasets[example.id]

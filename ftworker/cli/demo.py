@@ -32,7 +32,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 def demo(again: bool) -> None:
     """Run the whole job on example conversations, with nothing installed.
 
-    Writes 57 invented conversations with a school's tutor (in Spanish) into a chat store, publishes that they have
+    Writes 62 invented conversations with a school's tutor (in Spanish) into a chat store, publishes that they have
     closed, and lets the real processes make examples, a dataset and a model of them. Takes about 20 seconds.
 
     PostgreSQL and Valkey are started under FTWORKER_HOME, unless FTWORKER_DATABASE_URL and FTWORKER_BROKER_URL name

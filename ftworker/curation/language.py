@@ -96,6 +96,7 @@ _SURELY_HOME = 0.45
 _LEAST_LEAD = 2
 _LEAST_LEAD_SHARE = 0.06
 """By how many little words another language must lead. Fitted on half of the measured texts: docs/DATASETS.md."""
+_ELIDED = frozenset("cdjlmnst")
 _MOST_OTHER_SCRIPT = 0.3
 """Share of letters of other scripts (not Greek, which formulas use) from which an answer is foreign."""
 
@@ -138,6 +139,9 @@ def foreign_language(text: str, accepted: Collection[str], least_words: int) -> 
     home = max((sum(map(_WORD_SETS[language].__contains__, words)) for language in accepted), default=0)
     if home >= _SURELY_HOME * len(words):
         return None
+    if "'" not in text and "’" not in text:
+        # Only an elided article ("l'aigua") is a consonant alone; m, s, t, d... are of a formula.
+        words = [word for word in words if word not in _ELIDED]
     counts: Counter[str] = Counter()
     for languages, number in Counter(map(_LANGUAGES_OF_WORD.get, words)).items():
         for language in languages or ():

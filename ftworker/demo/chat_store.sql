@@ -28,7 +28,18 @@ CREATE TABLE IF NOT EXISTS rag_demo.messages (
     rating          text CHECK (rating IN ('up', 'down')),
     rating_comment  text,
     error           text,
+    correction      text,                                    -- what a teacher wrote in place of the answer
     created_at      timestamptz NOT NULL
+);
+
+-- Of a demonstration before corrections.
+ALTER TABLE rag_demo.messages ADD COLUMN IF NOT EXISTS correction text;
+
+-- Who goes to the school: its RAG has a list, so that ftworker can find the names in what pupils write.
+CREATE TABLE IF NOT EXISTS rag_demo.pupils (
+    tenant text NOT NULL,
+    name   text NOT NULL,
+    PRIMARY KEY (tenant, name)
 );
 
 CREATE INDEX IF NOT EXISTS messages_conversation ON rag_demo.messages (conversation_id, position);

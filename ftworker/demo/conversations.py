@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -30,6 +31,17 @@ def packaged_conversations() -> list[dict[str, Any]]:
     lines = files("ftworker.demo").joinpath("conversations.jsonl").read_bytes().split(b"\n")
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     return [decode(line) for line in lines if line]
+
+
+def turns_in(conversation: Mapping[str, Any]) -> int:
+    """How many turns it has, each a question and its answer; a question that nobody answered is one too."""
+    return sum(role == "user" for role, _ in groupby(message["role"] for message in conversation["messages"]))
+
+
+def packaged_pupils() -> list[str]:
+    """The names on the list of the school SENDS_IDS_ALONE, every one invented."""
+    lines = files("ftworker.demo").joinpath("roster.txt").read_text(encoding="utf-8").split("\n")
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def closed_event(conversation: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ What a person sees of it is a `Screen`'s matter; `summary` says where everything
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +17,23 @@ from typing import Protocol
 
 from ftworker.datasets.storage import open_storage, storage_errors
 from ftworker.demo import state
-from ftworker.demo.conversations import PIPELINE_NAME, closed_event, packaged_conversations
+from ftworker.demo.conversations import (
+    PIPELINE_NAME,
+    SENDS_IDS_ALONE,
+    closed_event,
+    packaged_conversations,
+    packaged_pupils,
+    turns_in,
+)
 from ftworker.demo.processes import DemoProcesses
 from ftworker.demo.state import Progress
-from ftworker.demo.store import create_chat_store, write_conversations
+from ftworker.demo.store import create_chat_store, write_conversations, write_pupils
 from ftworker.errors import DatabaseUnavailable, PermanentError, Refused
 from ftworker.events import Publisher, Unroutable
 from ftworker.installation import Installation
 from ftworker.runs import control
 from ftworker.runs.states import SUCCEEDED, RunState
-from ftworker.store import datasets, examples, migrate
+from ftworker.store import datasets, migrate
 from ftworker.store.datasets import DatasetRow
 from ftworker.store.runs import RunRow
 
@@ -64,8 +72,9 @@ class DemoResult:
     run: RunRow
     dataset: DatasetRow
     drops: Mapping[str, int]
-    waiting: int
-    """Examples that wait for the next dataset."""
+    """Turns that became no example, by reason code, the most frequent first."""
+    redactions: Mapping[str, int]
+    """Finds of personal data that became placeholders, by kind."""
     repeated: bool
 
 
@@ -141,6 +150,7 @@ class Demonstration:
         with self.here.store.transaction() as cursor:
             create_chat_store(cursor)
             conversations = write_conversations(cursor, packaged_conversations())
+            write_pupils(cursor, SENDS_IDS_ALONE, packaged_pupils())
             run = state.last_run(cursor)
         self.screen.note(f"{conversations} conversations are in the RAG's chat store (schema rag_demo)")
         if run is not None and run.state in (RunState.FAILED, RunState.CANCELLED, RunState.PACKAGED):
@@ -218,8 +228,17 @@ class Demonstration:
         with self.here.store.transaction() as cursor:
             dataset = datasets.get_dataset(cursor, progress.run.dataset_id)
             drops = state.read_drops(cursor)
-            waiting = examples.backlog(cursor, PIPELINE_NAME).examples
-        return DemoResult(progress, progress.run, dataset, drops, waiting, repeated)
+            redactions = state.read_redactions(cursor)
+        return DemoResult(progress, progress.run, dataset, _turns_by_reason(drops), redactions, repeated)
+
+
+def _turns_by_reason(drops: Iterable[tuple[str, int, str]]) -> Mapping[str, int]:
+    """The most frequent first. A conversation that was left out as a whole counts with all its turns."""
+    turns = {c["conversation_id"]: turns_in(c) for c in packaged_conversations()}
+    counts: Counter[str] = Counter()
+    for conversation_id, turn, reason in drops:
+        counts[reason] += turns[conversation_id] if turn < 0 else 1
+    return dict(counts.most_common())
 
 
 def _stalled(progress: Progress, total: int, running: DemoProcesses) -> str:

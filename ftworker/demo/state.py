@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from ftworker.demo.conversations import PIPELINE_NAME, SOURCE_NAME
-from ftworker.store import Cursor, runs
+from ftworker.store import Cursor, runs, totals
 from ftworker.store.metrics import DEAD_AFTER_SECONDS
 from ftworker.store.runs import RunRow
 
@@ -56,10 +56,20 @@ def last_run(cursor: Cursor) -> RunRow | None:
     return found[0] if found else None
 
 
-def read_drops(cursor: Cursor) -> Mapping[str, int]:
-    """Turns and conversations left out, by reason code, the most frequent first."""
+def read_drops(cursor: Cursor) -> list[tuple[str, int, str]]:
+    """What was left out: the conversation, its turn (-1: as a whole), and the reason code."""
     cursor.execute(_statements()["drops"], _NAMES)
-    return {row.reason: row.drops for row in cursor.fetchall()}
+    return [(row.conversation_id, row.turn, row.reason) for row in cursor.fetchall()]
+
+
+def read_redactions(cursor: Cursor) -> Mapping[str, int]:
+    """How many finds of personal data became placeholders, by kind, the most frequent first."""
+    found = {
+        dict(part.split("=", 1) for part in labels.split(","))["kind"]: int(number)
+        for (name, labels), number in totals.read(cursor).items()
+        if name == "redactions" and f"pipeline={PIPELINE_NAME}" in labels.split(",")
+    }
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def others_at_work(cursor: Cursor) -> str | None:

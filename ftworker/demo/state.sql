@@ -11,9 +11,11 @@ SELECT
      JOIN ftworker.runs AS run ON run.id = entry.run_id WHERE run.pipeline = %(pipeline)s) AS journal_entries;
 
 -- name: drops
--- How many turns and conversations were left out, by reason, the most frequent first.
-SELECT reason, count(*) AS drops FROM ftworker.drops WHERE pipeline = %(pipeline)s
-GROUP BY reason ORDER BY drops DESC, reason;
+-- Every turn that was left out, and every conversation as a whole (turn -1), with the reason.
+SELECT conversation.conversation_id, dropped.turn, dropped.reason
+FROM ftworker.drops AS dropped JOIN ftworker.conversations AS conversation
+    ON conversation.id = dropped.conversation_id
+WHERE dropped.pipeline = %(pipeline)s ORDER BY dropped.reason, conversation.conversation_id, dropped.turn;
 
 -- name: others
 -- Work that is not the demonstration's: its processes, which know its pipeline alone, would spoil it.
@@ -51,8 +53,10 @@ DELETE FROM ftworker.drops WHERE pipeline = %(pipeline)s
     OR conversation_id IN (SELECT id FROM ftworker.conversations WHERE source_name = %(source)s);
 DELETE FROM ftworker.datasets WHERE pipeline = %(pipeline)s;
 DELETE FROM ftworker.pipelines WHERE name = %(pipeline)s;
-DELETE FROM ftworker.totals WHERE labels = 'pipeline=' || %(pipeline)s OR labels LIKE 'pipeline=' || %(pipeline)s || ',%%';
+DELETE FROM ftworker.totals WHERE 'pipeline=' || %(pipeline)s = ANY (string_to_array(labels, ','));
 DELETE FROM ftworker.parked WHERE inbox_id IN (SELECT id FROM ftworker.inbox WHERE source_name = %(source)s);
 DELETE FROM ftworker.inbox WHERE source_name = %(source)s;
+DELETE FROM ftworker.quarantine_reviews
+WHERE conversation_id IN (SELECT id FROM ftworker.conversations WHERE source_name = %(source)s);
 DELETE FROM ftworker.conversations WHERE source_name = %(source)s;
 DROP SCHEMA IF EXISTS rag_demo CASCADE;

@@ -1,7 +1,7 @@
-"""A RAG's chat store, as the demonstration's RAG would have written it: two tables in schema `rag_demo`.
+"""A RAG's chat store as the demonstration's RAG would have written it: conversations, messages, pupils.
 
-chat_store.sql makes them; the source `tutor` of demo.toml reads them with the generic preset `messages`.
-Never touches ftworker's own schema.
+chat_store.sql makes the tables in schema `rag_demo`; the source `demo` of demo.toml reads the chats with the generic
+preset `messages`, and its roster the names of the pupils. Never touches ftworker's own schema.
 """
 
 from __future__ import annotations
@@ -32,15 +32,19 @@ WRITE_CONVERSATION = """
 WRITE_MESSAGE = """
     INSERT INTO rag_demo.messages (
         id, conversation_id, position, parent_id, role, content, context,
-        rating, rating_comment, error, created_at)
+        rating, rating_comment, error, correction, created_at)
     VALUES (
         %(id)s, %(conversation_id)s, %(position)s, %(parent_id)s, %(role)s, %(content)s, %(context)s,
-        %(rating)s, %(rating_comment)s, %(error)s, %(created_at)s)
+        %(rating)s, %(rating_comment)s, %(error)s, %(correction)s, %(created_at)s)
     ON CONFLICT (id) DO UPDATE SET
         conversation_id = excluded.conversation_id, position = excluded.position,
         parent_id = excluded.parent_id, role = excluded.role, content = excluded.content,
         context = excluded.context, rating = excluded.rating, rating_comment = excluded.rating_comment,
-        error = excluded.error, created_at = excluded.created_at
+        error = excluded.error, correction = excluded.correction, created_at = excluded.created_at
+"""
+
+WRITE_PUPIL = """
+    INSERT INTO rag_demo.pupils (tenant, name) VALUES (%(tenant)s, %(name)s) ON CONFLICT DO NOTHING
 """
 
 
@@ -58,6 +62,12 @@ def write_conversations(cursor: Cursor, conversations: Iterable[Mapping[str, Any
             cursor.execute(WRITE_MESSAGE, row)
         written += 1
     return written
+
+
+def write_pupils(cursor: Cursor, tenant: str, names: Iterable[str]) -> None:
+    """Write the names of a school's pupils. Repeatable."""
+    for name in names:
+        cursor.execute(WRITE_PUPIL, {"tenant": tenant, "name": name})
 
 
 def _conversation_row(conversation: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,5 +104,6 @@ def _message_rows(conversation: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
             "rating": opinion.get("value"),
             "rating_comment": opinion.get("comment"),
             "error": message["error"],
+            "correction": message.get("correction"),
             "created_at": message["created_at"],
         }

@@ -7,7 +7,7 @@ file for one row to show; its words are invented, as all of the demonstration's.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
@@ -15,9 +15,11 @@ from typing import Any
 
 import msgspec
 
+from ftworker.curation.privacy.kinds import PLACEHOLDER
 from ftworker.curation.reasons import DropReason
+from ftworker.datasets.selection import LeftOutReason
 from ftworker.datasets.storage import open_storage, storage_errors
-from ftworker.demo.conversations import SENDS_IDS_ALONE, packaged_conversations
+from ftworker.demo.conversations import SENDS_IDS_ALONE, packaged_conversations, turns_in
 from ftworker.demo.run import DemoResult
 from ftworker.runs.states import RunState
 
@@ -74,26 +76,35 @@ def _happened(result: DemoResult, place: Place) -> Iterator[str]:
     manifest = result.dataset.manifest or {}
     content: dict[str, Any] = manifest["content"]
     train, validation = content["train"]["rows"], (content["validation"] or {"rows": 0})["rows"]
+    turns = sum(map(turns_in, conversations))
     yield from _text(
         f"{len(conversations)} conversations came in: {by_id} by an event with their id alone, and ftworker read "
-        f"them in the RAG's chat store; {len(conversations) - by_id} inside their event."
+        f"them in the RAG's chat store; {len(conversations) - by_id} inside their event. They hold {turns} turns, "
+        "each a question and its answer."
     )
+    found = ", ".join(f"{kind} {number}" for kind, number in result.redactions.items())
     yield from _text(
-        f"{result.progress.kept} answers became training examples, each with the question, the history and the "
-        f"passages that the RAG had found. {sum(result.drops.values())} did not:"
+        f"{result.progress.kept} turns became examples, each with its history and the passages that the RAG had "
+        f"found. Before they were stored, placeholders took the place of what was found of people: {found}. "
+        f"The other {sum(result.drops.values())} turns became none:"
     )
-    for reason, count in result.drops.items():
-        yield from _text(_MEANINGS.get(reason, reason), f"  {count:4}  ", "        ")
+    yield from _counted(result.drops)
     crossed = f"When {place.threshold} waited" if result.run.trigger == "min_examples" else "By hand"
-    rest = f" The other {result.waiting} wait for the next." if result.waiting else ""
+    left_out: dict[str, int] = manifest["provenance"]["left_out"]
     yield from _text(
         f"{crossed}, the pipeline cut its dataset: {train} examples to train and {validation}, of other pupils, "
-        f"to validate.{rest}"
+        f"to validate. It leaves out {sum(left_out.values())}:"
     )
+    yield from _counted(left_out)
     yield from _text(_ENDS[result.run.state].format(run=result.run.id, model=result.run.model))
 
 
-_MEANINGS: dict[str, str] = {reason.value: reason.meaning for reason in DropReason}
+def _counted(by_reason: Mapping[str, int]) -> Iterator[str]:
+    for reason, count in by_reason.items():
+        yield from _text(_MEANINGS.get(reason, reason), f"  {count:4}  ", "        ")
+
+
+_MEANINGS: dict[str, str] = {reason.value: reason.meaning for reason in (*DropReason, *LeftOutReason)}
 
 _ENDS = {
     RunState.PACKAGED: (
@@ -111,7 +122,7 @@ def _files(result: DemoResult, place: Place) -> Iterator[str]:
     content: dict[str, Any] = manifest["content"]
     names = [entry["name"] for entry in (content["train"], content["validation"]) if entry]
     yield f"dataset   {place.shown(str(result.dataset.url))}/"
-    yield f"            {'  '.join([*names, 'manifest.json', 'README.md'])}"
+    yield f"            {'  '.join([*names, 'manifest.json', 'report.html'])}"
     yield f"model     {place.shown(_artefacts(result, place))}/"
     yield "            Modelfile  INSTRUCTIONS.md  INSTRUCCIONES.md  create-request.json"
     yield f"settings  {place.shown(place.config)}"
@@ -128,6 +139,8 @@ def _taste(result: DemoResult) -> Iterator[str]:
     filesystem, path = open_storage(url)
     with storage_errors(url):
         rows = msgspec.json.decode(filesystem.cat_file(path), type=list[dict[str, str]])
+    # One that shows a placeholder, and fits.
+    rows = [row for row in rows if PLACEHOLDER.search(row["instruction"])] or rows
     shortest = min(rows, key=lambda row: (sum(map(len, row.values())), row["instruction"]))
     for number, (key, value) in enumerate(shortest.items()):
         text = f'"{key}": {msgspec.json.encode(value).decode()}{"}" if number else ","}'
@@ -138,13 +151,20 @@ def _next(result: DemoResult, place: Place) -> Iterator[str]:
     yield "Look at it again:"
     yield f"  {place.command} status"
     yield f"  {place.command} runs show {result.run.id}"
-    yield "Ask why the pipeline fired, and how far the next dataset is:"
-    configured = f"FTWORKER_CONFIG={shlex.quote(place.shown(place.config))} {place.command}"
-    yield f"  {configured} triggers"
+    dataset = result.dataset.id
+    yield "Let the commands below know the demo's settings; unset it for your own:"
+    yield f"  export FTWORKER_CONFIG={shlex.quote(place.shown(place.config))}"
     yield "Follow a conversation through every rule to the line that holds it:"
-    yield f"  {configured} curate --explain tutor-0015"
+    yield f"  {place.command} curate --explain tutor-0007"
+    yield "See what waits for a person, who releases or rejects it:"
+    yield f"  {place.command} quarantine list"
+    yield "Prove that nobody and nothing stands on two sides; find the plots:"
+    yield f"  {place.command} datasets audit {dataset}"
+    yield f"  {place.command} datasets report {dataset}"
+    yield "Ask why the pipeline fired, and how far the next dataset is:"
+    yield f"  {place.command} triggers"
     yield f"Leave everything running, with its status page at {place.web_url}:"
-    yield f"  {configured} up"
+    yield f"  {place.command} up"
     match result.run.state:
         case RunState.PACKAGED:
             yield "Make the model, where Ollama is (or start Ollama and repeat the demo):"
@@ -155,7 +175,7 @@ def _next(result: DemoResult, place: Place) -> Iterator[str]:
         case RunState.TRAINED | RunState.REJECTED:
             yield "Talk to the model, and decide:"
             yield f"  ollama run {result.run.model}"
-            yield f"  {configured} runs promote {result.run.id}"
+            yield f"  {place.command} runs promote {result.run.id}"
         case _:
             pass
     yield "Point it at your own RAG: README.md, `With your own RAG`."
