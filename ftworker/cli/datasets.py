@@ -125,7 +125,8 @@ def show(dataset_id: int, json_: bool) -> None:
     table(
         "",
         ["file", "rows", f"tokens ({counted_by(origin.get('tokenizers') or ())})", "bytes"],
-        [[e["name"], e["rows"], e["tokens"], e["bytes"]] for e in entries],
+        # The golden set is never trained on, and its tokens are not counted.
+        [[e["name"], e["rows"], e["tokens"] or "-", e["bytes"]] for e in entries],
     )
     if origin.get("left_out"):
         table("Left out of its files", ["reason", "examples", "meaning"], _reasons(origin["left_out"]))

@@ -67,7 +67,7 @@ def dataset_card(manifest: Manifest, language: str) -> str:
         f"| file | rows | tokens ({counted_by(origin.tokenizers)}) | bytes | sha256 |",
         "|---|---:|---:|---:|---|",
         *(
-            f"| {entry.name} | {entry.rows} | {entry.tokens} | {entry.bytes} | `{entry.sha256}` |"
+            f"| {entry.name} | {entry.rows} | {entry.tokens or '-'} | {entry.bytes} | `{entry.sha256}` |"
             for entry in manifest.files()
         ),
         "",

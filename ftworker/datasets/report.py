@@ -92,7 +92,12 @@ def _tiles(manifest: Mapping[str, Any], figures: Figures) -> Html:
     if origin.get("conversations") is not None:
         facts.append(("Conversations", number(origin["conversations"]), "that they come from"))
     facts += [
-        (entry["name"], number(entry["rows"]), f"rows, {number(entry['tokens'])} tokens")
+        # The golden set never trains, and its tokens are not counted.
+        (
+            entry["name"],
+            number(entry["rows"]),
+            f"rows, {number(entry['tokens'])} tokens" if entry["tokens"] else "rows",
+        )
         for entry in _entries(content)
     ]
     facts.append(("Tokens", number(figures.tokens.quantile(0.5)), "in an example, the median"))
@@ -233,7 +238,7 @@ def _making(manifest: Mapping[str, Any]) -> Html:
             (
                 entry["name"],
                 number(entry["rows"]),
-                number(entry["tokens"]),
+                number(entry["tokens"]) if entry["tokens"] else "-",
                 number(entry["bytes"]),
                 tag("code", entry["sha256"][:12]),
             )

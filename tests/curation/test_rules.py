@@ -76,6 +76,7 @@ def test_an_answer_passes_in_an_accepted_language_and_in_no_other(written: str, 
 @pytest.mark.parametrize(
     "answer",
     [
+        "Usa Ep = m·g·h, con m = 2 kg y g = 9,8 m/s². Queda Ep = 58,8 J. Al caer, se va convirtiendo en cinética.",
         "F = m · a, de donde a = F / m = 20 / 4 = 5 m/s² y v = a · t = 5 · 3 = 15 m/s",
         "```python\nfor the in of:\n    if not this and that is with:\n        return the or from\n```\nAsí funciona.",
         "«If I had studied, I would have passed the exam»: así se dice en inglés, con el pasado perfecto delante.",
