@@ -96,6 +96,29 @@ _SPELT_DIGITS = {
     }.items()
     for word in words.split()
 }  # fmt: skip
+# What a number that begins with 6, 7, 8 or 9 has at its beginning.
+_FIRST_DIGITS = (
+    b"seis",
+    b"siete",
+    b"ocho",
+    b"nueve",
+    b"sesent",
+    b"setent",
+    b"ochent",
+    b"novent",
+    b"setec",
+    b"novec",
+    b"sis",
+    b"set",
+    b"vuit",
+    b"nou",
+    b"seixant",
+    b"norant",
+    b"six",
+    b"seven",
+    b"eight",
+    b"nine",
+)
 _NUMBER_WORD = "|".join(sorted((word.decode() for word in _SPELT_DIGITS), key=len, reverse=True)).encode()
 _SPELT_PHONE = re.compile(
     rb"\b(?:(?:%b|\d{1,3})\b(?:[ ,.\-]{1,3}(?:y |i )?)){3,14}(?:%b|\d{1,3})\b" % (_NUMBER_WORD, _NUMBER_WORD)
@@ -190,6 +213,8 @@ def phones(seen: View) -> Iterator[Finding]:
 
 def spelt_phones(seen: View) -> Iterator[Finding]:
     """A number in words after a word such as "móvil": nine digits when its parts are put together."""
+    if not any(word in seen.folded for word in _FIRST_DIGITS):
+        return
     for found in _SPELT_PHONE.finditer(seen.folded):
         digits, open_places = "", 0
         for gap, part in _SPELT_PART.findall(found[0]):

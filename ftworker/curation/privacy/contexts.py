@@ -16,7 +16,8 @@ _PERSON_BEFORE_NAME = re.compile(
     rb"\b(?:con|entre|contad[oa] a|conte a|dicho a|dije a|decirle a|le a|amb|y|de parte de|sin) $"
 )
 _PERSON_AFTER_NAME = re.compile(
-    rb" (?:y yo|i jo|me|nos|es mi|es la profe|no me|no nos|se ha|se rio|dice|dijo|ha dicho|ha venido|va a mi|esta en mi|"
+    rb" (?:y yo|i jo|me|nos|es mi|es la profe|no me|no nos|se ha|se rio|dice|dijo|ha dicho|ha venido|"
+    rb"va a mi|esta en mi|"
     rb"y su|ya no)\b"
 )
 _SENTENCE_END = re.compile(rb"[.!?\n:;]")

@@ -82,6 +82,8 @@ class Figures:
 
     def begins(self, words: list[bytes]) -> int:
         """How many of the words, from the first on, are the longest of them; 0 for none."""
+        if not words or words[0] not in self._by_word:
+            return 0
         for count in range(len(words), 0, -1):
             asked = frozenset(word for word in words[:count] if word not in PARTICLES)
             if asked and asked in self._by_word.get(next(iter(asked)), ()):

@@ -1,8 +1,8 @@
 """The test set, and the figures that the rules reach on it. Also used by benchmarks/bench_privacy.py.
 
 `personal.jsonl` holds texts with the places of their personal data, `lessons.jsonl` texts that hold none and look as
-if, `roster.txt` the pupils and staff of the invented school. Each text says to which of three sets it belongs. Sets were
-written one after the other; what the rules reached on one at first sight stands in docs/PRIVACY.md, and only then were
+if, `roster.txt` the pupils and staff of the invented school. Each text says to which of three sets it belongs. Sets
+were written one after the other; what the rules reached at first sight stands in docs/PRIVACY.md, and only then were
 their faults on it looked at. All are invented.
 """
 

@@ -41,7 +41,7 @@ def test_lessons_are_left_alone() -> None:
 
 
 def test_a_roster_adds_no_alarm_but_for_the_people_of_sums() -> None:
-    """A pupil's name in a sum is replaced where a roster holds it: nobody can say that the Ana of the sum is not hers."""
+    """Where the roster holds a pupil of that name, nobody can say that the Ana of a sum is not she."""
     figures = measure(WITH_ROSTER)
     assert set(figures.alarms) <= {Kind.NAME}
     assert figures.false_alarms <= 0.05, figures.alarmed
