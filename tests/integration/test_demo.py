@@ -24,18 +24,24 @@ from ftworker.demo.conversations import packaged_conversations, turns_in
 from ftworker.runs.states import RunState
 from ftworker.store import Store, inbox, runs
 from tests.doubles.ollama_api import OllamaDouble
+from tests.integration.readme_transcripts import (
+    CONTROL,
+    DEMO,
+    EXPLAIN,
+    REDACT,
+    REDACTED_LINE,
+    shortened,
+    transcript,
+)
 from tests.integration.workbench import StartProcess
 from tests.servers import RabbitmqServer, wait_until
 
 WIDTH = 80
-REPOSITORY = Path(__file__).resolve().parents[2]
 HOME = "home-of-the-demo"
 """Not the one that every test has in its environment, by which a helper of the tests would look like a process left."""
 NOBODY_LISTENS = "http://127.0.0.1:9"
 FTWORKER = Path(sys.executable).parent / "ftworker"
 
-# What a terminal does besides showing letters: moves of the cursor, erasing, colours.
-CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 # `ftworker curate ID --json` for every conversation, in one process: one each would take a minute.
 FOLLOW_ALL = """
@@ -245,10 +251,24 @@ def test_the_demo_says_how_many_were_left_out_and_replaced(first: tuple[Newcomer
 
 def test_the_readme_shows_what_the_demo_prints(first: tuple[Newcomer, str]) -> None:
     _, output = first
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    transcript = readme.partition("```\n$ make demo\n")[2].partition("\n```\n")[0]
+    # Where it should: python -m tests.integration.readme_transcripts
     for part in ("What happened", "Where it lies", "One example of the training file", "What to do next"):
-        assert unchanging(transcript, part) == unchanging(output, part)
+        assert unchanging(transcript(DEMO), part) == unchanging(output, part)
+
+
+def test_the_readme_shows_the_story_of_a_conversation_and_what_redact_prints(
+    first: tuple[Newcomer, str],
+) -> None:
+    newcomer, _ = first
+    explained = newcomer.says(f"FTWORKER_CONFIG=.ftworker/demo.toml {FTWORKER} curate --explain tutor-0062")
+    assert told_in(shortened(explained)) == told_in(transcript(EXPLAIN))
+    (newcomer.directory / "text.jsonl").write_text(REDACTED_LINE, encoding="utf-8")
+    assert newcomer.says(f"{FTWORKER} redact < text.jsonl").rstrip("\n") == transcript(REDACT)
+
+
+def told_in(story: str) -> str:
+    # Ids are given as conversations come, and the widths of columns go by them.
+    return " ".join(re.sub(r"example \d+|─+", "-", story).split())
 
 
 def unchanging(output: str, part: str) -> str:
@@ -256,7 +276,7 @@ def unchanging(output: str, part: str) -> str:
         output.partition(f"\n{part}\n")[2].partition("\n\n")[0].replace(str(FTWORKER), ".venv/bin/ftworker")
     )
     # The name of a run is drawn by lot, and the hash of a dataset holds the release that made it.
-    return re.sub(r"[0-9a-f]{12}", "HASH", words)
+    return re.sub(r"[0-9a-f]{12}", "HASH", words).rstrip("\n")
 
 
 def test_no_word_of_a_conversation_is_in_a_log(first: tuple[Newcomer, str]) -> None:
