@@ -1,1 +1,1 @@
-"""Fine-tuning runs: `states` (pure) says which moves exist, `pipeline` performs them, one step a call."""
+"""Fine-tuning runs: `states` (pure) says which moves exist, `steps` performs them, one step a call."""
