@@ -42,6 +42,8 @@ _GREETINGS = (
     ),
     *(b"egun", b"hi", b"hello", b"dear", b"good m", b"welcome", b"moltes", b"gracies", b"adios", b"agur"),
 )
+_NEXT_IN_SIGHT = re.compile(rb"[^\w]{0,6}([a-z_]+)")
+_BEFORE_NAMES = frozenset(b"la el en na l n d don dona de otra again profe seno sr sra".split())
 _SHORT_TITLES = frozenset(b"d dna sr sra srta mr mrs ms dr dra prof profa".split())
 
 
@@ -53,6 +55,8 @@ class Announced:
 
     def after(self, seen: View, cue: Cue, start: int, end: int) -> Name | None:
         """The name that the phrase between these places announces, if one does stand there."""
+        if cue in {Cue.GREETING, Cue.TITLE, Cue.WEAK} and not self._could_follow(seen, end):
+            return None
         folded = seen.folded
         match cue:
             case Cue.SELF:
@@ -92,10 +96,15 @@ class Announced:
                 assert_never(cue)
         return name
 
+    def _could_follow(self, seen: View, end: int) -> bool:
+        """A quick look: what follows has a capital, is a given name, or an article and the like before one."""
+        word = _NEXT_IN_SIGHT.match(seen.folded, end)
+        if word is None:
+            return False
+        return seen.text[word.start(1)].isupper() or word[1] in _BEFORE_NAMES or self._words.is_given(word[1])
+
     def _after_role(self, seen: View, start: int, end: int) -> Name | None:
         before = WORD_BEFORE.search(seen.folded, max(0, start - 30), start)
-        if before is not None and before[1] not in cues.OF_THE_SPEAKER and is_of_a_story(seen, start, end):
-            return None
         spoken_to = SENTENCE_START.search(seen.folded[max(0, start - 3) : start])  # "Profe Marta, ..."
         if not spoken_to and (before is None or before[1] not in cues.DETERMINERS):
             return None
@@ -116,6 +125,8 @@ class Announced:
             name = self._first(seen, place, Cue.ROLE, unknown_lower=announced, article=announced)
             if name is None or cues.NUMERAL_AFTER.match(seen.text, name.end):
                 continue  # "el papa Juan Pablo II"
+            if before is not None and theirs and is_of_a_story(seen, start, end):
+                return None
             known = self._words.is_given(name.words[0])
             if known or (
                 (of is None or place != of.end()) and not (theirs and seen.folded[start:end] in cues.KIN)

@@ -72,7 +72,7 @@ _NEEDS = {
     Family.BIRTH: re.compile(r"\d"),
     Family.RECORD: re.compile(r"\d{5}|\d[/\-]\d{3}"),
     Family.POSTAL_CODE: re.compile(r"\d{5}"),
-    Family.PLATE: re.compile(r"\d{4}[ \-]?[^\W\d_aeiouAEIOU]{3}(?!\w)|[^\W\d_][ \-]\d{4}[ \-][^\W\d_]"),
+    Family.PLATE: re.compile(r"\d{4}[ \-]?[A-Za-z]"),
 }
 
 
