@@ -176,6 +176,54 @@ def test_the_two_commands_run_one_after_the_other(
     assert openai_api.jobs_created == 1
 
 
+def test_names_of_the_configured_list_are_replaced_and_the_allowed_ones_stay(
+    rag_url: str, start_process: StartProcess, tmp_path: Path
+) -> None:
+    """The settings that the document shows, taken from it; what waits for a person is found by its commands."""
+    [settings] = re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "ftworker.toml").write_text(settings, encoding="utf-8")
+    (tmp_path / "alumnado.txt").write_text("Urrutia Peral, Candela\n", encoding="utf-8")
+    said = (
+        ("usuario", "lo he hecho con candela urrutia. ¿qué descubrió Marie Curie?"),
+        (
+            "asistente",
+            "Marie Curie descubrió el polonio y el radio, y estudió la radiactividad toda su vida.",
+        ),
+        ("usuario", "mi teléfono es el 612 345 678, ¿me llamas?"),
+        ("asistente", "No puedo llamar por teléfono, pero aquí puedes preguntarme lo que necesites."),
+    )
+    with psycopg2.connect(rag_url) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO conversaciones (usuario_id) VALUES ('alumno-0') RETURNING id")
+        [[first]] = cursor.fetchall()
+        cursor.execute("INSERT INTO conversaciones (usuario_id) VALUES ('alumno-1') RETURNING id")
+        [[second]] = cursor.fetchall()
+        rows = [(first, *line) for line in said]
+        rows += [(second, "usuario", "me siento muy sola y no quiero vivir"), (second, *said[3])]
+        for row in rows:
+            cursor.execute("INSERT INTO mensajes (conversacion_id, rol, contenido) VALUES (%s, %s, %s)", row)
+    connection.close()
+    variables = environment(rag_url, OLLAMA_HOST="127.0.0.1:9", FTWORKER_DATABASE_URL=rag_url)
+    process = start_process(
+        [sys.executable, str(REPOSITORY / "main.py"), "--fine-tune", "--provider", "local"],
+        variables,
+        cwd=tmp_path,
+    )
+
+    assert process.wait(60) == 0, process.output()
+    files = (tmp_path / "datos_fine_tuning" / "datasets").glob("*/*/*.json")
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    assert "[NOMBRE_1]. ¿qué descubrió Marie Curie?" in text
+    assert "[TELEFONO_1]" in text
+    for word in ("urrutia", "612 345", "muy sola"):
+        assert word not in text.lower()
+    listed = start_process(
+        [sys.executable, "-m", "ftworker.cli", "quarantine", "list"], variables, cwd=tmp_path
+    )
+    assert listed.wait(30) == 0
+    assert "quarantined_wellbeing" in listed.output()
+
+
 def test_trouble_is_a_false_result_that_says_what_to_do(start_process: StartProcess, tmp_path: Path) -> None:
     process = start_process(
         [sys.executable, str(REPOSITORY / "main.py"), "--fine-tune", "--provider", "local"],
