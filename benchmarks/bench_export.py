@@ -1,8 +1,8 @@
-"""How fast a dataset is exported, in how much memory, beside PostgreSQL's own COPY of the same rows; and curation.
+"""How fast a dataset is exported, in how much memory, beside PostgreSQL's own COPY of the same rows.
 
 Private servers; each export is a process of its own, so that its peak memory is its own; COPY and export
 interleaved, ratios within one run: absolute numbers say more about the machine.
-`python -m benchmarks.bench_export [--conversations 200000] [--rounds 3]`. The figures are in docs/DATASETS.md.
+`python -m benchmarks.bench_export [--conversations 200000] [--rounds 3]`. The figures are in docs/BENCHMARKS.md.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ftworker.conversations import Chunk, Conversation, Message
+from ftworker.conversations import Conversation, Message
 from ftworker.curation.curate import curate
 from ftworker.datasets.export import ExportSpec, export_dataset
 from ftworker.datasets.split import Split
@@ -34,7 +33,6 @@ from tests.servers import PostgresServer
 
 EXPORT_TARGET = 15_000
 MEMORY_TARGET_MB = 100
-CURATION_TARGET = 5_000
 
 _LESSON_WORDS = """
 la el de que en y los se del las por un para con una su al lo como más pero sus le ya este porque esta entre cuando muy
@@ -56,46 +54,15 @@ def text(dice: random.Random, characters: int) -> str:
     return " ".join(words).capitalize() + "."
 
 
-def talk(number: int, *, turns: int, characters: int, chunks: int = 0) -> Conversation:
+def talk(number: int, *, turns: int, characters: int) -> Conversation:
     """A conversation of about so many characters in all."""
     dice = random.Random(number)
     size = characters // turns
     messages: list[Message] = []
     for turn in range(turns):
-        context = tuple(Chunk(text(dice, 400), rank=rank) for rank in range(1, chunks + 1))
         messages.append(Message("user", f"¿{number}.{turn} {text(dice, size // 6)}?"))
-        messages.append(Message("assistant", text(dice, size - size // 6), context=context))
+        messages.append(Message("assistant", text(dice, size - size // 6)))
     return Conversation("bench", str(number), tuple(messages))
-
-
-# -- curation
-
-
-def bench_curation(rounds: int) -> None:
-    """Conversations a second on one core, best of the rounds."""
-    print("Curation, one core (target: above 5,000 conversations of 2 KB a second)")
-    for label, turns, characters, chunks in (
-        ("2 KB, 1 turn", 1, 2_000, 0),
-        ("2 KB, 3 turns", 3, 2_000, 0),
-        ("2 KB, 6 turns", 6, 2_000, 0),
-        ("2 KB, 3 turns, 3 passages of 400 characters each", 3, 2_000, 3),
-    ):
-        talks = [talk(n, turns=turns, characters=characters, chunks=chunks) for n in range(2_000)]
-        best = min(_timed(partial(_curate_all, talks)) for _ in range(rounds))
-        rate = len(talks) / best
-        print(f"  {label:52} {rate:9,.0f} /s   x{rate / CURATION_TARGET:.1f} of the target")
-
-
-def _curate_all(talks: list[Conversation]) -> None:
-    settings = CurationSettings()
-    for one in talks:
-        curate(one, settings)
-
-
-def _timed(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 # -- export
@@ -172,7 +139,9 @@ def copy_to_nowhere(url: str, dataset_id: int, answer: Any) -> None:
     with connection.cursor() as cursor:
         statement = cursor.mogrify(query.rstrip().rstrip(";"), parameters).decode()
         sink = _Nowhere()
-        seconds = _timed(lambda: cursor.copy_expert(f"COPY ({statement}) TO STDOUT", sink))
+        begun = time.perf_counter()
+        cursor.copy_expert(f"COPY ({statement}) TO STDOUT", sink)
+        seconds = time.perf_counter() - begun
     answer.put({"seconds": seconds, "bytes": sink.size, "peak_mb": _peak_mb(), "start_mb": start_mb})
 
 
@@ -296,7 +265,6 @@ def main() -> None:
     parser.add_argument("--conversations", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    bench_curation(arguments.rounds)
     bench_export(arguments.conversations, arguments.rounds)
 
 
