@@ -1,4 +1,4 @@
-"""The README holds: its links lead somewhere, its commands exist, its configuration and its code are taken."""
+"""The README holds: its commands exist, its configuration and code are taken; links of all documents lead somewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import tomllib
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -18,6 +19,7 @@ from main import main as seed_command
 from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted(REPOSITORY.glob("docs/*.md"))]
 
 
 def blocks(language: str) -> list[str]:
@@ -35,13 +37,21 @@ def calls(name: str) -> list[ast.Call]:
     ]
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
-def test_a_link_leads_to_a_file_and_its_heading(target: str) -> None:
-    path, _, heading = target.partition("#")
-    text = (REPOSITORY / path).read_text(encoding="utf-8")
-    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-    assert not heading or heading in anchors
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_to_a_file_and_its_heading(document: Path) -> None:
+    for target in sorted(set(re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")))):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, heading = target.partition("#")
+        linked = document.parent / path if path else document
+        assert linked.exists(), target
+        if heading:
+            text = re.sub(
+                r"^```.*?^```", "", linked.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+            )
+            titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert heading in anchors, target
 
 
 def test_the_table_names_every_command_with_its_help() -> None:
