@@ -34,7 +34,7 @@ def redact(roster: Path | None, allow: Path | None) -> None:
 
     \b
     Example:
-      echo '{"id": 1, "text": "Me llamo Lucía, tel. 612 345 678"}' | ftworker redact
+      echo '{"id": 1, "text": "Soy Lucía, tel. 612 345 678"}' | ftworker redact
       ftworker redact --roster names.txt < texts.jsonl > redacted.jsonl
     """
     import msgspec
