@@ -16,8 +16,8 @@ from ftworker.curation.privacy import cues
 from ftworker.curation.privacy.folding import view
 from ftworker.curation.privacy.lexicon import lexicon
 
-# What each pattern below holds one of, at the beginning of a word (a dot: as a whole word; `_`: a space); nearly every text is done
-# after this. Chosen to be rare in lessons; a test makes texts from the patterns and holds that each has one.
+# What each pattern below holds one of, at the beginning of a word (a dot: as a whole word; `_`: a space); nearly every
+# text is done after this. Chosen to be rare in lessons; a test makes texts from the patterns and holds that each has one.
 _STEMS = (
     "abort abus abuse acabar_amb acabar_con acos adhd agred agresion alcoholic alergi alive. allerg alone. "
     "amenac amenaz anore ansie ansiol antidep anxi aprovech asco. asm asperger assetg assetj asth atacs. "
