@@ -77,7 +77,7 @@ class Scanner:
             pieces = [labels.pieces(text, finds) for text, finds in zip(texts, found, strict=True)]
             redacted = tuple("".join(piece.text for piece in of_text) for of_text in pieces)
             # A placeholder ends a number that went on, or brings a cue nearer: what that uncovers goes as well.
-            fresh, more_uncertain = self._scanned(redacted)
+            fresh, more_uncertain = self._scanned_again(redacted, found)
             uncertain = uncertain or more_uncertain
             rounds += 1
             if any(fresh):
@@ -90,6 +90,17 @@ class Scanner:
                 ]
         counts = Counter(find.kind for finds in found for find in finds)
         return Redacted(redacted, counts, uncertain, tuple(map(tuple, found)))
+
+    def _scanned_again(
+        self, texts: Sequence[str], found: Sequence[Sequence[Finding]]
+    ) -> tuple[list[list[Finding]], bool]:
+        """As `_scanned`, for texts of which those without a find are as they were when nothing was found in them."""
+        changed = [text for text, finds in zip(texts, found, strict=True) if finds]
+        fresh, uncertain = self._scanned(changed)
+        if any(fresh):
+            # Who is named there now may be named in the others too.
+            return self._scanned(texts)
+        return [[] for _ in texts], uncertain
 
     def _scanned(self, texts: Sequence[str]) -> tuple[list[list[Finding]], bool]:
         """The finds of each text, with offsets into it, and whether something is uncertain."""
