@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ftworker.conversations import Conversation
 from ftworker.curation.language import foreign_language
@@ -34,8 +34,7 @@ _AROUND_A_QUESTION = " \t\n¿?¡!.,;:…\"'«»"
 Flag = Literal["refusal", "unsupported"]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a rule found. Without reason and flag the turn passes."""
 
     reason: DropReason | None = None
