@@ -120,11 +120,12 @@ _ENDS = {
 def _files(result: DemoResult, place: Place) -> Iterator[str]:
     manifest = result.dataset.manifest or {}
     content: dict[str, Any] = manifest["content"]
-    names = [entry["name"] for entry in (content["train"], content["validation"]) if entry]
+    files = (content["train"], content["validation"], content["golden"])
+    names = [entry["name"] for entry in files if entry]
     yield f"dataset   {place.shown(str(result.dataset.url))}/"
-    yield f"            {'  '.join([*names, 'manifest.json', 'report.html'])}"
+    yield f"          {'  '.join([*names, 'manifest.json', 'report.html'])}"
     yield f"model     {place.shown(_artefacts(result, place))}/"
-    yield "            Modelfile  INSTRUCTIONS.md  INSTRUCCIONES.md  create-request.json"
+    yield "          Modelfile  INSTRUCTIONS.md  INSTRUCCIONES.md  create-request.json"
     yield f"settings  {place.shown(place.config)}"
     yield f"logs      {place.shown(place.log_folder)}/"
 
