@@ -23,7 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Why each pipeline did or did not fire; what its next run takes.",
     ),
     "runs": ("ftworker.cli.runs:runs", "Start, list, show, cancel, retry fine-tuning runs."),
-    "redact": ("ftworker.cli.privacy:redact", "Redact personal data in texts: JSON lines in, JSON lines out."),
+    "redact": (
+        "ftworker.cli.privacy:redact",
+        "Redact personal data in texts: JSON lines in, JSON lines out.",
+    ),
     "curate": ("ftworker.cli.curate:curate", "What becomes of one conversation, and why, rule by rule."),
     "datasets": ("ftworker.cli.datasets:datasets", "List, show, compare, export and check datasets."),
     "sources": ("ftworker.cli.sources:sources", "List and try the stores of conversations."),

@@ -40,8 +40,10 @@ _REFUSING = "|".join(
         rf"no (?:et |us )?puc (?:ajudar|respondre)(?:-te|-vos)?{_ABOUT}",
         # Galician and Basque
         r"non (?:o )?sei(?: (?:a resposta|responder(?: a iso)?))?",
-        (rf"non (?:teño|dispoño de|atopo|atopei) "
-        rf"(?:suficiente )?(?:información|datos|a resposta|esa información){_ABOUT}"),
+        (
+            rf"non (?:teño|dispoño de|atopo|atopei) "
+            rf"(?:suficiente )?(?:información|datos|a resposta|esa información){_ABOUT}"
+        ),
         rf"non (?:che )?podo (?:axudar|responder|contestar)(?:te|che)?{_ABOUT}",
         r"ez dakit(?: erantzuten)?",
         r"ez dut (?:horri buruzko )?(?:informaziorik|daturik|erantzunik)(?: aurkitu)?(?: horri buruz)?",

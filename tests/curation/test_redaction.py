@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ftworker.conversations import Chunk, Message, Sibling
 from ftworker.curation import redaction
 from ftworker.curation.curate import WHOLE_CONVERSATION, Trace, curate
-from ftworker.curation.privacy.kinds import Kind
-from ftworker.curation.privacy.scan import Finding, Redacted, Scanner
+from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.scan import Redacted, Scanner
 from ftworker.settings import CurationSettings
 from tests.curation.talks import ANSWER, assistant, contents, conversation, drops, user
 

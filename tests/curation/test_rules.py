@@ -117,7 +117,7 @@ LOOPS = [
 def test_an_answer_in_circles_is_repetitive(answer: str) -> None:
     assert judged(answer) == "repetitive"
     assert judged(answer, min_compression_ratio=1_000).turn == 0
-    lenient = dict.fromkeys(
+    lenient: dict[str, Any] = dict.fromkeys(
         ("max_top_2gram_share", "max_top_3gram_share", "max_top_4gram_share", "max_repeated_10gram_share"),
         1.0,
     )
@@ -150,7 +150,7 @@ def test_prose_tables_and_code_are_not_repetitive(answer: str) -> None:
     ],
 )
 def test_an_answer_of_signs_is_broken(answer: str, broken: bool) -> None:
-    settings = {"min_answer_characters": 0, "languages": ()}
+    settings: dict[str, Any] = {"min_answer_characters": 0, "languages": ()}
     assert (judged(answer, **settings) == "too_many_signs") == broken
     assert judged(answer, **settings, max_sign_share=1.0).turn == 0
 

@@ -146,15 +146,19 @@ BROKEN: dict[str, list[str]] = {
         "INSERT INTO ftworker.dataset_left_out (dataset_id, example_id, reason) VALUES (1, 99, 'x')"
     ],
     "golden_examples_dataset_id_fkey": [
-        "INSERT INTO ftworker.golden_examples (pipeline, example_id, dataset_id) "
-        "SELECT 'tutor', id, 99 FROM ftworker.examples"
+        (
+            "INSERT INTO ftworker.golden_examples (pipeline, example_id, dataset_id) "
+            "SELECT 'tutor', id, 99 FROM ftworker.examples"
+        )
     ],
     "golden_examples_example_id_fkey": [
         "INSERT INTO ftworker.golden_examples (pipeline, example_id, dataset_id) VALUES ('tutor', 99, 1)"
     ],
     "quarantine_reviews_conversation_id_fkey": [
-        "INSERT INTO ftworker.quarantine_reviews (conversation_id, content_sha256, decision) "
-        "VALUES (99, '', 'released')"
+        (
+            "INSERT INTO ftworker.quarantine_reviews (conversation_id, content_sha256, decision) "
+            "VALUES (99, '', 'released')"
+        )
     ],
     "quarantine_reviews_decision_check": [
         "INSERT INTO ftworker.quarantine_reviews (conversation_id, content_sha256, decision) VALUES (1, '', 'x')"
