@@ -49,7 +49,6 @@ def preferred(turn: Turn) -> Turn | None:
         rating=better.rating,
         model=better.model,
         rejected=worse.text,
-        bare_form=None,
     )
 
 

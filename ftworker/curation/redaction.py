@@ -17,7 +17,7 @@ import msgspec
 
 from ftworker.conversations import Chunk
 from ftworker.curation.privacy.scan import Scanner
-from ftworker.curation.privacy.wellbeing import sensitive
+from ftworker.curation.privacy.wellbeing import has_cue, sensitive
 from ftworker.curation.reasons import DropReason
 from ftworker.curation.screening import flaw
 from ftworker.curation.turns import Turn
@@ -41,7 +41,11 @@ def held_back(turns: Iterable[Turn], unanswered: str | None) -> DropReason | Non
     All that was said counts, also what would give no example: it is the same child.
     """
     said = chain(chain.from_iterable((turn.question, turn.served) for turn in turns), [unanswered or ""])
-    found = {sensitive(_readable(text)) for text in said if text}
+    texts = [_readable(text) for text in said if text]
+    # All at once first: nearly every conversation is done after that.
+    if not has_cue("\n".join(texts)):
+        return None
+    found = {sensitive(text) for text in texts}
     for kind, reason in _QUARANTINE.items():
         if kind in found:
             return reason

@@ -7,7 +7,7 @@ other answers and retrieved passages find their turn. `rules` judges what comes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from ftworker.conversations import Chunk, Conversation, Message, Sibling
@@ -57,8 +57,6 @@ class Turn:
     """Under `unit = "preference"`: the answer to which `answer` was preferred."""
     refusal: bool = False
     unsupported: bool = False
-    bare_form: tuple[bytes, int] | None = field(default=None, repr=False)
-    """Filled by `writing`: the pair as history has it, in JSON, and its tokens."""
 
 
 def read_turns(conversation: Conversation) -> tuple[list[Turn], str | None]:

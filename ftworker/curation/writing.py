@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ftworker.conversations import canonical_json
 from ftworker.curation.examples import Example, ExampleMessage
@@ -27,6 +27,9 @@ class Writer:
     settings: CurationSettings
     counter: TokenCounter
     history: Sequence[Turn]
+    _pairs: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)
+    """What is taught is mostly what history has too: written and counted once."""
+    _histories: dict[int, tuple[bytes, int]] = field(default_factory=dict)
 
     def turn_example(self, lesson: Lesson) -> Example | DropReason:
         """The turn behind as much history as the limits allow. Only one that is too long by itself is dropped."""
@@ -111,14 +114,18 @@ class Writer:
 
     def _bare(self, turn: Turn) -> tuple[bytes, int]:
         """The pair as history has it, and its tokens. Made once a turn."""
-        if turn.bare_form is None:
-            turn.bare_form = self._pair(turn.question, as_history(turn))
-        return turn.bare_form
+        made = self._histories.get(turn.index)
+        if made is None:
+            made = self._histories[turn.index] = self._pair(turn.question, as_history(turn))
+        return made
 
     def _pair(self, prompt: str, answer: str) -> tuple[bytes, int]:
         """The two messages as they stand inside the list of an example, and their tokens."""
-        pair = canonical_json((ExampleMessage("user", prompt), ExampleMessage("assistant", answer)))
-        return pair[1:-1], self._tokens(prompt) + self._tokens(answer)
+        made = self._pairs.get((prompt, answer))
+        if made is None:
+            pair = canonical_json((ExampleMessage("user", prompt), ExampleMessage("assistant", answer)))
+            made = self._pairs[prompt, answer] = (pair[1:-1], self._tokens(prompt) + self._tokens(answer))
+        return made
 
     def _preference(self, lesson: Lesson) -> tuple[bytes, int]:
         """The end of a pair's object, from its last question on, and its tokens with both outputs."""

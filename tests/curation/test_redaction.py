@@ -146,6 +146,7 @@ def cues(monkeypatch: pytest.MonkeyPatch) -> None:
         return next((kind for cue, kind in CUES.items() if cue in text), None)
 
     monkeypatch.setattr(redaction, "sensitive", sensitive)
+    monkeypatch.setattr(redaction, "has_cue", lambda text: sensitive(text) is not None)
 
 
 @pytest.mark.usefixtures("cues")

@@ -17,7 +17,7 @@ from ftworker.curation.privacy.folding import view
 from ftworker.curation.privacy.lexicon import lexicon
 
 # What each pattern below holds one of, at the beginning of a word (a dot: as a whole word; `_`: a space); nearly every
-# text is done after this. Chosen to be rare in lessons; a test makes texts from the patterns and holds that each has one.
+# text is done after this. Chosen to be rare in lessons; a test makes texts from the patterns, and each has one.
 _STEMS = (
     "abort abus abuse acabar_amb acabar_con acos adhd agred agresion alcoholic alergi alive. allerg alone. "
     "amenac amenaz anore ansie ansiol antidep anxi aprovech asco. asm asperger assetg assetj asth atacs. "
@@ -209,9 +209,18 @@ _OF_SOMEBODY = re.compile(
 )
 
 
+def has_cue(text: str) -> bool:
+    """Whether `sensitive` needs to look: false for nearly every lesson, and then for every part of it."""
+    return bool(_AUTOMATON.find_matches_as_indexes(_words(text)))
+
+
+def _words(text: str) -> bytes:
+    return b" %b " % b" ".join(view(text).words.split())
+
+
 def sensitive(text: str) -> Literal["wellbeing", "health"] | None:
     """`wellbeing` or `health` when somebody speaks of their own or of a certain person's; None for a lesson."""
-    said = b" %b " % b" ".join(view(text).words.split())
+    said = _words(text)
     if not _AUTOMATON.find_matches_as_indexes(said):
         return None
     if _WELLBEING.search(said):
