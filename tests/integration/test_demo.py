@@ -141,6 +141,7 @@ def test_a_first_demo_goes_from_conversations_to_a_packaged_model(first: tuple[N
     manifest = json.loads((dataset / "manifest.json").read_text(encoding="utf-8"))
     train = json.loads((dataset / "train.json").read_text(encoding="utf-8"))
     assert len(train) == manifest["content"]["train"]["rows"] > 80
+    assert manifest["provenance"]["selection"]["corrected"] == 1, "read from the chat store's column"
     assert "FROM llama3.2:3b" in (model / "Modelfile").read_text(encoding="utf-8")
     assert "ollama create" in (model / "INSTRUCCIONES.md").read_text(encoding="utf-8")
     assert f"cd {folders[1].rstrip('/')}\n" in output
