@@ -42,6 +42,11 @@ def scanner_for(settings: Settings, pipeline: str, tenant_id: str | None) -> Sca
     return _kept.scanner(settings, serving)
 
 
+def scanner_of_all(settings: Settings) -> Scanner:
+    """The scanner with every roster, for files that may hold anybody. Raises as scanner_for does."""
+    return _kept.scanner(settings, tuple(sorted(settings.privacy.rosters)))
+
+
 def read_roster(settings: Settings, name: str) -> list[str]:
     """The names of one roster, read now. Raises as scanner_for does; for `ftworker doctor` and tests as well."""
     roster = settings.privacy.rosters[name]

@@ -18,7 +18,7 @@ from ftworker.datasets.last_look import Look, PersonalDataLeft, texts_of
 from ftworker.datasets.selection import Selection, SelectionRules
 from ftworker.datasets.selector import BATCH_ROWS, Selector
 from ftworker.errors import TransientError
-from ftworker.rosters import scanner_for
+from ftworker.rosters import scanner_of_all
 from ftworker.runs.view import export_spec
 from ftworker.settings import LEAST_EXAMPLES, Settings
 from ftworker.store import datasets, examples, reports, selection, totals
@@ -87,8 +87,9 @@ def look_for(settings: Settings, dataset: DatasetRow) -> Look | None:
     """What finds personal data in the dataset's files, by the names known today; None where the pipeline keeps it."""
     if dataset.settings["curation"].get("personal_data") == "keep":
         return None
-    # With every roster of the installation: who is a pupil at one school is nobody at another.
-    scanner = scanner_for(settings, dataset.pipeline, None)
+    # With every roster of the installation: who is a pupil at one school is nobody at another. By what was frozen with
+    # the dataset alone, because its pipeline may have left the configuration since.
+    scanner = scanner_of_all(settings)
 
     def look(text: str) -> Iterator[str]:
         return (find.kind.value for find in scanner.find(text))
