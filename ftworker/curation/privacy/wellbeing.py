@@ -169,6 +169,8 @@ _HEALTH = re.compile(
     + _NOT_SCHOOL
     + _CONDITION
     + rb"(?! (?:de \w+ |down )?(?:en|in) (?:el |the )?(?:temario|tema|libro|examen|book))"
+    + rb"|(?:llevo|llevamos|porto) (?:\w+ ){0,4}?(?:con|amb) (?:\w+ ){0,2}?"
+    + _CONDITION
     + rb"|(?:tomo|me tomo|tomando|me recet\w+|me han recetado|me han mandado|me ha mandado|me pinch\w+|"
     rb"me dan|me medic\w+ con|prenc|em prenc|m han receptat|estic prenent|i take|i m on|i am on|"
     rb"taking) (?:\w+ ){0,3}?"

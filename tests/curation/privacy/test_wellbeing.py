@@ -46,6 +46,8 @@ Marta se corta y no sé qué hacer, me lo ha contado
 ayer me pegaron a la salida
 """
 HEALTH = """
+llevo semanas durmiendo fatal y con mucha ansiedad por los exámenes
+porto mesos amb molta ansietat
 tengo diabetes tipo 1
 soy celíaca
 me han diagnosticado TDAH
@@ -75,6 +77,7 @@ el meu germà té autisme
 Sara tiene epilepsia y me da miedo que le dé un ataque
 """
 LESSONS = """
+llevo dos horas con el tema de la diabetes y no lo entiendo
 El suicidio de Larra en 1837
 La diabetes es una enfermedad metabólica
 Durkheim, El suicidio (1897)
