@@ -122,7 +122,8 @@ WHERE pipeline = %(pipeline)s AND dataset_id IS NULL ORDER BY tokenizer;
 -- Up to a limit, so that it never costs the history.
 SELECT count(*) AS kept FROM (
     SELECT 1 FROM ftworker.examples
-    WHERE pipeline = %(pipeline)s AND dataset_id IS NOT NULL AND erased_at IS NULL LIMIT %(limit)s) AS kept_examples;
+    WHERE pipeline = %(pipeline)s AND dataset_id IS NOT NULL AND erased_at IS NULL AND withheld IS NULL
+    LIMIT %(limit)s) AS kept_examples;
 
 -- name: stream_all
 -- Everything that the pipeline had cut up to this dataset, in the order of content: the same rows, the same bytes.
