@@ -7,27 +7,25 @@ nobody else needs the locked rows, so a slow source delays only them. Never send
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ftworker.conversations import Conversation, canonical_json
-from ftworker.curation.curate import curate
+from ftworker.conversations import Conversation
 from ftworker.curation.reasons import DropReason
 from ftworker.errors import FtworkerError, NotFound, SourceRejected, SourceUnavailable, TransientError
 from ftworker.events.contract import ClosedEvent, EventRejected, decode, to_conversation, with_event_facts
+from ftworker.examples_of import content_sha256, examples_of, matches
 from ftworker.rosters import scanner_for
-from ftworker.settings import PipelineSettings, Settings
+from ftworker.settings import Settings
 from ftworker.sources.contract import Source
 from ftworker.store import examples as stored
 from ftworker.store import inbox, quarantine, totals
 from ftworker.store.connection import Cursor, Store
 from ftworker.store.examples import ConversationVersion, Key, NewDrop, NewExample
 from ftworker.store.inbox import Outcome, WaitingEvent
-from ftworker.store.quarantine import Decision
 from ftworker.tokenizers import counter_for
 
 logger = logging.getLogger(__name__)
@@ -41,7 +39,6 @@ UNEXPECTED_ATTEMPTS = 5
 MISSING_RETRY_SECONDS = 2.0
 SOURCE_RETRY_SECONDS = 30.0
 MAX_SOURCE_RETRY_SECONDS = 900.0
-MAX_MODEL_CHARACTERS = 256
 
 SourceFactory = Callable[[str], Source]
 """Name to source. Raises NotFound for a name that is not configured, SourceRejected for one that cannot work."""
@@ -318,7 +315,7 @@ def _store_examples(
         elif row_id is None or closing.conversation is None:
             outcomes[closing.row.id] = "superseded"
         else:
-            found = _curate(
+            found = examples_of(
                 settings,
                 closing.conversation,
                 closing.event.data.reason,
@@ -357,88 +354,6 @@ def _without_duplicates(
     ]
 
 
-@dataclass
-class _Found:
-    """What one conversation gives to all pipelines."""
-
-    outcome: Outcome = "unmatched"
-    examples: list[NewExample] = field(default_factory=list)
-    drops: list[NewDrop] = field(default_factory=list)
-    redactions: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Finds that placeholders stand for, by pipeline and kind."""
-
-
-def _curate(
-    settings: Settings,
-    conversation: Conversation,
-    closed_reason: str | None,
-    row_id: int,
-    cut: Mapping[tuple[int, str], int],
-    *,
-    decision: Decision | None = None,
-) -> _Found:
-    found = _Found()
-    group = split_group(conversation)
-    for name, pipeline in settings.pipelines.items():
-        if not matches(pipeline, conversation):
-            continue
-        after_turn = cut.get((row_id, name), -1)
-        curated = curate(
-            conversation,
-            pipeline.curation,
-            closed_reason=closed_reason,
-            after_turn=after_turn,
-            scanner=scanner_for(settings, name, conversation.tenant_id),
-            counter=counter_for(settings, name),
-            reviewed=decision == "released",
-        )
-        found.examples += [
-            NewExample(
-                pipeline=name,
-                row_id=row_id,
-                turn=example.turn,
-                split_group=group,
-                content=example.content.decode("utf-8"),
-                content_sha256=example.content_sha256,
-                token_count=example.token_count,
-                rating=example.rating,
-                model=_storable(example.model),
-                question_sha256=example.question_sha256 or None,
-                pair_sha256=example.pair_sha256 or None,
-                refusal=example.refusal,
-                unsupported=example.unsupported,
-                corrected=example.corrected,
-                tokenizer=example.tokenizer,
-            )
-            for example in curated.examples
-        ]
-        for kind, number in curated.redactions.items():
-            found.redactions[name, kind] += number
-        found.drops += [
-            NewDrop(name, row_id, drop.turn, _known_reason(drop.reason, decision)) for drop in curated.drops
-        ]
-        nothing_new = after_turn >= 0 and not curated.drops
-        if curated.examples or nothing_new:
-            found.outcome = "examples"
-        elif found.outcome == "unmatched":
-            found.outcome = "dropped"
-    return found
-
-
-def _known_reason(reason: str, decision: Decision | None) -> str:
-    """What a person rejected does not come before them again."""
-    if decision == "rejected" and reason.startswith(quarantine.REASON_PREFIX):
-        return DropReason.REJECTED_BY_PERSON
-    return reason
-
-
-def _storable(model: str | None) -> str | None:
-    """The name of the model that answered, where it is a name: PostgreSQL takes no NUL, and a name is short."""
-    if model is None or len(model) > MAX_MODEL_CHARACTERS or not model.isprintable():
-        return None
-    return model
-
-
 def _totals(
     new_examples: Mapping[str, int],
     new_drops: Mapping[tuple[str, str], int],
@@ -466,28 +381,6 @@ def _erase(cursor: Cursor, deleted: list[Closing]) -> None:
         inbox.erase_conversation(cursor, source_name, conversation_id)
 
 
-def matches(pipeline: PipelineSettings, conversation: Conversation) -> bool:
-    """Whether the pipeline trains on this conversation's source, tenant and course."""
-    return (
-        pipeline.source in ("*", conversation.source_name)
-        and pipeline.tenant in ("*", conversation.tenant_id)
-        and pipeline.course in ("*", conversation.course_id)
-    )
-
-
-def split_group(conversation: Conversation) -> str:
-    """Hash of the user, or of the conversation when no user is known: who is on one side stays on it.
-
-    Names of users and conversations are personal data, so only the hash is stored beside the example.
-    """
-    parts = (
-        ("user", conversation.tenant_id or "", conversation.user_ref)
-        if conversation.user_ref
-        else ("conversation", conversation.source_name, conversation.conversation_id)
-    )
-    return hashlib.sha256(canonical_json(parts)).hexdigest()[:32]
-
-
 def _version(closing: Closing) -> ConversationVersion:
     conversation = closing.conversation
     assert conversation is not None
@@ -501,13 +394,3 @@ def _version(closing: Closing) -> ConversationVersion:
         last_message_at=conversation.last_message_at,
         closed_at=closing.closed_at,
     )
-
-
-def content_sha256(conversation: Conversation) -> bytes:
-    """What names a version of a conversation: a hash of its messages."""
-    try:
-        content = canonical_json(conversation.messages)
-    except UnicodeEncodeError:
-        # A store may hold half of a surrogate pair; curation drops such turns, and the version still counts.
-        content = repr(conversation.messages).encode("utf-8", "backslashreplace")
-    return hashlib.sha256(content).digest()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ftworker.accumulate import SourceFactory, matches
+from ftworker.accumulate import SourceFactory
 from ftworker.conversations import Conversation
 from ftworker.curation.curate import Curated, Trace, curate
 from ftworker.curation.privacy.scan import Scanner
@@ -18,6 +18,7 @@ from ftworker.datasets.formats import row_format
 from ftworker.datasets.lines import Place, find_lines
 from ftworker.errors import FtworkerError, NotFound, Refused
 from ftworker.events.contract import EventRejected, decode, to_conversation, with_event_facts
+from ftworker.examples_of import matches
 from ftworker.rosters import scanner_for
 from ftworker.settings import Settings
 from ftworker.store import explain as stored

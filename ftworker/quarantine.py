@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ftworker.accumulate import SourceFactory, content_sha256
+from ftworker.accumulate import SourceFactory
 from ftworker.clock import Clock, utc_now
 from ftworker.conversations import Conversation
 from ftworker.curation.privacy.scan import Scanner
@@ -27,6 +27,7 @@ from ftworker.events.contract import (
     to_conversation,
     with_event_facts,
 )
+from ftworker.examples_of import content_sha256
 from ftworker.settings import Settings
 from ftworker.store import inbox
 from ftworker.store import quarantine as stored

@@ -660,7 +660,7 @@ def test_a_conversation_that_breaks_our_code_is_parked_alone_and_its_text_shows_
             raise ValueError(f"cannot cope with {SECRET}")
         return curate(conversation, *arguments, **options)
 
-    monkeypatch.setattr("ftworker.accumulate.curate", curate_badly)
+    monkeypatch.setattr("ftworker.examples_of.curate", curate_badly)
     for number in range(5):
         bench.closed(f"c{number}", turns(1, SECRET))
     with caplog.at_level(logging.INFO):
@@ -688,7 +688,7 @@ def test_a_fault_of_ours_that_breaks_every_event_delays_them_and_is_over_when_it
     def broken(*_: Any, **__: Any) -> None:
         raise TypeError
 
-    monkeypatch.setattr("ftworker.accumulate.curate", broken)
+    monkeypatch.setattr("ftworker.examples_of.curate", broken)
     for number in range(4):
         bench.closed(f"c{number}", turns(1))
     for _ in range(2):

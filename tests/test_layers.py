@@ -58,6 +58,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "work": (
         "ftworker.accumulate",
+        "ftworker.examples_of",
         "ftworker.backfill",
         "ftworker.events.closing",
         "ftworker.events.ingest",

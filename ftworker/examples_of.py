@@ -1,0 +1,144 @@
+"""What one conversation gives to the pipelines: which take it, its examples and drops, and by what it is known.
+
+Curates with each pipeline's own rules, names and tokenizer. Writes nothing: `accumulate` stores what comes out, and
+`explain` and `quarantine` ask the same questions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ftworker.conversations import Conversation, canonical_json
+from ftworker.curation.curate import curate
+from ftworker.curation.reasons import DropReason
+from ftworker.rosters import scanner_for
+from ftworker.settings import PipelineSettings, Settings
+from ftworker.store import quarantine
+from ftworker.store.examples import NewDrop, NewExample
+from ftworker.store.inbox import Outcome
+from ftworker.store.quarantine import Decision
+from ftworker.tokenizers import counter_for
+
+MAX_MODEL_CHARACTERS = 256
+
+
+@dataclass
+class Given:
+    """What one conversation gives to all pipelines."""
+
+    outcome: Outcome = "unmatched"
+    examples: list[NewExample] = field(default_factory=list)
+    drops: list[NewDrop] = field(default_factory=list)
+    redactions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Finds that placeholders stand for, by pipeline and kind."""
+
+
+def examples_of(
+    settings: Settings,
+    conversation: Conversation,
+    closed_reason: str | None,
+    row_id: int,
+    cut: Mapping[tuple[int, str], int],
+    *,
+    decision: Decision | None = None,
+) -> Given:
+    """What the conversation gives to every pipeline that takes it. `row_id` is its id in the store.
+
+    `cut` tells, by (row id, pipeline), the last turn that a dataset holds; `decision` is a person's about this version.
+    Raises what `scanner_for` and `counter_for` raise.
+    """
+    found = Given()
+    group = split_group(conversation)
+    for name, pipeline in settings.pipelines.items():
+        if not matches(pipeline, conversation):
+            continue
+        after_turn = cut.get((row_id, name), -1)
+        curated = curate(
+            conversation,
+            pipeline.curation,
+            closed_reason=closed_reason,
+            after_turn=after_turn,
+            scanner=scanner_for(settings, name, conversation.tenant_id),
+            counter=counter_for(settings, name),
+            reviewed=decision == "released",
+        )
+        found.examples += [
+            NewExample(
+                pipeline=name,
+                row_id=row_id,
+                turn=example.turn,
+                split_group=group,
+                content=example.content.decode("utf-8"),
+                content_sha256=example.content_sha256,
+                token_count=example.token_count,
+                rating=example.rating,
+                model=_storable(example.model),
+                question_sha256=example.question_sha256 or None,
+                pair_sha256=example.pair_sha256 or None,
+                refusal=example.refusal,
+                unsupported=example.unsupported,
+                corrected=example.corrected,
+                tokenizer=example.tokenizer,
+            )
+            for example in curated.examples
+        ]
+        for kind, number in curated.redactions.items():
+            found.redactions[name, kind] += number
+        found.drops += [
+            NewDrop(name, row_id, drop.turn, _known_reason(drop.reason, decision)) for drop in curated.drops
+        ]
+        nothing_new = after_turn >= 0 and not curated.drops
+        if curated.examples or nothing_new:
+            found.outcome = "examples"
+        elif found.outcome == "unmatched":
+            found.outcome = "dropped"
+    return found
+
+
+def _known_reason(reason: str, decision: Decision | None) -> str:
+    """What a person rejected does not come before them again."""
+    if decision == "rejected" and reason.startswith(quarantine.REASON_PREFIX):
+        return DropReason.REJECTED_BY_PERSON
+    return reason
+
+
+def _storable(model: str | None) -> str | None:
+    """The name of the model that answered, where it is a name: PostgreSQL takes no NUL, and a name is short."""
+    if model is None or len(model) > MAX_MODEL_CHARACTERS or not model.isprintable():
+        return None
+    return model
+
+
+def matches(pipeline: PipelineSettings, conversation: Conversation) -> bool:
+    """Whether the pipeline trains on this conversation's source, tenant and course."""
+    return (
+        pipeline.source in ("*", conversation.source_name)
+        and pipeline.tenant in ("*", conversation.tenant_id)
+        and pipeline.course in ("*", conversation.course_id)
+    )
+
+
+def split_group(conversation: Conversation) -> str:
+    """Hash of the user, or of the conversation when no user is known: who is on one side stays on it.
+
+    Names of users and conversations are personal data, so only the hash is stored beside the example.
+    """
+    parts = (
+        ("user", conversation.tenant_id or "", conversation.user_ref)
+        if conversation.user_ref
+        else ("conversation", conversation.source_name, conversation.conversation_id)
+    )
+    return hashlib.sha256(canonical_json(parts)).hexdigest()[:32]
+
+
+def content_sha256(conversation: Conversation) -> bytes:
+    """What names a version of a conversation: a hash of its messages."""
+    try:
+        content = canonical_json(conversation.messages)
+    except UnicodeEncodeError:
+        # A store may hold half of a surrogate pair; curation drops such turns, and the version still counts.
+        content = repr(conversation.messages).encode("utf-8", "backslashreplace")
+    return hashlib.sha256(content).digest()
