@@ -11,8 +11,8 @@ from __future__ import annotations
 import codecs
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from ftworker.curation.privacy.kinds import PLACEHOLDER
 
@@ -102,8 +102,7 @@ def _fold_beyond_latin(error: UnicodeError) -> tuple[bytes, int]:
 codecs.register_error("ftworker_fold", _fold_beyond_latin)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A text beside its fold. All three have the same offsets, `words` one more for the space before it."""
 
     text: str
@@ -118,6 +117,10 @@ class View:
         if self.offsets is None:
             return start, end
         return self.offsets[start], self.offsets[end]
+
+    def part(self, start: int, end: int) -> View:
+        """The view of a stretch between two line ends, which nothing had to be composed for."""
+        return View(self.text[start:end], self.folded[start:end], self.words[start : end + 2], None)
 
 
 @lru_cache(maxsize=128)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick
 
@@ -23,6 +24,7 @@ from ftworker.curation.privacy.contexts import (
     is_used_as_name,
     sentence_around,
 )
+from ftworker.curation.privacy.cues import Cue
 from ftworker.curation.privacy.folding import View, fold
 from ftworker.curation.privacy.lexicon import PARTICLES, Figures, known_figures
 from ftworker.curation.privacy.spans import CAPITAL_BEFORE, NEXT_WORD, Name, NameWords, words_ahead
@@ -35,6 +37,16 @@ _NEXT_GIVEN = re.compile(rb", ?([a-z_]+)")
 _MARIA = re.compile(rb"(?<!\w)m(?:\.\xaa|\xaa|a|\.)\.? $")
 """The María of "M.ª José"."""
 _SHOUTED = re.compile(r"[A-ZÁÉÍÓÚÑ]{2,}[ ,]+[A-ZÁÉÍÓÚÑ]{2,}")
+
+
+class Place(NamedTuple):
+    """A stretch of a view that rules are called to."""
+
+    start: int
+    end: int
+    family: int
+    cue: Cue | None = None
+    """What announces a name here, if something does."""
 
 
 class NameRules:
@@ -52,39 +64,38 @@ class NameRules:
         words = self._words.lexicon.given | self._words.roster.given | self._words.roster.surnames
         self._automaton = BytesAhoCorasick(phrases + [b" %b " % word for word in sorted(words)])
 
-    def triggers(self, seen: View) -> list[tuple[int, int]]:
-        """Which families of rules the words of a text call for, and where. NAMES: a name or a cue could stand there."""
+    def places(self, seen: View) -> list[Place]:
+        """Where a cue stands, a name could begin, or a word calls for other rules."""
         found = []
         cues_, first_word = len(self._cues), self._first_word
+        text, folded = seen.text, seen.folded
         for pattern, start, end in self._automaton.find_matches_as_indexes(seen.words, overlapping=True):
             if pattern < cues_:
-                found.append((start, Family.NAMES))
+                found.append(Place(start, end - 2, Family.NAMES, self._cues[pattern]))
             elif pattern < first_word:
-                found.append((start, triggers.PHRASES[pattern - cues_][1]))
-            elif seen.text[start].isupper() or self._could_be_lower(
-                seen, end - 2, seen.folded[start : end - 2]
-            ):
-                found.append((start, Family.NAMES))
+                found.append(Place(start, end - 2, triggers.PHRASES[pattern - cues_][1]))
+            elif text[start].isupper() or self._could_be_lower(seen, end - 2, folded[start : end - 2]):
+                found.append(Place(start, end - 2, Family.NAMES))
         return found
 
-    def find(self, seen: View) -> list[Name]:
-        """Every name, in order and without overlaps."""
+    def find(self, seen: View, places: Iterable[Place]) -> list[Name]:
+        """Every name at these places of the text, in order and without overlaps."""
         announced: list[Name] = []
-        places: list[tuple[int, int]] = []
-        for pattern, start, end in self._automaton.find_matches_as_indexes(seen.words, overlapping=True):
-            if pattern < len(self._cues):
-                name = self._announced.after(seen, self._cues[pattern], start, end - 2)
+        standing: list[tuple[int, int]] = []
+        for start, end, family, cue in places:
+            if cue is not None:
+                name = self._announced.after(seen, cue, start, end)
                 if name is not None:
                     announced.append(name)
-            elif pattern >= self._first_word:
-                places.append((start, end - 2))
-        if not announced and not places:
+            elif family == Family.NAMES:
+                standing.append((start, end))
+        if not announced and not standing:
             return []
         found = _apart(announced)
         waiting = found[::-1]
         mentioned: set[bytes] = set()
         covered = 0
-        for start, end in sorted(places):
+        for start, end in sorted(standing):
             while waiting and waiting[-1].start <= start:
                 covered = max(covered, waiting.pop().end)
             if start < covered:
@@ -97,7 +108,7 @@ class NameRules:
                 covered = stop
         return _apart(found)
 
-    def again(self, views: Sequence[View | None], known: Iterable[Name]) -> list[list[Name]]:
+    def again(self, views: Sequence[View], known: Iterable[Name]) -> list[list[Name]]:
         """In each view, where people who are known by now are named again: by a part of the name, or in lower case."""
         words = sorted(
             word
@@ -107,7 +118,7 @@ class NameRules:
         if not words:
             return [[] for _ in views]
         automaton = BytesAhoCorasick([b" %b " % word for word in words])
-        return [self._again(seen, automaton, frozenset(words)) if seen else [] for seen in views]
+        return [self._again(seen, automaton, frozenset(words)) for seen in views]
 
     def _again(self, seen: View, automaton: BytesAhoCorasick, known: frozenset[bytes]) -> list[Name]:
         found = []
@@ -132,8 +143,6 @@ class NameRules:
         ambiguous = word in self._words.lexicon.ambiguous or word in cues.NOT_NAMES
         if large and ambiguous and word not in self._words.lexicon.public and word not in cues.NOT_NAMES:
             ambiguous = SENTENCE_START.search(seen.folded, max(0, start - 4), start) is not None
-        if not large and not self._could_be_lower(seen, end, word):
-            return None, end
         stop, more, has_surname = self._words.extended(
             seen, start, end, word, unknown=listed and not ambiguous
         )

@@ -16,7 +16,7 @@ from itertools import accumulate
 from ftworker.curation.privacy import addresses, contacts, dates, numbers
 from ftworker.curation.privacy.folding import View, view
 from ftworker.curation.privacy.kinds import PLACEHOLDER, Finding, Kind
-from ftworker.curation.privacy.names import NameRules, name_words
+from ftworker.curation.privacy.names import NameRules, Place, name_words
 from ftworker.curation.privacy.triggers import EVERY, Family, by_signs, possible
 
 # Between two texts of a conversation: no phrase and no number goes on across it.
@@ -52,6 +52,17 @@ class Redacted:
     """Something says that a person is named, and nobody can say what names her."""
     findings: tuple[tuple[Finding, ...], ...] = ()
     """For each text what was found, with offsets into the text that was given."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """What is to be done about one text."""
+
+    seen: View
+    families: int
+    """Which rules are to run."""
+    places: list[Place]
+    """Where names could be."""
 
 
 class Scanner:
@@ -104,45 +115,53 @@ class Scanner:
 
     def _scanned(self, texts: Sequence[str]) -> tuple[list[list[Finding]], bool]:
         """The finds of each text, with offsets into it, and whether something is uncertain."""
-        families = self._families(texts)
-        if not any(families):
-            return [[] for _ in texts], False
-        views = [view(text) if wanted else None for text, wanted in zip(texts, families, strict=True)]
-        names = [
-            self._names.find(seen) if seen and wanted & Family.NAMES else []
-            for seen, wanted in zip(views, families, strict=True)
-        ]
+        looks = self._looks(texts)
+        names = [self._names.find(look.seen, look.places) if look.families else [] for look in looks]
         known = [name for of_text in names for name in of_text]
         if known:
             # A name that one message tells is looked for in all.
-            views = [held or view(text) for text, held in zip(texts, views, strict=True)]
-            again = self._names.again(views, known)
+            again = self._names.again([look.seen for look in looks], known)
             names = [[*of_text, *more] for of_text, more in zip(names, again, strict=True)]
         found: list[list[Finding]] = []
-        for seen, wanted, of_text in zip(views, families, names, strict=True):
-            if seen is None:
-                found.append([])
-                continue
-            every = [
-                *_structured(seen, wanted),
-                *(Finding(name.start, name.end, Kind.NAME) for name in of_text),
-            ]
-            found.append([Finding(*seen.given(find.start, find.end), find.kind) for find in _merged(every)])
+        for look, of_text in zip(looks, names, strict=True):
+            every = [Finding(name.start, name.end, Kind.NAME) for name in of_text]
+            if look.families & ~Family.NAMES:
+                every += _structured(look.seen, look.families)
+            if every:
+                given = look.seen.given
+                every = [Finding(*given(find.start, find.end), find.kind) for find in _merged(every)]
+            found.append(every)
         return found, any(not name.sure for name in known)
 
-    def _families(self, texts: Sequence[str]) -> list[int]:
+    def _looks(self, texts: Sequence[str]) -> list[_Look]:
         """Which rules each text calls for. All texts are looked at in one pass: most are short, and hold nothing."""
         seen = view(_BETWEEN_TEXTS.join(texts))
         if seen.offsets is not None:
-            return [EVERY] * len(texts)
-        called = [*self._names.triggers(seen), *by_signs(seen)]
-        families = [0] * len(texts)
-        if not called:
-            return families
-        ends = list(accumulate(len(text) + len(_BETWEEN_TEXTS) for text in texts))
-        for position, family in called:
-            families[bisect_right(ends, position)] |= family
-        return [possible(wanted, text) if wanted else 0 for text, wanted in zip(texts, families, strict=True)]
+            return [self._thorough_look(text) for text in texts]
+        places = self._names.places(seen)
+        looks: list[_Look] = []
+        ends: list[int] = []
+        begin = 0
+        for text in texts:
+            looks.append(_Look(seen.part(begin, begin + len(text)), 0, []))
+            begin += len(text) + len(_BETWEEN_TEXTS)
+            ends.append(begin)
+        for start, end, family, cue in places:
+            number = bisect_right(ends, start)
+            look = looks[number]
+            look.families |= family
+            if family == Family.NAMES:
+                begin = ends[number - 1] if number else 0
+                look.places.append(Place(start - begin, end - begin, family, cue))
+        for position, family in by_signs(seen):
+            looks[bisect_right(ends, position)].families |= family
+        for look in looks:
+            look.families = possible(look.families, look.seen.folded)
+        return looks
+
+    def _thorough_look(self, text: str) -> _Look:
+        seen = view(text)
+        return _Look(seen, EVERY, self._names.places(seen))
 
 
 def _structured(seen: View, families: int) -> Iterator[Finding]:

@@ -65,15 +65,16 @@ _AT_IN_BRACKETS = (b"(at", b"( at", b"[at", b"[ at", b"{at", b"{ at")
 _LONG_NUMBER = re.compile(rb"\d(?:[ .\-/()]{0,2}\d){6}")
 _OLD_PLATE = re.compile(rb"-\d{4}-")
 _DIGITS = b"0123456789"
-_DIGITS_ALIKE = bytes(0x30 if code in _DIGITS else 0x20 for code in range(256))
+_DIGITS_ALIKE = bytes(0x30 if code in _DIGITS else 0x2D if code in b"-/" else 0x20 for code in range(256))
 _IN_NUMBERS = b" .-/()"
-_NEEDS = {
-    Family.ADDRESS: re.compile(r"\d"),
-    Family.BIRTH: re.compile(r"\d"),
-    Family.RECORD: re.compile(r"\d{5}|\d[/\-]\d{3}"),
-    Family.POSTAL_CODE: re.compile(r"\d{5}"),
-    Family.PLATE: re.compile(r"\d{4}[ \-]?[A-Za-z]"),
-}
+# With every digit as 0 and / as -: looking for bytes costs a tenth of what a pattern costs.
+_NEEDS = (
+    (Family.ADDRESS | Family.BIRTH, (b"0",)),
+    (Family.RECORD, (b"00000", b"0-000")),
+    (Family.POSTAL_CODE, (b"00000",)),
+    (Family.PLATE, (b"0000",)),
+)
+_NEED_DIGITS = sum(family for family, _ in _NEEDS)
 
 
 def by_signs(seen: View) -> list[tuple[int, int]]:
@@ -101,9 +102,11 @@ def by_signs(seen: View) -> list[tuple[int, int]]:
     return found
 
 
-def possible(families: int, text: str) -> int:
+def possible(families: int, folded: bytes) -> int:
     """What is left of the families of a text that lacks the digits some of them need."""
-    for family, needed in _NEEDS.items():
-        if families & family and needed.search(text) is None:
-            families &= ~family
+    if families & _NEED_DIGITS:
+        digits = folded.translate(_DIGITS_ALIKE)
+        for family, needed in _NEEDS:
+            if families & family and not any(run in digits for run in needed):
+                families &= ~family
     return families
