@@ -18,6 +18,7 @@ from typing import Protocol
 import psycopg2
 import pytest
 
+from tests.audited import AuditedExports
 from tests.servers import OwnProcess, PostgresServer, RabbitmqServer, ValkeyServer
 from tests.servers import wait_until as wait_until_true
 
@@ -213,3 +214,13 @@ def start_process(tmp_path: Path) -> Iterator[StartProcess]:
 def wait_until() -> Callable[..., object]:
     """`wait_until(predicate, timeout=10)`: see `tests.servers.wait_until`, which can also be imported."""
     return wait_until_true
+
+
+@pytest.fixture(autouse=True)
+def every_dataset_is_clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No dataset that a test exports leaks from one side to the other."""
+    exports = AuditedExports()
+    monkeypatch.setattr("ftworker.runs.steps.export", exports.export)
+    monkeypatch.setattr("tests.datasets.exported.export", exports.export)
+    yield
+    assert exports.unclean == []

@@ -36,6 +36,7 @@ from ftworker.datasets.manifest import (
     WrittenAgainFrom,
     content_sha256,
     manifest_bytes,
+    read_manifest,
 )
 from ftworker.datasets.report import REPORT_NAME, render_report
 from ftworker.datasets.split import Split
@@ -149,8 +150,12 @@ def export_dataset(
         manifest = _write(spec, _guarded(rows), filesystem, temporary, golden=golden, progress=progress)
         _look_through(filesystem, temporary, manifest, look, progress)
         target = f"{folder}/{spec.sequence}-{manifest.sha256[:12]}"
-        publish_folder(filesystem, temporary, target, _names(manifest))
-    return ExportResult(full_url(filesystem, target), manifest.sha256, manifest)
+        first = publish_folder(filesystem, temporary, target, _names(manifest))
+    url = full_url(filesystem, target)
+    if not first:
+        # Killed before it could say so, an exporter published the same rows: what is told of them is what lies there.
+        manifest = read_manifest(url)
+    return ExportResult(url, manifest.sha256, manifest)
 
 
 def write_dataset(

@@ -98,10 +98,11 @@ def make_folder(filesystem: Any, path: str) -> None:
         filesystem.makedirs(path, exist_ok=True)
 
 
-def publish_folder(filesystem: Any, temporary: str, target: str, names: tuple[str, ...]) -> None:
+def publish_folder(filesystem: Any, temporary: str, target: str, names: tuple[str, ...]) -> bool:
     """Bring a finished folder to its place. Another exporter of the same bytes may do so at the same time.
 
-    `names` are its files, the one that says "complete" last. The temporary folder is gone afterwards.
+    `names` are its files, the one that says "complete" last. The temporary folder is gone afterwards. False: another
+    was first, and what it published stays.
     """
     if isinstance(filesystem, LocalFileSystem):
         try:
@@ -111,11 +112,13 @@ def publish_folder(filesystem: Any, temporary: str, target: str, names: tuple[st
             if not Path(target, names[-1]).exists():
                 raise
             filesystem.rm(temporary, recursive=True)
+            return False
         _sync_folder(Path(target).parent)
-        return
+        return True
     for name in names:
         filesystem.copy(f"{temporary}/{name}", f"{target}/{name}")
     filesystem.rm(temporary, recursive=True)
+    return True
 
 
 def sync_file(file: Any) -> None:

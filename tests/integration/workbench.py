@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from ftworker.runs.states import RunState
 from ftworker.store import Store, inbox, runs
 from ftworker.store.runs import RunRow
+from tests.audited import audit_if_exported
 from tests.servers import OwnProcess, wait_until
 
 KEY = "sk-double-test-key"
@@ -165,6 +166,8 @@ class Workbench:
 
         run = wait_until(there, timeout, message=explain)
         assert run is not None
+        audit = audit_if_exported(self.store, run.dataset_id)
+        assert audit is None or audit.clean, audit
         return run
 
     def journal(self, run_id: int) -> list[str]:
