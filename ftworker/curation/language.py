@@ -78,16 +78,16 @@ LANGUAGES = tuple(_WORDS)
 """Codes (ISO 639-1) of the languages that are told apart."""
 
 
-def _word_table() -> dict[str, tuple[str, ...]]:
-    table: dict[str, tuple[str, ...]] = {}
+def _word_table() -> dict[bytes, tuple[str, ...]]:
+    table: dict[bytes, tuple[str, ...]] = {}
     for language, words in _WORDS.items():
-        for word in dict.fromkeys(words.split()):
+        for word in dict.fromkeys(words.encode("latin-1").split()):
             table[word] = (*table.get(word, ()), language)
     return table
 
 
 _LANGUAGES_OF_WORD = _word_table()
-_WORD_SETS = {language: frozenset(words.split()) for language, words in _WORDS.items()}
+_WORD_SETS = {language: frozenset(words.encode("latin-1").split()) for language, words in _WORDS.items()}
 
 _JUDGED_CHARACTERS = 600
 """The beginning of an answer tells its language."""
@@ -96,13 +96,12 @@ _SURELY_HOME = 0.45
 _LEAST_LEAD = 2
 _LEAST_LEAD_SHARE = 0.06
 """By how many little words another language must lead. Fitted on half of the measured texts: docs/DATASETS.md."""
-_ELIDED = frozenset("cdjlmnst")
+_ELIDED = frozenset(b"c d j l m n s t".split())
 _MOST_OTHER_SCRIPT = 0.3
 """Share of letters of other scripts (not Greek, which formulas use) from which an answer is foreign."""
 
 # Fenced and inline code, links, and what a text quotes: an English lesson in Spanish quotes much English.
 _NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|«[^»]*»|“[^”]*”|\"[^\"\n]*\"", re.DOTALL)
-_HAS_NOT_PROSE = re.compile(r"[`«“\"]|://")
 # Every byte of Latin-1 that is no letter becomes a space: ten times quicker than finding words by a pattern.
 _LETTERS = bytes(ord(chr(byte).lower()) if chr(byte).isalpha() else 0x20 for byte in range(0x100))
 _OTHER_SCRIPT = re.compile(
@@ -127,10 +126,13 @@ def foreign_language(text: str, accepted: Collection[str], least_words: int) -> 
     Texts with fewer than `least_words` words of prose are not judged, except for another script.
     """
     text = text[:_JUDGED_CHARACTERS]
-    if _HAS_NOT_PROSE.search(text):
+    if '"' in text or "«" in text or "`" in text or "“" in text or "://" in text:
         text = _NOT_PROSE.sub(" ", text)
-    words = text.encode("latin-1", "replace").translate(_LETTERS).decode("latin-1").split()
-    if not text.isascii() and _OTHER_SCRIPT.search(text):
+    raw = text.encode("latin-1", "replace")
+    words = raw.translate(_LETTERS).split()
+    # Most texts are Latin-1 but for a sign or two: as many question marks more.
+    beyond = raw.count(b"?") - text.count("?")
+    if beyond:
         foreign = len(_OTHER_SCRIPT.findall(text))
         if foreign > _MOST_OTHER_SCRIPT * (foreign + sum(map(len, words))):
             return Spoken(OTHER_SCRIPT, foreign, len(words))
@@ -155,7 +157,7 @@ def foreign_language(text: str, accepted: Collection[str], least_words: int) -> 
     return Spoken(language, lead, len(words))
 
 
-def _tells(word: str, language: str, accepted: Collection[str]) -> bool:
+def _tells(word: bytes, language: str, accepted: Collection[str]) -> bool:
     # One letter tells nothing: formulas are full of `o`, `e` and `x`.
     languages = _LANGUAGES_OF_WORD.get(word, ())
     return len(word) > 1 and language in languages and not any(other in languages for other in accepted)

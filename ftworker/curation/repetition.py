@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+
+import msgspec
 
 from ftworker.settings import CurationSettings
 
@@ -18,13 +19,13 @@ _LEAST_WORDS = 20
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _NOT_SIGNS = re.compile(r"[\w\s]+")
-_LATIN_NOT_SIGNS = bytes(byte for byte in range(0x100) if _NOT_SIGNS.match(chr(byte)))
+_ASCII = bytes(range(0x80))
+_BUT_SIGNS = bytes(byte for byte in range(0x100) if byte >= 0x80 or _NOT_SIGNS.match(chr(byte)))
 _LEAST_CHARACTERS = 40
 """Below that, a formula alone is an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(msgspec.Struct, frozen=True):
     """Which share was looked at, what it is, and the largest that is allowed."""
 
     name: str
@@ -94,8 +95,8 @@ def sign_share(text: str) -> float | None:
         return None
     if "```" in text:
         text = _CODE.sub(" ", text)
-    try:
-        # By a table of bytes where it can be: ten times quicker.
-        return len(text.encode("latin-1").translate(None, _LATIN_NOT_SIGNS)) / len(text)
-    except UnicodeEncodeError:
-        return len(_NOT_SIGNS.sub("", text)) / len(text)
+    # Tables of bytes for ASCII, the pattern for what is left: ten times quicker than the pattern for all.
+    raw = text.encode(errors="surrogatepass")
+    beyond = raw.translate(None, _ASCII).decode(errors="surrogatepass")
+    signs = len(raw.translate(None, _BUT_SIGNS)) + len(_NOT_SIGNS.sub("", beyond))
+    return signs / len(text)
