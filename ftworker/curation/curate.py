@@ -137,18 +137,21 @@ class _Case:
 
     def _broken(self, judged_by: Iterable[Rule], turn: Turn, *, shown: bool) -> DropReason | None:
         """The reason of the first rule that the turn breaks. Flags are put on the turn."""
+        settings, trace = self.settings, self.trace
         for rule in judged_by:
-            verdict = rule.judge(turn, self.settings)
+            verdict = rule.judge(turn, settings)
+            if trace is None and verdict.reason is None and verdict.flag is None:
+                continue
             if verdict.flag == "refusal":
                 turn.refusal = True
             elif verdict.flag == "unsupported":
                 turn.unsupported = True
-            if shown and self.trace is not None:
+            if shown and trace is not None:
                 outcome: Outcome = "dropped" if verdict.reason else "flagged" if verdict.flag else "passed"
                 limit = verdict.limit
-                if limit and hasattr(self.settings, limit):
-                    limit = f"{limit} = {in_words(getattr(self.settings, limit))}"
-                self.trace.add(turn.index, verdict.reason or rule.name, outcome, verdict.value, limit)
+                if limit and hasattr(settings, limit):
+                    limit = f"{limit} = {in_words(getattr(settings, limit))}"
+                trace.add(turn.index, verdict.reason or rule.name, outcome, verdict.value, limit)
             if verdict.reason is not None:
                 return verdict.reason
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -20,8 +19,7 @@ class ExampleMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """0: this answer is history and is not trained on. Absent: it is (OpenAI's own rule)."""
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(msgspec.Struct, frozen=True):
     """One training example. `content` is canonical JSON: a list of messages without the system prompt.
 
     Of `unit = "preference"` it is an object of `input`, `preferred_output` and `non_preferred_output`, each a list of
@@ -54,19 +52,17 @@ class Example:
     """By which `token_count` was counted."""
 
 
-@dataclass(frozen=True)
-class Drop:
+class Drop(msgspec.Struct, frozen=True):
     """Why a turn (or, at -1, the whole conversation) gives no example. `reason` is a DropReason's code."""
 
     turn: int
     reason: str
 
 
-@dataclass(frozen=True)
-class Curated:
+class Curated(msgspec.Struct, frozen=True):
     """What a conversation gives. Each new turn is in one of the two, or a drop at -1 stands for all."""
 
     examples: tuple[Example, ...]
     drops: tuple[Drop, ...]
-    redactions: Mapping[str, int] = field(default_factory=dict)
+    redactions: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Kind of personal data to how often a placeholder took its place, in the texts of these examples."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from ftworker.conversations import Chunk
 from ftworker.curation.markers import citations, cited, uncited
@@ -25,8 +26,7 @@ _HOLDS_THE_ANSWER = 0.5
 _BITS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
+class Lesson(msgspec.Struct, frozen=True):
     """What is taught of a turn: this answer to this prompt."""
 
     turn: Turn
@@ -44,11 +44,11 @@ def lesson(
     """The turn as it is taught. `turns` is the conversation: its other chunks are distractors under `raft`, before
     those of `distractors`, which must come in a stable order.
     """
-    numbers = _numbers(turn.chunks)
     if not turn.chunks:
         return Lesson(
             turn, turn.question, uncited(turn.answer), uncited(turn.rejected) if turn.rejected else None
         )
+    numbers = _numbers(turn.chunks)
     match settings.context:
         case "none":
             gone = dict.fromkeys(numbers)

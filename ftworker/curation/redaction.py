@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from ftworker.conversations import Chunk
+from ftworker.curation.privacy.folding import BETWEEN_TEXTS
 from ftworker.curation.privacy.scan import Scanner
 from ftworker.curation.privacy.wellbeing import has_cue, sensitive
 from ftworker.curation.reasons import DropReason
@@ -42,8 +43,9 @@ def held_back(turns: Iterable[Turn], unanswered: str | None) -> DropReason | Non
     """
     said = chain(chain.from_iterable((turn.question, turn.served) for turn in turns), [unanswered or ""])
     texts = [_readable(text) for text in said if text]
-    # All at once first: nearly every conversation is done after that.
-    if not has_cue("\n".join(texts)):
+    # All at once first: nearly every conversation is done after that. Joined as the scanner joins them, which then
+    # has the view of it.
+    if not has_cue(BETWEEN_TEXTS.join(texts)):
         return None
     found = {sensitive(text) for text in texts}
     for kind, reason in _QUARANTINE.items():

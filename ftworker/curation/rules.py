@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from ftworker.conversations import Conversation
 from ftworker.curation.language import foreign_language
@@ -34,7 +36,7 @@ _AROUND_A_QUESTION = " \t\n¿?¡!.,;:…\"'«»"
 Flag = Literal["refusal", "unsupported"]
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True):
     """What a rule found. Without reason and flag the turn passes."""
 
     reason: DropReason | None = None
@@ -77,7 +79,7 @@ def whole_conversation(
 
 
 def _dropped_if(condition: bool, reason: DropReason, value: object = "", limit: str = "") -> Verdict:
-    return Verdict(reason if condition else None, value=value, limit=limit)
+    return Verdict(reason if condition else None, None, value, limit)
 
 
 def _question(turn: Turn, settings: CurationSettings) -> Verdict:  # noqa: ARG001 - a rule's signature

@@ -27,15 +27,14 @@ class Writer:
     settings: CurationSettings
     counter: TokenCounter
     history: Sequence[Turn]
-    _pairs: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)
-    """What is taught is mostly what history has too: written and counted once."""
     _histories: dict[int, tuple[bytes, int]] = field(default_factory=dict)
+    """What was written and counted of a turn."""
 
     def turn_example(self, lesson: Lesson) -> Example | DropReason:
         """The turn behind as much history as the limits allow. Only one that is too long by itself is dropped."""
         turn = lesson.turn
         pair = self.settings.unit == "preference"
-        taught, tokens = self._preference(lesson) if pair else self._pair(lesson.prompt, lesson.answer)
+        taught, tokens = self._preference(lesson) if pair else self._taught(lesson)
         tokens += TOKENS_PER_EXAMPLE
         if tokens > self.settings.max_tokens:
             return DropReason.TOO_MANY_TOKENS
@@ -65,7 +64,7 @@ class Writer:
         for turn in [*reversed(list(self._latest(first))), *after]:
             lesson = taught.get(turn.index)
             if lesson:
-                part, more = self._pair(lesson.prompt, lesson.answer)
+                part, more = self._taught(lesson)
             else:
                 part, more = self._bare(turn)
                 part = part[:-1] + b',"weight":0}'
@@ -90,7 +89,9 @@ class Writer:
 
     def _example(self, lessons: Sequence[Lesson], content: bytes, tokens: int, rating: int) -> Example:
         last = lessons[-1]
-        questions = [self._asked(lesson.turn) for lesson in lessons]
+        turns = [lesson.turn for lesson in lessons]
+        answered = [lesson.turn for lesson in lessons if not lesson.missing]
+        questions = [self._asked(turn) for turn in turns]
         answers = [normalised(lesson.answer) for lesson in lessons]
         rejected = [normalised(lesson.rejected) for lesson in lessons if lesson.rejected]
         return Example(
@@ -102,9 +103,9 @@ class Writer:
             model=None if last.missing else last.turn.model,
             question_sha256=sha256_of(questions),
             pair_sha256=sha256_of([*questions, *answers, *rejected]),
-            refusal=all(lesson.turn.refusal for lesson in lessons),
-            unsupported=any(lesson.turn.unsupported and not lesson.missing for lesson in lessons),
-            corrected=any(lesson.turn.corrected and not lesson.missing for lesson in lessons),
+            refusal=False not in [turn.refusal for turn in turns],
+            unsupported=True in [turn.unsupported for turn in answered],
+            corrected=True in [turn.corrected for turn in answered],
             tokenizer=self.counter.name,
         )
 
@@ -119,13 +120,18 @@ class Writer:
             made = self._histories[turn.index] = self._pair(turn.question, as_history(turn))
         return made
 
+    def _taught(self, lesson: Lesson) -> tuple[bytes, int]:
+        made = self._pair(lesson.prompt, lesson.answer)
+        turn = lesson.turn
+        if not turn.chunks and turn.served == turn.answer:
+            # History has it in the same words: not written and counted once more.
+            self._histories[turn.index] = made
+        return made
+
     def _pair(self, prompt: str, answer: str) -> tuple[bytes, int]:
         """The two messages as they stand inside the list of an example, and their tokens."""
-        made = self._pairs.get((prompt, answer))
-        if made is None:
-            pair = canonical_json((ExampleMessage("user", prompt), ExampleMessage("assistant", answer)))
-            made = self._pairs[prompt, answer] = (pair[1:-1], self._tokens(prompt) + self._tokens(answer))
-        return made
+        pair = canonical_json((ExampleMessage("user", prompt), ExampleMessage("assistant", answer)))
+        return pair[1:-1], self._tokens(prompt) + self._tokens(answer)
 
     def _preference(self, lesson: Lesson) -> tuple[bytes, int]:
         """The end of a pair's object, from its last question on, and its tokens with both outputs."""

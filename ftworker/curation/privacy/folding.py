@@ -18,6 +18,8 @@ from ftworker.curation.privacy.kinds import PLACEHOLDER
 
 MASK = b"\x01"
 """What stands where a placeholder stood: no letter, no digit, no space."""
+BETWEEN_TEXTS = "\n\x02\n"
+"""Joins the texts of a conversation: no phrase and no number goes on across it."""
 FOREIGN_LETTER = b"_"
 """What stands for a letter without a Latin base."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Kind(StrEnum):
@@ -52,8 +53,7 @@ PLACEHOLDER = re.compile(rf"\[({'|'.join(_PLACEHOLDERS.values())})_(\d{{1,6}})\]
 """Every placeholder of ours: its word and its number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One find: offsets in characters of the text that was given, and what it is."""
 
     start: int

@@ -12,15 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from ftworker.curation.privacy import addresses, contacts, dates, numbers
-from ftworker.curation.privacy.folding import View, view
+from ftworker.curation.privacy.folding import BETWEEN_TEXTS, View, view
 from ftworker.curation.privacy.kinds import PLACEHOLDER, Finding, Kind
 from ftworker.curation.privacy.names import NameRules, Place, name_words
 from ftworker.curation.privacy.triggers import EVERY, Family, by_signs, possible
 
-# Between two texts of a conversation: no phrase and no number goes on across it.
-_BETWEEN_TEXTS = "\n\x02\n"
 _MOST_NAMESAKES = 20
 _MOST_ROUNDS = 8
 _RULES: tuple[tuple[int, tuple[Callable[[View], Iterator[Finding]], ...]], ...] = (
@@ -135,7 +134,7 @@ class Scanner:
 
     def _looks(self, texts: Sequence[str]) -> list[_Look]:
         """Which rules each text calls for. All texts are looked at in one pass: most are short, and hold nothing."""
-        seen = view(_BETWEEN_TEXTS.join(texts))
+        seen = view(BETWEEN_TEXTS.join(texts))
         if seen.offsets is not None:
             return [self._thorough_look(text) for text in texts]
         places = self._names.places(seen)
@@ -144,7 +143,7 @@ class Scanner:
         begin = 0
         for text in texts:
             looks.append(_Look(seen.part(begin, begin + len(text)), 0, []))
-            begin += len(text) + len(_BETWEEN_TEXTS)
+            begin += len(text) + len(BETWEEN_TEXTS)
             ends.append(begin)
         for start, end, family, cue in places:
             number = bisect_right(ends, start)
@@ -192,8 +191,7 @@ def _merged(found: list[Finding]) -> list[Finding]:
     return merged
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A part of a redacted text: what stands there, and which stretch of the given text it is or stands for."""
 
     text: str

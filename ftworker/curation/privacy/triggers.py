@@ -74,6 +74,7 @@ _NEEDS = (
     (Family.POSTAL_CODE, (b"00000",)),
     (Family.PLATE, (b"0000",)),
 )
+_PLATE = re.compile(rb"\d{4}[ \-]?[a-z]")
 _NEED_DIGITS = sum(family for family, _ in _NEEDS)
 
 
@@ -109,4 +110,6 @@ def possible(families: int, folded: bytes) -> int:
         for family, needed in _NEEDS:
             if families & family and not any(run in digits for run in needed):
                 families &= ~family
+        if families & Family.PLATE and not _PLATE.search(folded):
+            families &= ~Family.PLATE
     return families
