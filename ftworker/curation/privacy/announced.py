@@ -25,6 +25,8 @@ _VOCATIVE_END = re.compile(rb"\s*(?:[,.!?;:)\n]|$|\s[^\w\s]|\x02)")
 _GREETED = re.compile(rb",? (?:de nuevo,? |otra vez,? )?(?:don |dona |profe |seno )?")
 _SIGNED = re.compile(rb"[ \t]*[,.:;\-]*\s{0,4}(?:de )?")
 
+_WITHOUT_A_GAP = (Cue.GREETING, Cue.TITLE, Cue.WEAK)
+"""Cues whose name is the next word in sight. No set: to hash them costs more than to compare them."""
 _GREETINGS = (
     *(
         b"hola",
@@ -55,7 +57,7 @@ class Announced:
 
     def after(self, seen: View, cue: Cue, start: int, end: int) -> Name | None:
         """The name that the phrase between these places announces, if one does stand there."""
-        if cue in {Cue.GREETING, Cue.TITLE, Cue.WEAK} and not self._could_follow(seen, end):
+        if cue in _WITHOUT_A_GAP and not self._could_follow(seen, end):
             return None
         folded = seen.folded
         match cue:

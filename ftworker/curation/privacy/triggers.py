@@ -61,11 +61,20 @@ PHRASES: list[tuple[bytes, int]] = [
 ]
 """What the automaton looks for beside names, and which rules it is for."""
 
-_AT_IN_BRACKETS = (b"(at", b"( at", b"[at", b"[ at", b"{at", b"{ at")
+# A sign is looked for where its rare byte is: one byte is found twenty times quicker than two.
+_SIGNS = (
+    (b"@", (b"@",), Family.AT_SIGN),
+    (b"(", (b"(at", b"( at"), Family.SPELT_EMAIL),
+    (b"[", (b"[at", b"[ at"), Family.SPELT_EMAIL),
+    (b"{", (b"{at", b"{ at"), Family.SPELT_EMAIL),
+    (b"/", (b"c/",), Family.ADDRESS),
+    (b"\xba", (b"p\xba",), Family.ADDRESS),
+)
 _LONG_NUMBER = re.compile(rb"\d(?:[ .\-/()]{0,2}\d){6}")
 _OLD_PLATE = re.compile(rb"-\d{4}-")
-_DIGITS = b"0123456789"
-_DIGITS_ALIKE = bytes(0x30 if code in _DIGITS else 0x2D if code in b"-/" else 0x20 for code in range(256))
+_DIGITS_ALIKE = bytes(
+    0x30 if code in b"0123456789" else 0x2D if code in b"-/" else 0x20 for code in range(256)
+)
 _IN_NUMBERS = b" .-/()"
 # With every digit as 0 and / as -: looking for bytes costs a tenth of what a pattern costs.
 _NEEDS = (
@@ -82,23 +91,20 @@ def by_signs(seen: View) -> list[tuple[int, int]]:
     """Families that signs and digits call for, and where."""
     folded = seen.folded
     found = []
-    at = folded.find(b"@")
-    while at != -1:
-        found.append((at, Family.AT_SIGN))
-        at = folded.find(b"@", at + 1)
-    for sign in _AT_IN_BRACKETS:
-        if sign in folded:
-            found += [(match.start(), Family.SPELT_EMAIL) for match in re.finditer(re.escape(sign), folded)]
-    digits = len(folded) - len(folded.translate(None, _DIGITS))
-    if not digits:
+    for rare, signs, family in _SIGNS:
+        if rare in folded:
+            for sign in signs:
+                at = folded.find(sign)
+                while at != -1:
+                    found.append((at, family))
+                    at = folded.find(sign, at + 1)
+    digits = folded.translate(_DIGITS_ALIKE)
+    if b"0" not in digits:
         return found
-    for sign in (b"c/", b"p\xba"):
-        if sign in folded:
-            found += [(match.start(), Family.ADDRESS) for match in re.finditer(sign, folded)]
-    # Putting digits together and looking for seven costs a tenth of what the pattern costs.
-    if digits >= 7 and b"0000000" in folded.translate(_DIGITS_ALIKE, _IN_NUMBERS):
+    # Putting digits together and looking for seven costs a fourth of what the pattern costs.
+    if b"0000000" in folded.translate(_DIGITS_ALIKE, _IN_NUMBERS):
         found += [(match.start(), Family.NUMBERS) for match in _LONG_NUMBER.finditer(folded)]
-    if digits >= 4 and b"-" in folded:
+    if b"-0000-" in digits:
         found += [(match.start(), Family.PLATE) for match in _OLD_PLATE.finditer(folded)]
     return found
 
