@@ -42,12 +42,12 @@ def held_back(turns: Iterable[Turn], unanswered: str | None) -> DropReason | Non
     All that was said counts, also what would give no example: it is the same child.
     """
     said = chain(chain.from_iterable((turn.question, turn.served) for turn in turns), [unanswered or ""])
-    texts = [_readable(text) for text in said if text]
+    texts = [text for text in said if text]
     # All at once first: nearly every conversation is done after that. Joined as the scanner joins them, which then
     # has the view of it.
-    if not has_cue(BETWEEN_TEXTS.join(texts)):
+    if not has_cue(_readable(BETWEEN_TEXTS.join(texts))):
         return None
-    found = {sensitive(text) for text in texts}
+    found = {sensitive(_readable(text)) for text in texts}
     for kind, reason in _QUARANTINE.items():
         if kind in found:
             return reason

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from ahocorasick_rs import BytesAhoCorasick
+
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.numbers import NOT_IN_NUMBER
@@ -97,27 +99,9 @@ _SPELT_DIGITS = {
     for word in words.split()
 }  # fmt: skip
 # What a number that begins with 6, 7, 8 or 9 has at its beginning.
-_FIRST_DIGITS = (
-    b"seis",
-    b"siete",
-    b"ocho",
-    b"nueve",
-    b"sesent",
-    b"setent",
-    b"ochent",
-    b"novent",
-    b"setec",
-    b"novec",
-    b"sis",
-    b"set",
-    b"vuit",
-    b"nou",
-    b"seixant",
-    b"norant",
-    b"six",
-    b"seven",
-    b"eight",
-    b"nine",
+_FIRST_DIGITS = BytesAhoCorasick(
+    b"seis siete ocho nueve sesent setent ochent novent setec novec sis set vuit nou seixant norant "
+    b"six seven eight nine".split()
 )
 _NUMBER_WORD = "|".join(sorted((word.decode() for word in _SPELT_DIGITS), key=len, reverse=True)).encode()
 _SPELT_PHONE = re.compile(
@@ -213,7 +197,7 @@ def phones(seen: View) -> Iterator[Finding]:
 
 def spelt_phones(seen: View) -> Iterator[Finding]:
     """A number in words after a word such as "móvil": nine digits when its parts are put together."""
-    if not any(word in seen.folded for word in _FIRST_DIGITS):
+    if not _FIRST_DIGITS.find_matches_as_indexes(seen.folded):
         return
     for found in _SPELT_PHONE.finditer(seen.folded):
         digits, open_places = "", 0
