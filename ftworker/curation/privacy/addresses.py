@@ -17,7 +17,8 @@ _STREET = re.compile(
     rb"carretera|ctra\.?|ronda|"
     rb"travesia|urbanizacion|urb\.|glorieta|pasaje|callejon|barriada|bulevar|carrer|avinguda|placa|passeig|"
     rb"passatge|cami|"
-    rb"rua|praza|estrada|costanilla|cuesta|rambla|poligono|via)\s?"
+    rb"rua|praza|estrada|costanilla|cuesta|rambla|poligono|via|alameda|corredera|travessera|travessia|riera|baixada|"
+    rb"costa(?= d[ao]s? ))\s?"
 )
 _KALEA = re.compile(rb"(?<![\w/.])(?:kale nagusia|kalea|etorbidea|hiribidea|bidea|pasealekua)(?:, ?| )(?=\d)")
 _KALEA_NAME = re.compile(r"(?:[^\W\d_a-zñ]\w+ ){1,3}$")
@@ -30,25 +31,31 @@ _NUMBER_SIGNS = frozenset(b"n n. no. num num. numero portal km piso bajo".split(
 _MOST_WORDS = 7
 _NUMBER = re.compile(
     rb",?\s?(?:(?:n\.?\s?[\xba\xb0o]|no\.|num\.?|numero|n\.|portal|"
-    rb"km\.?)\s?)?\d{1,3}(?:[.,]\d)?(?:\s?(?:bis|dupl(?:icado)?)|[a-d](?![\w'])|\s[b-d](?=[,.;)\n]|$))?(?![\d\w%\x80-\xff]|"
-    rb"[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)"
+    rb"km\.?|chalet|xalet|parcela|bloque|blq\.?|bloc|nave|finca|casa)\s?)?\d{1,3}(?:[.,]\d)?(?:\s?(?:bis|dupl(?:icado)?)|[a-d](?![\w'])|\s[b-d](?=[,.;)\n]|$))?(?![\d\w%\x80-\xff]|"
+    rb"[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)|,?\s?s/n(?!\w)"
 )
 _FLAT = re.compile(
     rb"(?:,|\s-)?\s?(?:(?:piso|planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|casa|local|pis|"
     rb"porta|bajos?|baixos?|atico|atic|entresuelo|entresol|"
-    rb"principal|izda?\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|centro)\b\.?(?:\s(?:[a-z]|"
+    rb"principal|izda?\.?|izq\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|centro|ezk(?:erra|\.)|esk(?:uina|\.))\b\.?(?:\s(?:[a-z]|"
     rb"\d{1,2})(?!\w))?[\xba\xaa]?|"
-    rb"\d{1,2}\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-]))\s?-?\s?(?:[a-h](?!\w)|\d{1,2}[\xba\xaa]|izda?\.?|dcha?\.?|"
-    rb"izquierda|derecha|centro)?|\d{1,2}(?:r|n|t|e|on|er)\s?\d{1,2}(?:a|\xaa)(?!\w)|\d{1,2}-\d{1,2}(?!\w)|\d[a-h](?!\w))"
+    rb"\d{1,2}\.?\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-]))\s?-?\s?(?:[a-h](?!\w)|\d{1,2}[\xba\xaa]|izda?\.?|izq\.?|dcha?\.?|"
+    rb"izquierda|derecha|centro)?|\d{1,2}\.?\s?(?:izq(?:uierda)?|izda?|dcha?|derecha|ezkerra|eskuina)(?!\w)|"
+    rb"n\.?\s?[\xba\xb0]\s?\d{1,3}(?!\w)|\d{1,2}(?:r|n|t|e|on|er)\s?\d{1,2}(?:a|\xaa)(?!\w)|\d{1,2}-\d{1,2}(?!\w)|\d[a-h](?!\w))"
 )
 _CODE_AND_TOWN = re.compile(
     rb"(?:,|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|"
     rb"5[0-2])\d{3}(?!\d)(?:,|\s-)?"
 )
 _TOWN = re.compile(
-    rb",?\s?(?:\(|de |en )?([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|"
+    rb",?\s?(?:\(|de |en )?(?:(?:el|la|los|las|les|els|a|o|as|os) )?"
+    rb"([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|"
     rb"y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
 )
+_CODE_AFTER_TOWN = re.compile(rb"[ ,(]{1,3}(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
+_PROVINCE = re.compile(rb",? [(]?([a-z]{4,20}(?: [a-z]{4,20})?)[)]?(?=\s*(?:[.,;\n)]|$))")
+# Nobody writes these but in an address.
+_SHORT_FOR_STREET = (b"avda", b"avd", b"c/", b"ctra", b"pza", b"plza", b"urb", b"cl.")
 _NOT_AN_ADDRESS_AFTER = re.compile(
     rb"\s?(?:[\xb0%=+*]|(?:de (?:ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic)\w+|metros?|km|m|euros?|"
     rb"coches?|personas?|casas?|tiendas?|"
@@ -84,7 +91,8 @@ def addresses(seen: View) -> Iterator[Finding]:
         if number is None or _NOT_AN_ADDRESS_AFTER.match(folded, number.end()):
             continue
         # "la calle hay 3 coches": without a capital only where somebody's home is spoken of.
-        if capital or _home(folded, street.start()):
+        short = street[0].startswith(_SHORT_FOR_STREET) and end - street.end() > 3
+        if capital or short or _home(folded, street.start()):
             yield Finding(street.start(), _rest(seen, number.end()), Kind.ADDRESS)
     for street in _KALEA.finditer(folded):
         name = _KALEA_NAME.search(text, max(0, street.start() - 45), street.start())
@@ -113,7 +121,11 @@ def _street_name(seen: View, start: int) -> tuple[int, bool] | None:
         word = _WORD.match(seen.folded, position)
         if word is None:
             break
-        if word[0] in _NUMBER_SIGNS or seen.folded[word.end() : word.end() + 1] in {b"\xba", b"\xb0"}:
+        if (
+            seen.folded.startswith(b"s/n", position)
+            or word[0] in _NUMBER_SIGNS
+            or seen.folded[word.end() : word.end() + 1] in {b"\xba", b"\xb0"}
+        ):
             break
         large = seen.text[word.start()].isupper() or word[0][:1].isdigit()
         particle = word[0] in _PARTICLES
@@ -139,9 +151,10 @@ def _rest(seen: View, end: int) -> int:
     code = _CODE_AND_TOWN.match(seen.folded, end)
     if code is not None:
         return _town(seen, code.end())
-    town = _TOWN.match(seen.folded, end)
-    if town is not None and seen.folded[end : end + 1] == b"," and seen.text[town.start(1)].isupper():
-        return town.end(1)
+    if seen.folded[end : end + 1] == b",":
+        end = _town(seen, end)
+        after = _CODE_AFTER_TOWN.match(seen.folded, end)
+        return after.end() if after else end
     return end
 
 
@@ -157,6 +170,9 @@ def _town(seen: View, end: int) -> int:
             taken = town.start(1) + word.end()
         elif word[0] not in _PARTICLES:
             break
+    province = _PROVINCE.match(seen.folded, taken)
+    if province is not None and seen.text[province.start(1)].isupper():
+        return province.end()
     closes = seen.folded[taken : taken + 1] == b")" and seen.folded[end : town.start(1)].find(b"(") != -1
     return taken + 1 if closes else taken
 

@@ -18,11 +18,13 @@ from ftworker.curation.privacy.spans import Name, NameWords
 
 WORD_BEFORE = re.compile(rb"([a-z_]+)[\"'* ]? ?$")
 _FIRST_WORD = re.compile(
-    rb"[ \t\"'(*_\xab\xbf\xa1]{0,4}(?:(?:la|el|en|na|l'|n'|d'|don|dona|sr\.|sra\.) ?)?([a-z_]+)"
+    rb"[ \t\"'(*_\xab\xbf\xa1]{0,4}(?:(?:la|el|en|na|don|dona) |(?:l'|n'|d'|sr\.|sra\.) ?)?([a-z_]+)"
 )
 _VERY_NEXT_WORD = re.compile(rb" ?[\"*\xab]?([a-z_]+)")
 _VOCATIVE_END = re.compile(rb"\s*(?:[,.!?;:)\n]|$|\s[^\w\s]|\x02)")
 _GREETED = re.compile(rb",? (?:de nuevo,? |otra vez,? )?(?:don |dona |profe |seno )?")
+_FIELD = re.compile(rb" ?: ?((?:del |de la |de los |de las |de )?)(?=[a-z_])")
+_COMMA_AND_NAME = re.compile(rb", ?([a-z_]+)")
 _SIGNED = re.compile(rb"[ \t]*[,.:;\-]*\s{0,4}(?:de )?")
 
 _WITHOUT_A_GAP = (Cue.GREETING, Cue.TITLE, Cue.WEAK)
@@ -91,6 +93,8 @@ class Announced:
                 name = self._first(seen, gap.end(), cue) if gap and gap.end() > end else None
                 if name is not None and not _VOCATIVE_END.match(folded, name.end):
                     name = None
+            case Cue.FORM:
+                name = self._filled_in(seen, end)
             case Cue.AFTER:
                 word = WORD_BEFORE.search(folded, max(0, start - 40), start)
                 name = self._at(seen, word.start(1), word.end(1), cue) if word else None
@@ -147,6 +151,26 @@ class Announced:
             gap += seen.folded[gap : gap + 1] == b"."
         name = self._first(seen, gap, Cue.TITLE, article=False)
         return None if name is None or self._figures.holds([title, *name.words]) else name
+
+    def _filled_in(self, seen: View, end: int) -> Name | None:
+        """The name in a form's field. "Nombre: sustantivo" and "Nombre: Isaac Newton" are of lessons."""
+        field = _FIELD.match(seen.folded, end)
+        if field is None:
+            return None
+        name = self._first(seen, field.end(), Cue.SELF, article=False)
+        if name is None or (len(name.words) > 1 and self._figures.include(name.words)):
+            return None
+        first = name.words[0]
+        several = len(name.words) > 1
+        if not (self._words.is_given(first) or (several and any(map(self._words.is_surname, name.words)))):
+            return None
+        first_name = _COMMA_AND_NAME.match(seen.folded, name.end)
+        if first_name is not None and self._words.is_given(first_name[1]):
+            # Surnames first: "García López, Lucía" is one name.
+            begin, after = first_name.span(1)
+            end, more, _ = self._words.extended(seen, begin, after, first_name[1], unknown=False)
+            name = Name(name.start, end, (*name.words, first_name[1], *more))
+        return Name(field.end() - len(field[1]), name.end, name.words, name.sure)
 
     def _greeted(self, seen: View, start: int, end: int) -> Name | None:
         gap = _GREETED.match(seen.folded, end)

@@ -31,6 +31,12 @@ _SPELT_EMAIL = re.compile(
     rb"(?:gmail|hotmail|outlook|yahoo|icloud)\b)"
 )
 
+# "lucia @ gmail . com", so that no program finds it.
+_LOOSE_EMAIL_NAME_BACKWARDS = re.compile(rb"\s{0,2}([\w.%+\-]{1,64})")
+_LOOSE_EMAIL_DOMAIN = re.compile(
+    rb"\s{0,2}[\w\-]{2,40}\s{0,2}\.\s{0,2}(?:com|es|org|net|cat|gal|eus|edu|info)(?![\w@])"
+)
+
 _HANDLE = re.compile(rb"(?<![\w@/.\\`:&=\-])@([a-z_][\w.]{2,29})(?![\w(@/=\-{\\])")
 _CODE_WORDS = frozenset(
     b"app override media import property param return returns staticmethod classmethod dataclass pytest "
@@ -52,15 +58,43 @@ _NETWORK = re.compile(
     rb"nick|alias)|el meu (?:usuari|perfil)|my (?:user|handle)|mandame|escribeme|etiqueta\w*|perfil|"
     rb"stories|dm|md)\b"
 )
-# "mi insta es lucia.gc_07": a handle that is written without its sign.
+_SERVICE = (
+    rb"(?:insta(?:gram)?|ig|tik ?tok|twitter|twitch|snap(?:chat)?|discord|telegram|facebook|be ?real|youtube|roblox|"
+    rb"fortnite|steam|minecraft|valorant|brawl(?: stars)?|clash(?: royale)?)"
+)
+# A handle that is written without its sign: "mi insta es lucia.gc_07", "discord: hugo#4521", "en twitch soy HugoTV".
 _BARE_HANDLE = re.compile(
-    rb"\b(?:mi|el meu|my|nire|o meu|su|tu|el)\s(?:usuario (?:de|en) |user (?:de|en) |nick (?:de|en) |"
-    rb"cuenta de |perfil de )?"
-    rb"(?:insta(?:gram)?|ig|tik ?tok|twitter|twitch|snap(?:chat)?|discord|telegram|youtube|roblox|fortnite|"
-    rb"steam|usuario|nick|user)"
-    rb"(?: name)?(?: es|:| e[sr]a?| is| da| =)\s{0,2}:?\s?([a-z0-9_][\w.#\-]{2,31})"
+    rb"\b(?:"
+    rb"(?:mi|el meu|my|nire|o meu|su|tu|el)\s"
+    rb"(?:(?:usuario|user|nick|alias|gamertag|cuenta|perfil)(?: (?:de|en|del|no|al) (?:el |la )?)?)?"
+    rb"(?:%b|usuario|nick|alias|gamertag|user)?(?: name)?(?: es|:| e[sr]a?| is| da| =)\s{0,2}:?|"
+    rb"(?<!@)%b\s?:|"
+    rb"(?:en|al|por|no|a) (?:el |la )?%b (?:me llamo|soy|estoy como|salgo como|em dic|son)|"
+    rb"(?:agrega|anade|anyade|segui?|sigue|busca|invita|afegi|engad)\w{0,6}\s(?:\w{1,12} ){0,2}(?:en|al?|por|no)"
+    rb" (?:el |la )?%b(?: como| soy|:)?"
+    rb")\s?([a-z0-9_][\w.#\-]{2,31})" % ((_SERVICE,) * 4)
 )
 _ACCOUNT_SIGN = re.compile(rb"[\d_.#]")
+_CAPITAL_WITHIN = re.compile(r"[a-záéíóúñ][A-ZÁÉÍÓÚÑ]")
+# "mi snap es aitanasv": of networks, an account needs no sign; "mi insta es privado" tells what it is like.
+_OWN_NETWORK = re.compile(
+    rb"(?:mi|meu|my|nire)\s(?:insta(?:gram)?|ig|tik ?tok|snap(?:chat)?|twitch|discord) ?(?:es|e|is|da|:)"
+)
+_NO_ACCOUNT = frozenset(
+    b"privado privada privat publico publica nuevo nueva nuevos viejo secreto secreta mejor peor igual este esta eso "
+    b"aquel para como porque solo mucho tambien gratis aburrido facil dificil donde cuando demasiado private public "
+    b"new boring great parecido distinto diferente antiguo falso real malisimo genial horrible feo super nou vell "
+    b"mio tuyo algo todo nada siempre bastante suficiente imposible posible necesario importante".split()
+)
+# A profile by its address. On YouTube lessons have accounts too: only one's own is personal.
+_PROFILE = re.compile(
+    rb"\b(?:(instagram|tiktok|twitter|facebook|twitch|snapchat)\.(?:com|tv)/(?:add/)?@?|youtube\.com/@|\bt\.me/)"
+    rb"([a-z0-9_][\w.\-]{2,29})(?![\w\-])"
+)
+_PROFILE_PAGES = frozenset(
+    b"explore reel reels stories hashtag search watch video videos share login about help tags".split()
+)
+_OWN = re.compile(rb"\b(?:mi|mis|nuestr\w|meu|my|meva)\b")
 
 _PHONE_OF_SPAIN = re.compile(rb"(?<!\w)(?:\(?(?:\+|00) ?34\)?)[ .\-]?\(?[6-9](?:[ .\-)]{0,2}\d){8}(?!\d)")
 _PHONE_ABROAD = re.compile(
@@ -79,6 +113,12 @@ _PHONE_CUE = re.compile(
     rb"\bel meu n(?:umero|um)\b|\bsu n(?:umero|um)\b|"
     rb"\bmeu numero|\bnire zenbakia|zenbakia|\bphone|\bcall me|\bfijo\b|\bmarca(?:me)? el|"
     rb"\bnumero de (?:mi|mama|papa|casa|contacto)|sms"
+)
+# "agrégame al 612345678", "enviar els deures al": what is sent to or looked up under so many digits.
+_REACHED_AT = re.compile(
+    rb"\b(?:agreg\w+|anad[ei]\w+|anade|apunta\w*|localiza\w+|contact\w+|envi\w+|mand[aeo]\w*|pas[ae]\w*|escribe[mdt]\w+|"
+    rb"escribid\w*|avis\w+|ubica\w+|encontrar\w*|responde\w*)\b[^.\n]{0,30}?\b"
+    rb"(?:al|ao|a|en el|al numero|a este|a aquest|en este)\s?:?\s?$"
 )
 _SPELT_DIGITS = {
     word.encode(): digits
@@ -113,7 +153,9 @@ _QUANTITY_AFTER = re.compile(
     r"\s?(?:[%€$£º°=+*×·^<>≤≥÷]|:\s?\d|"
     r"(?:k|c|m|d|da|h|M|G)?(?:m|g|l|L|J|W|N|V|A|Hz|Pa|s|b|B)(?:[²³23]|/\w+)?(?!\w)|"
     r"(?:redondead\w+|euros?|d[oó]lares|pesetas|habitantes|personas|a[nñ]os|metros|kil[oó]metros|gramos|litros|"
-    r"segundos|bytes|d[ií]as|unidades|millones|hect[aá]reas|votos|especies|c[eé]lulas|estrellas|toneladas)\b)"
+    r"segundos|bytes|d[ií]as|unidades|millones|hect[aá]reas|votos|especies|c[eé]lulas|estrellas|toneladas|"
+    r"entre \d|dividid\w+|multiplicad\w+|elevad\w+|"
+    r"es (?:m[uú]ltiplo|divisible|un n[uú]mero|par|impar|primo|mayor|menor|igual))\b)"
 )
 _CALCULATION_BEFORE = re.compile(rb"[=+*\xd7\xb7^<>\xf7(]\s?$")
 
@@ -133,6 +175,11 @@ def emails(seen: View) -> Iterator[Finding]:
         # git@github.com is how a repository is written, not how a person is reached.
         if domain and name and name[0] != b"tig" and not _DOCUMENTATION_DOMAIN.fullmatch(domain[0]):
             yield Finding(at - name.end(), domain.end(), Kind.EMAIL)
+        elif not domain and (domain := _LOOSE_EMAIL_DOMAIN.match(folded, at + 1)):
+            name = _LOOSE_EMAIL_NAME_BACKWARDS.match(folded[max(0, at - 66) : at][::-1])
+            host = b"".join(domain[0].split())
+            if name and not _DOCUMENTATION_DOMAIN.fullmatch(host):
+                yield Finding(at - name.end(), domain.end(), Kind.EMAIL)
         at = folded.find(b"@", at + 1)
 
 
@@ -162,8 +209,16 @@ def bare_handles(seen: View) -> Iterator[Finding]:
     """The account that somebody names without an at sign: "mi insta es lucia.gc_07"."""
     for found in _BARE_HANDLE.finditer(seen.folded):
         name = found[1].rstrip(b".")
-        if _ACCOUNT_SIGN.search(name):
-            yield Finding(found.start(1), found.start(1) + len(name), Kind.HANDLE)
+        start, end = found.start(1), found.start(1) + len(name)
+        plain = len(name) > 4 and name.isalpha() and name not in _NO_ACCOUNT and _OWN_NETWORK.match(found[0])
+        last = not seen.folded[end : end + 1].isalnum() and seen.folded[end : end + 1] != b" "
+        if _ACCOUNT_SIGN.search(name) or _CAPITAL_WITHIN.search(seen.text, start, end) or (plain and last):
+            yield Finding(start, end, Kind.HANDLE)
+    for found in _PROFILE.finditer(seen.folded):
+        name = found[2].rstrip(b".")
+        own = found[1] or b"t.me" in found[0] or _before(_OWN, seen.folded, found.start())
+        if own and name not in _PROFILE_PAGES:
+            yield Finding(found.start(2), found.start(2) + len(name), Kind.HANDLE)
 
 
 def phones(seen: View) -> Iterator[Finding]:
@@ -221,8 +276,10 @@ def _are_listed(folded: bytes, numbers: list[re.Match[bytes]]) -> bool:
 def _spoken_of(folded: bytes, start: int, end: int) -> bool:
     """Whether a telephone is spoken of before the number, or right after it ("612345678 por teléfono")."""
     after = _PHONE_CUE.search(folded, end, end + _CUE_AFTER)
-    return _before(_PHONE_CUE, folded, start) or (
-        after is not None and b"." not in folded[end : after.start()]
+    return (
+        _before(_PHONE_CUE, folded, start)
+        or _before(_REACHED_AT, folded, start)
+        or (after is not None and b"." not in folded[end : after.start()])
     )
 
 

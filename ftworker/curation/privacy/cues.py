@@ -28,6 +28,8 @@ class Cue(Enum):
     """"hola": a name when a comma, a stop or nothing follows it."""
     SIGNATURE = auto()
     """"atentamente": a name on the same line or the next."""
+    FORM = auto()
+    """"apellidos:": a name that is known, after a colon."""
     AFTER = auto()
     """"naiz": the word before it is a name, when it is written as one (Basque)."""
 
@@ -79,7 +81,9 @@ CUES: dict[str, Cue] = {
         fenomenal|estupendo|bon dia|bona tarda|benvingut|benvinguda|gracies|moltes gracies|merci|adeu
         benvolgut|benvolguda|molt be|ola|bos dias|boas|grazas|moitas grazas|querido alumno|moi ben|kaixo
         egun on|arratsalde on|eskerrik asko|agur|aupa|oso ondo|hi|hello|hello again|dear|thanks
-        thank you|bye|good morning|well done|great job|good job|welcome|great|sure|of course""",
+        thank you|bye|good morning|well done|great job|good job
+        buen trabajo|gran trabajo|buen intento|buen esfuerzo|bon treball|bo traballo|eso es|asi es|bravo|sigue asi
+        welcome|great|sure|of course""",
     ),
     **_phrases(
         Cue.SIGNATURE,
@@ -88,6 +92,9 @@ CUES: dict[str, Cue] = {
         signat|atentament|una salutacio|salutacions|una abracada|petons|asinado|unha aperta|un saudo
         sinatua|agur bero bat|ondo izan|sincerely|yours sincerely|best regards|kind regards|regards|best
         yours|love|cheers|att|atte""",
+    ),
+    **_phrases(
+        Cue.FORM, "nombre|apellidos|primer apellido|apellidos y nombre|apellidos nombre|nom|cognoms|nome|apelidos"
     ),
     **_phrases(Cue.AFTER, """naiz|dut izena|du izena|deitzen naiz|da nire lagun|nire irakaslea da"""),
 }  # fmt: skip

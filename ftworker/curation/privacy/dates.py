@@ -21,20 +21,28 @@ _MONTH = (
     rb"ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic)"
 )
 _YEAR = rb"(?:19[2-9]\d|20[0-3]\d)"
+_SMALL_NUMBER = (
+    rb"(?:un[oa]?|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|dieci\w+|veint\w+|"
+    rb"(?:tre|cuare|cincue|sese|sete|oche|nove)i?nta)"
+)
+_YEAR_IN_WORDS = rb"(?:(?:dos mil|mil novecientos)(?: %b(?: y %b)?)?)" % (_SMALL_NUMBER, _SMALL_NUMBER)
 _DATE = re.compile(
     rb"(?<![\w.,/\-])(?:"
     rb"\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?(?:%b|\d{2})|%b[/.\-]\d{1,2}[/.\-]\d{1,2}|"
     rb"(?:(?:uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|veint\w+|"
     rb"treinta(?: y uno)?|primero|"
-    rb"\d{1,2}(?:st|nd|rd|th)?)(?: de | d'| of | do | )?%b\b\.?)(?:,? (?:de |del |de l'any |del ano |"
-    rb"of )?(?:%b|'?\d{2})\b)?|"
+    rb"\d{1,2}(?:st|nd|rd|th)?)(?: de | d'| of | do | d | )?%b\b\.?)(?:,? (?:de |del |d |dl |de l'any |del ano |"
+    rb"of )?(?:%b|%b|'?\d{2})\b)?|\d{1,2} (?:de|del|d) \d{1,2} (?:de|del|dl|d) (?:%b|\d{2})\b|"
     rb"%b \d{1,2}(?:st|nd|rd|th)?(?:,? %b)?|(?:%bk?o? )?%b\w* \d{1,2}\w{0,3}|\d{1,2}[/\-]\d{1,2}"
-    rb")(?![\w/]|[.,\-]\d)" % (_YEAR, _YEAR, _MONTH, _YEAR, _MONTH, _YEAR, _YEAR, _MONTH)
+    # Nor the birthday of somebody long dead: "27 de enero de 1756".
+    rb")(?![\w/]|[.,\-]\d|,? (?:de |del )?1[0-8]\d{2}\b)"
+    % (_YEAR, _YEAR, _MONTH, _YEAR, _YEAR_IN_WORDS, _YEAR, _MONTH, _YEAR, _YEAR, _MONTH)
 )
 _BIRTH_CUE = re.compile(
     # The speaker, or a form; folded, "naci" is the first person and "nacio" the third.
     rb"\bnaci\b|\bnacid[oa]s? (?:el|en)\b|\bf(?:echa|\.)? ?(?:de )?nac(?:imiento|\.)?|\bcumplo\b|"
-    rb"\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
+    rb"\bnacimiento\s?[:=]|\bf\.\s?n\.?:?\s(?=\d)|\bfn:?\s(?=\d{1,2}[/.\-])|"
+    rb"\bsoy del (?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d|\d{1,2} de )|\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
     rb"\bcumple\w* de (?:mi|tu|su)\b|\bvaig neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|"
     rb"\bel meu aniversari|\bnacin\b|\bdata de nac\w*|"
     rb"\bjaio\w*|\bi was born\b|\bborn on\b|\bmy birthday|\bdate of birth|\bd\.?o\.?b\.?\b|"
@@ -44,7 +52,8 @@ _BIRTH_CUE = re.compile(
 )
 _BIRTH_CHARACTERS = 45
 
-_PLATE = re.compile(rb"(?<![\w.,+\-/])(\d{4}[ \-]?[bcdfghjklmnpqrstvwxyz]{3})(?![\w\-])")
+_PLATE = re.compile(rb"(?<![\w.,+\-/])((?:c[ \-]?)?\d{4}[ .\-]?([bcdfghjklmnpqrstvwxyz]{3}))(?![\w\-])")
+_UNITS = frozenset(b"rpm ppm khz mhz ghz kwh mwh gwh kmh bps mbps".split())
 _PLATE_OLD = re.compile(rb"(?<![\w.,+\-/])([a-z]{1,2})[ \-](\d{4})[ \-]([a-z]{1,2})(?![\w\-])")
 # The signs of the provinces until September 2000, Ceuta and Melilla included.
 _PROVINCES = frozenset(
@@ -53,7 +62,7 @@ _PROVINCES = frozenset(
     b"so ss t te tf to v va vi z za".split()
 )
 _VEHICLE = re.compile(
-    rb"\b(?:matricul\w*|placa|coche\w*|cotxe\w*|carro|moto\w*|furgo\w*|aparc\w*|vehicul\w*|autobus|"
+    rb"\b(?:matricul\w*|placa|coche\w*|cotxe\w*|carro|motos?|motocicl\w*|furgo\w*|aparc\w*|vehicul\w*|autobus|"
     rb"autocar|patinete|camion\w*|taxi|"
     rb"conduc\w*|multa\w*|remolque|autoa|plate|car|van|seat|renault|opel|peugeot|citroen|toyota|ford|audi|"
     rb"bmw|kia|dacia|volkswagen)\b"
@@ -83,7 +92,7 @@ def plates(seen: View) -> Iterator[Finding]:
     """Spanish plates where a vehicle is spoken of; old ones with both hyphens and a province's sign anywhere."""
     folded = seen.folded
     for found in _PLATE.finditer(folded):
-        if _vehicle(folded, found.start(), found.end()):
+        if found[2] not in _UNITS and _vehicle(folded, found.start(), found.end()):
             yield Finding(found.start(), found.end(), Kind.PLATE)
     for found in _PLATE_OLD.finditer(folded):
         if found[1] not in _PROVINCES:

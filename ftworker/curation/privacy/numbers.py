@@ -17,11 +17,12 @@ NOT_IN_NUMBER = rb"(?<![\w.,+\-/])"
 
 _LETTERS = "trwagmyfpdxbnjzsqvhlcke"  # Real Decreto 1553/2005: the number modulo 23 gives the letter
 _DNI = re.compile(
-    NOT_IN_NUMBER + rb"(\d{8}|\d{1,2}\.\d{3}\.\d{3}|\d{2} \d{3} \d{3})(\s?-\s?| )?([a-z])(?![\w\x01])"
+    NOT_IN_NUMBER + rb"(\d{8}|\d{1,2}\.\d{3}\.\d{3}|\d{2} \d{3} \d{3})(\s?[\-/]\s?| )?([a-z])(?![\w\x01])"
 )
-_NIE = re.compile(rb"(?<![\w.,])([xyz])[ \-]?(\d{7}|\d\.\d{3}\.\d{3})[ \-]?([a-z])(?![\w\x01])")
+_NIE = re.compile(
+    rb"(?<![\w.,])([xyz])([ .\-]{0,2})(\d{7}|\d\.\d{3}\.\d{3})([ .\-/]{0,2})([a-z])(?![\w\x01])"
+)
 
-_IBAN = re.compile(rb"(?<!\w)[a-z]{2}\d{2}(?:[ \-]?[a-z0-9]{4}){2,7}(?:[ \-]?[a-z0-9]{1,4})?(?!\w)")
 _IBAN_LENGTHS = {
     country.encode(): length
     for length, countries in {
@@ -30,37 +31,56 @@ _IBAN_LENGTHS = {
     }.items()
     for country in countries.split()
 }  # fmt: skip
+_IBAN = re.compile(rb"(?<!\w)[a-z]{2}\d{2}(?:[ \-]?[a-z0-9]{4}){2,7}(?:[ \-]?[a-z0-9]{1,4})?(?!\w)")
+_IBAN_ANYHOW = re.compile(rb"(?<!\w)(?:%b) ?\d{2}(?=((?:[ .\-]{0,2}\d){11,26}))" % b"|".join(_IBAN_LENGTHS))
+"""In whatever groups: "ES98 2100 0418 45 0200051332". Digits alone, or the words after "de 12" would be read along."""
+_IBAN_GAPS = b" .-"
 _CCC = re.compile(
     NOT_IN_NUMBER
-    + rb"(\d{4})[ \-]?(\d{4})[ \-]?(\d{2})[ \-]?(\d{10}|\d{2}[ \-]\d{4}[ \-]\d{4})(?![\w\-/]|[.,]\d)"
+    + rb"(\d{4})[ .\-/]?(\d{4})[ .\-/]?(\d{2})[ .\-/]?(\d{10}|\d{2}[ .\-]\d{4}[ .\-]\d{4})(?![\w\-/]|[.,]\d)"
 )
 _CARD = re.compile(
     NOT_IN_NUMBER
-    + rb"(?:\d{13,19}|\d{4}([ \-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ \-])\d{6}\2\d{5})(?![\w\-/]|[.,]\d)"
+    + rb"(?:\d{13,19}|\d{4}([ .\-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ .\-])\d{6}\2\d{5})(?![\w\-/]|[.,]\d)"
 )
 
-_NUSS = re.compile(NOT_IN_NUMBER + rb"(\d{2})([/\- ]?)(\d{7,8})\2(\d{2})(?![\w/]|[.,\-]\d)")
+_NUSS = re.compile(
+    NOT_IN_NUMBER + rb"(\d{2})(\s?[/\-]\s?| )?(\d{7,8})(\s?[/\-]\s?| )?(\d{2})(?![\w/]|[.,\-]\d)"
+)
 _NUSS_CUE = re.compile(
     rb"\bnuss\b|\bn\.?a\.?f\.?\b|seguridad social|seguretat social|seguridade social|gizarte segurantza|"
-    rb"afiliaci"
+    rb"afiliaci|\bseg\.? social|\bs\.s\.|\bn\S{0,3} (?:de la )?ss\b"
 )
 
 _RECORD = re.compile(
-    rb"(?<![\w.,])(?:[a-z]{2,4}[ \-]?)?\d{5,15}(?:-?[a-z])?(?!\w|[.,]\d)|"
-    rb"(?<![\w.,])\d{2,4}[/\-]\d{3,8}(?![\w/]|[.,]\d)"
+    rb"(?<![\w.,/\-])(?:"
+    # A number with the letters of its register, or parts between slashes: "23-1-088142", "EXP-2024-00931".
+    rb"(?:[a-z]{1,4}[ \-]?)?\d{1,6}(?:[/\-](?:\d{1,9}|[a-z]{1,2}(?!\w))){1,4}(?![\w/]|[.,]\d)|"
+    rb"(?:[a-z]{2,4}[ \-]?|[a-z]{5,14})?\d{5,15}(?:-?[a-z])?(?!\w|[.,]\d)|"
+    # Catalan health cards; pupils of the Canaries.
+    rb"[a-z]{4} ?[01] ?\d{6} ?\d{2} ?\d(?!\w)|[a-z]\d{2}[a-z]\d{6,8}[a-z]?(?!\w))"
 )
+_NO_RECORD = re.compile(
+    rb"\d{1,2}[/\-]\d{1,2}(?:[/\-](?:\d{2}|\d{4}))?|(?:19|20)\d{2}[/\-]\d{1,2}[/\-]\d{1,2}|(?:19|20)\d{2}[/\-](?:20)?\d{2}"
+)
+"""A date, or the years of a course."""
 _RECORD_CUE = re.compile(
     rb"\b(?:dni|nif|nie|nia|sip|cip|nuhsa|carnet|carne de|pasaporte|passaport|passport|pasaportea|"
     rb"expedient\w*|"
     rb"espedient\w*|documento de identidad|documento nacional|document d'identitat|tarjeta sanitaria|"
     rb"targeta sanitaria|"
-    rb"historia clinica|historial clinico|student (?:id|number)|(?:numero|n\.?|num\.?|n\xba|"
+    rb"historia clinica|historial clinico|tarxeta sanitaria|student (?:id|number)|(?:numero|n\.?|num\.?|n\xba|"
     rb"no\.?) de (?:alumn[oae]\w*|"
-    rb"historia|cuenta|afiliacion|identificacion|matricula|socio|soci|estudiante)|matricula es|"
+    rb"historial?|cuenta|afiliacion|identificacion|matricula|socio|soci|estudiante)|matricula es|"
     rb"identificador de alumn[oa]|"
-    rb"alumno n\b|id de alumn[oa])\b"
+    rb"alumno n\b|id de alumn[oa]|"
+    # What schools, regions and insurers call theirs.
+    rb"ralc|idalu|cial|nre|niu|n(?:umero|um\.?|\.?\xba) (?:escolar|de poliza)|poliza|familia numerosa|"
+    rb"familia nombrosa|discapacidad|discapacitat|dependencia|seguro (?:medico|escolar)|"
+    rb"identificador|muface)\b"
 )
 _LETTERS_AND_GAPS = b"abcdefghijklmnopqrstuvwxyz -"
+_NO_DIGITS = bytes(code for code in range(256) if code not in b"0123456789")
 _CUE_CHARACTERS = 40
 """How far before a number a word such as "expediente" still speaks of it."""
 
@@ -77,9 +97,11 @@ def identity_numbers(seen: View) -> Iterator[Finding]:
         if right_letter or (as_one and number % 10_000 != 0):
             yield Finding(found.start(), found.end(), Kind.DNI)
     for found in _NIE.finditer(seen.folded):
-        number = b"xyz".index(found[1]) * 10_000_000 + int(found[2].replace(b".", b""))
-        right_letter = _LETTERS[number % 23] == found[3].decode()
-        if right_letter or (seen.text[found.start()].isupper() and seen.text[found.end() - 1].isupper()):
+        number = b"xyz".index(found[1]) * 10_000_000 + int(found[3].replace(b".", b""))
+        right_letter = _LETTERS[number % 23] == found[5].decode()
+        as_one = {found[2], found[4]} <= {b"", b" ", b"-"}
+        large = seen.text[found.start()].isupper() and seen.text[found.end() - 1].isupper()
+        if right_letter or (as_one and large):
             yield Finding(found.start(), found.end(), Kind.NIE)
 
 
@@ -89,22 +111,36 @@ def bank_numbers(seen: View) -> Iterator[Finding]:
         length = _iban_length(found[0])
         if length:
             yield Finding(found.start(), found.start() + length, Kind.IBAN)
+    for found in _IBAN_ANYHOW.finditer(seen.folded):
+        written = seen.folded[found.start() : found.end(1)]
+        length = _iban_length(written)
+        # In no groups of four: only the check number tells that it is one.
+        if length and _is_right_iban(written[:length].translate(None, _IBAN_GAPS)):
+            yield Finding(found.start(), found.start() + length, Kind.IBAN)
     for found in _CCC.finditer(seen.folded):
         if _is_account(re.sub(rb"\D", b"", found[0])):
             yield Finding(found.start(), found.end(), Kind.CCC)
     for found in _CARD.finditer(seen.folded):
         digits = re.sub(rb"\D", b"", found[0])
-        if len(digits) <= 19 and digits[:1] in b"23456" and not digits.endswith(b"000000") and luhn(digits):
+        # Thirteen digits are mostly a bar code; cards as short as that were Visa's.
+        begins = b"4" if len(digits) == 13 else b"23456"
+        if len(digits) <= 19 and digits[:1] in begins and not digits.endswith(b"000000") and luhn(digits):
             yield Finding(found.start(), found.end(), Kind.CARD)
 
 
 def social_security_numbers(seen: View) -> Iterator[Finding]:
     """NUSS: with slashes, with right check digits in its groups, or after the word that says so."""
     for found in _NUSS.finditer(seen.folded):
-        right_digits = int(found[1] + found[3].zfill(8)) % 97 == int(found[4])
+        first, second = ((gap or b"").strip() for gap in found.group(2, 4))
+        alike = (found[2] is None) == (found[4] is None) and first == second
+        # A number below ten millions is counted with seven digits, though it is written with eight.
+        sequence = int(found[3])
+        whole = int(found[1]) * (10_000_000 if sequence < 10_000_000 else 100_000_000) + sequence
+        right_digits = int(found[5]) in {whole % 97, int(found[1] + found[3].zfill(8)) % 97}
         # One number of twelve digits in two hundred has a province and right check digits by chance.
-        right = right_digits and (bool(found[2]) or 1 <= int(found[1]) <= 53) and len(found[3]) == 8
-        if found[2] == b"/" or right or _cue(_NUSS_CUE, seen, found.start()):
+        province = 1 <= int(found[1]) <= 53
+        right = right_digits and ((alike and bool(found[2])) or province) and len(found[3]) == 8
+        if (alike and (first == b"/" or _cue(_NUSS_CUE, seen, found.start()))) or right:
             yield Finding(found.start(), found.end(), Kind.NUSS)
 
 
@@ -112,6 +148,9 @@ def record_numbers(seen: View) -> Iterator[Finding]:
     """Numbers of pupils, records and passports after the word that says so."""
     for found in _RECORD.finditer(seen.folded):
         digits = found.end() - len(found[0].lstrip(_LETTERS_AND_GAPS))
+        bare = seen.folded[digits : found.end()]
+        if len(bare.translate(None, _NO_DIGITS)) < 5 or _NO_RECORD.fullmatch(bare):
+            continue
         if _cue(_RECORD_CUE, seen, digits):
             # "AAB123456" is one number, "NIA 1234567" a number after its name.
             prefix = seen.text[found.start() : digits]
@@ -130,23 +169,25 @@ def luhn(digits: bytes) -> bool:
 
 def _iban_length(written: bytes) -> int:
     """How many bytes of it are an IBAN; 0 for none. "ES91 ... 1332 en" has a word read along."""
-    compact = re.sub(rb"[ \-]", b"", written)
+    compact = written.translate(None, _IBAN_GAPS)
     length = _IBAN_LENGTHS.get(compact[:2])
     if length is None or len(compact) < length:
         return 0
     number = compact[:length]
-    if number.startswith(b"es"):
-        right = number[2:].isdigit()  # a typing error in the check number does not make an account nobody's
-    else:
-        right = int("".join(str(int(chr(sign), 36)) for sign in number[4:] + number[:4])) % 97 == 1
+    # A typing error in the check number does not make a Spanish account nobody's.
+    right = number[2:].isdigit() if number.startswith(b"es") else _is_right_iban(number)
     if not right:
         return 0
     taken = 0
     for position, sign in enumerate(written):
-        taken += sign not in b" -"
+        taken += sign not in _IBAN_GAPS
         if taken == length:
             return position + 1
     return 0
+
+
+def _is_right_iban(number: bytes) -> bool:
+    return int("".join(str(int(chr(sign), 36)) for sign in number[4:] + number[:4])) % 97 == 1
 
 
 def _is_account(digits: bytes) -> bool:

@@ -33,7 +33,8 @@ EVERY = 2047
 _WORDS: dict[int, str] = {
     Family.SPELT_EMAIL: " arroba| arrova| arrob | abildua| at gmail| at hotmail| at outlook| at yahoo| at icloud",
     Family.BARE_HANDLE: " insta | instagram | ig | tik tok | tiktok | twitter | twitch | snap | snapchat | discord "
-    "| telegram | youtube | roblox | fortnite | steam | usuario | nick | user ",
+    "| telegram | youtube | roblox | fortnite | steam | usuario | nick | user | alias | gamertag | facebook "
+    "| minecraft | valorant | brawl | clash | be real | bereal ",
     Family.SPELT_PHONE: " telef| tel | telf | tfn | tfno | tfo | tlf| movil| mobil| whats| wasap| wassap| wa | guasap"
     "| whasap| bizum| llama| truca| contact| mi num| meu num| su num| nire | zenbakia| phone| call "
     "| fijo | marca| numero de | sms",
@@ -41,14 +42,16 @@ _WORDS: dict[int, str] = {
     "| ctra | ronda | travesia | urbanizacion | urb | glorieta | pasaje | callejon | barriada "
     "| bulevar | carrer | avinguda | placa | passeig | passatge | cami | rua | praza | estrada "
     "| costanilla | cuesta | rambla | poligono | via | kale | kalea | etorbidea | hiribidea | bidea "
-    "| pasealekua ",
+    "| pasealekua | alameda | corredera | travessera | travessia | riera | baixada "
+    "| costa do | costa da | costa dos | costa das ",
     Family.BIRTH: " naci | nacid| nac | nacim| fnac| cumple| cumplo | cumpli | neixer | nascu| naix| aniversari "
-    "| nacin | nacemento | nacio | naceu | jaio| born | birth| dob | d o b ",
+    "| nacin | nacemento | nacio | naceu | jaio| born | birth| dob | d o b | soy del | f n | fn ",
     Family.RECORD: " dni | nif | nie | nia | nuss | naf | n a f | sip | cip | nuhsa | carn| pasaport| passaport"
     "| passport| expedient| espedient| documento | document | tarjeta | targeta | historia | historial "
     "| student | de alumn| de historia| de cuenta| de afiliacion| de identificacion| de matricula"
     "| de soci| de estudiante| matricula | identificador | alumno n | id de | seguridad | seguretat "
-    "| seguridade | gizarte | afiliaci",
+    "| seguridade | gizarte | afiliaci| ralc | idalu | cial | nre | niu | escolar | poliza | familia "
+    "| discapaci| dependencia | seguro | muface | tarxeta ",
     Family.POSTAL_CODE: " cp | c p | codigo | codi | zip | posta | vivo en | visc a | vivimos en | viviamos en "
     "| domicilio | direccion ",
     Family.PLATE: " matricul| placa | coche| cotxe| carro | moto| furgo| aparc| vehicul| autobus | autocar "
@@ -83,7 +86,7 @@ _NEEDS = (
     (Family.POSTAL_CODE, (b"00000",)),
     (Family.PLATE, (b"0000",)),
 )
-_PLATE = re.compile(rb"\d{4}[ \-]?[a-z]")
+_PLATE = re.compile(rb"\d{4}[ .\-]?[a-z]")
 _NEED_DIGITS = sum(family for family, _ in _NEEDS)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from ftworker.curation.privacy import Kind, Scanner
-from tests.curation.privacy.measured import SETS, STRUCTURED, lessons, measure, personal, roster
+from tests.curation.privacy.measured import (
+    INDEPENDENT,
+    SETS,
+    STRUCTURED,
+    is_covered,
+    lessons,
+    measure,
+    personal,
+    roster,
+)
 
 ALONE = Scanner()
 WITH_ROSTER = Scanner(roster=roster())
@@ -38,6 +47,23 @@ def test_names_are_found_without_a_roster(of: int) -> None:
 def test_lessons_are_left_alone() -> None:
     figures = measure(ALONE)
     assert figures.false_alarms <= 0.01, figures.alarmed
+
+
+def test_the_independent_set_is_found_too() -> None:
+    figures = measure(ALONE, INDEPENDENT)
+    assert sum(figures.spans[kind] for kind in STRUCTURED) >= 250
+    assert figures.recall(STRUCTURED) >= 0.99
+    assert figures.recall([Kind.NAME]) >= 0.80
+    assert figures.lessons >= 300
+    assert figures.false_alarms <= 0.01, figures.alarmed
+
+
+def test_people_on_the_independent_roster_are_found() -> None:
+    scanner = Scanner(roster=roster("independent_roster.txt"))
+    named = [(text, span) for text in personal("independent.jsonl") for span in text.rostered]
+    missed = [text.text for text, span in named if not is_covered(text.text, span, scanner.find(text.text))]
+    assert len(named) >= 60
+    assert len(missed) <= 0.03 * len(named), missed
 
 
 def test_a_roster_adds_no_alarm_but_for_the_people_of_sums() -> None:

@@ -58,6 +58,18 @@ HOSTILE = [
     "28013 ",
     "cp 28013 ",
     "Hola, ",
+    "ES12 3456 ",
+    "de 12 3 ",
+    "es 1.2-3 ",
+    "Apellidos: ",
+    "Nombre: García, ",
+    "discord: a1 ",
+    "sigueme en insta ",
+    "expediente 1-2/3",
+    "a @ gmail . ",
+    "envía al ",
+    "nacimiento: 3 de mayo de dos mil ",
+    "Avda. s/n, ",
 ]
 
 
