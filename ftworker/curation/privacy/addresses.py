@@ -20,7 +20,9 @@ _STREET = re.compile(
     rb"rua|praza|estrada|costanilla|cuesta|rambla|poligono|via|alameda|corredera|travessera|travessia|riera|baixada|"
     rb"costa(?= d[ao]s? ))\s?"
 )
-_KALEA = re.compile(rb"(?<![\w/.])(?:kale nagusia|kalea|etorbidea|hiribidea|bidea|pasealekua)(?:, ?| )(?=\d)")
+_KALEA = re.compile(
+    rb"(?<![\w/.])(?:kale nagusia|kalea|etorbidea|hiribidea|bidea|pasealekua|plaza)(?:, ?| )(?=\d)"
+)
 _KALEA_NAME = re.compile(r"(?:[^\W\d_a-zñ]\w+ ){1,3}$")
 # The words of a street's name, with particles between them: "de la Constitución", "3 de Mayo", "Pintor Sorolla".
 _WORD = re.compile(rb"[a-z'_\xb7]+\.?|\d{1,2}(?= de [a-z])")
@@ -28,19 +30,23 @@ _PARTICLES = frozenset(
     b"de del la las los el els les l d i y e da do das dos san santa sant sta. sto. s. don dona".split()
 )
 _NUMBER_SIGNS = frozenset(b"n n. no. num num. numero portal km piso bajo".split())
+_ARTICLES = frozenset(("la", "una", "esta", "esa", "en", "de", "mi", "tu", "su", "cada", "otra"))
 _MOST_WORDS = 7
 _NUMBER = re.compile(
-    rb",?\s?(?:(?:n\.?\s?[\xba\xb0o]|no\.|num\.?|numero|n\.|portal|"
+    rb",?\s?(?:(?:n\.?\s?[\xba\xb0o]|n(?=\s?\d)|no\.|num\.?|numero|n\.|portal|"
     rb"km\.?|chalet|xalet|parcela|bloque|blq\.?|bloc|nave|finca|casa)\s?)?\d{1,3}(?:[.,]\d)?(?:\s?(?:bis|dupl(?:icado)?)|[a-d](?![\w'])|\s[b-d](?=[,.;)\n]|$))?(?![\d\w%\x80-\xff]|"
     rb"[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)|,?\s?s/n(?!\w)"
 )
 _FLAT = re.compile(
     rb"(?:,|\s-)?\s?(?:(?:piso|planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|casa|local|pis|"
     rb"porta|bajos?|baixos?|atico|atic|entresuelo|entresol|"
-    rb"principal|izda?\.?|izq\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|centro|ezk(?:erra|\.)|esk(?:uina|\.))\b\.?(?:\s(?:[a-z]|"
+    rb"principal|izda?\.?|izq\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|esq|esquerda|dereita|"
+    rb"ext(?:erior)?|int(?:erior)?|centro|ezk(?:erra)?|esk(?:uina)?)\b\.?(?:\s(?:[a-z]|"
     rb"\d{1,2})(?!\w))?[\xba\xaa]?|"
-    rb"\d{1,2}\.?\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-]))\s?-?\s?(?:[a-h](?!\w)|\d{1,2}[\xba\xaa]|izda?\.?|izq\.?|dcha?\.?|"
-    rb"izquierda|derecha|centro)?|\d{1,2}\.?\s?(?:izq(?:uierda)?|izda?|dcha?|derecha|ezkerra|eskuina)(?!\w)|"
+    rb"\d{1,2}\.?\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-]))(?:\s?-?\s?(?:[a-h](?!\w)|\d{1,2}[\xba\xaa]|\d{1,2}(?=[,;)\n]|\.?(?:\s|$))(?! ?[a-z%])|"
+    rb"izda?\.?|"
+    rb"izq\.?|dcha?\.?|izquierda|derecha|centro))?|"
+    rb"\d{1,2}\.?\s?(?:izq(?:uierda)?|izda?|dcha?|derecha|ezk(?:erra)?|esk(?:uina)?)(?!\w)\.?|"
     rb"n\.?\s?[\xba\xb0]\s?\d{1,3}(?!\w)|\d{1,2}(?:r|n|t|e|on|er)\s?\d{1,2}(?:a|\xaa)(?!\w)|\d{1,2}-\d{1,2}(?!\w)|\d[a-h](?!\w))"
 )
 _CODE_AND_TOWN = re.compile(
@@ -77,6 +83,13 @@ _POSTAL_LONG_CUE = re.compile(
     rb"direccion)\b[^.\n]{0,25}$"
 )
 _CUE_CHARACTERS = 45
+_OF_A_HOME = re.compile(
+    rb",? ?(?:bajos?\b|baixos?\b|piso\b|pta\b|puerta \d|esc\b|izda?\b|dcha?\b|atico\b|\d{1,2}\s?[\xba\xaa])"
+)
+"""A floor or a door right after the number."""
+_REGNAL = frozenset(
+    ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XXIII")
+)
 
 
 def addresses(seen: View) -> Iterator[Finding]:
@@ -92,11 +105,15 @@ def addresses(seen: View) -> Iterator[Finding]:
             continue
         # "la calle hay 3 coches": without a capital only where somebody's home is spoken of.
         short = street[0].startswith(_SHORT_FOR_STREET) and end - street.end() > 3
-        if capital or short or _home(folded, street.start()):
+        if capital or short or _OF_A_HOME.match(folded, number.end()) or _home(folded, street.start()):
             yield Finding(street.start(), _rest(seen, number.end()), Kind.ADDRESS)
     for street in _KALEA.finditer(folded):
         name = _KALEA_NAME.search(text, max(0, street.start() - 45), street.start())
-        begins = street.start() if text[street.start()].isupper() else name.start() if name else None
+        if street[0].startswith(b"plaza"):
+            # "Zabalburu plaza 6"; "la plaza 6" is a place of a theatre.
+            begins = name.start() if name and name[0].split()[0].lower() not in _ARTICLES else None
+        else:
+            begins = street.start() if text[street.start()].isupper() else name.start() if name else None
         number = _NUMBER.match(folded, street.end())
         if (
             begins is not None
@@ -117,6 +134,7 @@ def postal_codes(seen: View) -> Iterator[Finding]:
 def _street_name(seen: View, start: int) -> tuple[int, bool] | None:
     """Where the street's name ends, and whether a word of it has a capital; None where no name stands there."""
     position, words, capital, end, last_is_particle = start, 0, False, start, False
+    dated = False
     while words < _MOST_WORDS:
         word = _WORD.match(seen.folded, position)
         if word is None:
@@ -127,12 +145,18 @@ def _street_name(seen: View, start: int) -> tuple[int, bool] | None:
             or seen.folded[word.end() : word.end() + 1] in {b"\xba", b"\xb0"}
         ):
             break
-        large = seen.text[word.start()].isupper() or word[0][:1].isdigit()
-        particle = word[0] in _PARTICLES
+        # "calle 2 de mayo n 31": a date needs no capitals, and ends with its month.
+        number = word[0][:1].isdigit()
+        large = seen.text[word.start()].isupper()
+        particle = word[0] in _PARTICLES and not (words and seen.text[word.start() : word.end()] in _REGNAL)
+        if dated and not large and not particle:
+            return word.end(), True
         # A small word after large ones ends the name: "calle Mayor tiene 3".
-        if capital and not large and not particle:
+        if capital and not large and not particle and not number:
             return None
-        capital = capital or large
+        # "av. juan carlos I" is written without capitals.
+        capital = capital or (large and not (words and seen.text[word.start() : word.end()] in _REGNAL))
+        dated = dated or number
         last_is_particle = particle
         words += 1
         position = end = word.end()

@@ -40,11 +40,11 @@ _DATE = re.compile(
 )
 _BIRTH_CUE = re.compile(
     # The speaker, or a form; folded, "naci" is the first person and "nacio" the third.
-    rb"\bnaci\b|\bnacid[oa]s? (?:el|en)\b|\bf(?:echa|\.)? ?(?:de )?nac(?:imiento|\.)?|\bcumplo\b|"
+    rb"\bnaci(?:mos)?\b|\bnacid[oa]s? (?:el|en)\b|\bf(?:echa|\.)? ?(?:de )?nac(?:imiento|\.)?|\bcumplo\b|"
     rb"\bnacimiento\s?[:=]|\bf\.\s?n\.?:?\s(?=\d)|\bfn:?\s(?=\d{1,2}[/.\-])|"
     rb"\bsoy del (?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d|\d{1,2} de )|\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
-    rb"\bcumple\w* de (?:mi|tu|su)\b|\bvaig neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|"
-    rb"\bel meu aniversari|\bnacin\b|\bdata de nac\w*|"
+    rb"\bcumple\w* de (?:mi|tu|su)\b|\bva(?:ig|m) neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|"
+    rb"\bel meu aniversari|\bnacin\b|\bnacemos\b|\bdata de nac\w*|"
     rb"\bjaio\w*|\bi was born\b|\bborn on\b|\bmy birthday|\bdate of birth|\bd\.?o\.?b\.?\b|"
     # Somebody of the family or the class.
     rb"\b(?:mi|meu|meva|mis|my|nuestr[oa]|el meu|la meva|alumn[oa])(?: \w+){1,3} (?:nacio|va neixer|naceu|"

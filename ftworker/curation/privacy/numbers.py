@@ -17,7 +17,7 @@ NOT_IN_NUMBER = rb"(?<![\w.,+\-/])"
 
 _LETTERS = "trwagmyfpdxbnjzsqvhlcke"  # Real Decreto 1553/2005: the number modulo 23 gives the letter
 _DNI = re.compile(
-    NOT_IN_NUMBER + rb"(\d{8}|\d{1,2}\.\d{3}\.\d{3}|\d{2} \d{3} \d{3})(\s?[\-/]\s?| )?([a-z])(?![\w\x01])"
+    NOT_IN_NUMBER + rb"(\d{8}|\d{1,2}\.\d{3}\.\d{3}|\d{2} \d{3} \d{3})(\s?[\-/]\s?| |\.)?([a-z])(?![\w\x01])"
 )
 _NIE = re.compile(
     rb"(?<![\w.,])([xyz])([ .\-]{0,2})(\d{7}|\d\.\d{3}\.\d{3})([ .\-/]{0,2})([a-z])(?![\w\x01])"
@@ -47,6 +47,9 @@ _CARD = re.compile(
 _NUSS = re.compile(
     NOT_IN_NUMBER + rb"(\d{2})(\s?[/\-]\s?| )?(\d{7,8})(\s?[/\-]\s?| )?(\d{2})(?![\w/]|[.,\-]\d)"
 )
+_NUSS_ANYHOW = re.compile(NOT_IN_NUMBER + rb"\d{2}(?:[ .\-/]{0,2}\d){10}(?![\w/]|[ .,\-]\d)")
+"""In whatever groups, after its word."""
+_CALCULATION = re.compile(rb"\b(?:calcul|fracc|divi|simplific|resuelv|resolv|opera|cocient)\w*")
 _NUSS_CUE = re.compile(
     rb"\bnuss\b|\bn\.?a\.?f\.?\b|seguridad social|seguretat social|seguridade social|gizarte segurantza|"
     rb"afiliaci|\bseg\.? social|\bs\.s\.|\bn\S{0,3} (?:de la )?ss\b"
@@ -56,7 +59,7 @@ _RECORD = re.compile(
     rb"(?<![\w.,/\-])(?:"
     # A number with the letters of its register, or parts between slashes: "23-1-088142", "EXP-2024-00931".
     rb"(?:[a-z]{1,4}[ \-]?)?\d{1,6}(?:[/\-](?:\d{1,9}|[a-z]{1,2}(?!\w))){1,4}(?![\w/]|[.,]\d)|"
-    rb"(?:[a-z]{2,4}[ \-]?|[a-z]{5,14})?\d{5,15}(?:-?[a-z])?(?!\w|[.,]\d)|"
+    rb"(?:[a-z]{2,4}[ \-]?|[a-z]-?|[a-z]{5,14})?\d{5,15}(?:-?[a-z])?(?!\w|[.,]\d)|"
     # Catalan health cards; pupils of the Canaries.
     rb"[a-z]{4} ?[01] ?\d{6} ?\d{2} ?\d(?!\w)|[a-z]\d{2}[a-z]\d{6,8}[a-z]?(?!\w))"
 )
@@ -69,7 +72,7 @@ _RECORD_CUE = re.compile(
     rb"expedient\w*|"
     rb"espedient\w*|documento de identidad|documento nacional|document d'identitat|tarjeta sanitaria|"
     rb"targeta sanitaria|"
-    rb"historia clinica|historial clinico|tarxeta sanitaria|student (?:id|number)|(?:numero|n\.?|num\.?|n\xba|"
+    rb"historia clinica|historial clinico|tarxeta sanitaria|student (?:id|number)|(?:numero|n\.?|num\.?|n\.?\xba|"
     rb"no\.?) de (?:alumn[oae]\w*|"
     rb"historial?|cuenta|afiliacion|identificacion|matricula|socio|soci|estudiante)|matricula es|"
     rb"identificador de alumn[oa]|"
@@ -77,7 +80,8 @@ _RECORD_CUE = re.compile(
     # What schools, regions and insurers call theirs.
     rb"ralc|idalu|cial|nre|niu|n(?:umero|um\.?|\.?\xba) (?:escolar|de poliza)|poliza|familia numerosa|"
     rb"familia nombrosa|discapacidad|discapacitat|dependencia|seguro (?:medico|escolar)|"
-    rb"identificador|muface)\b"
+    rb"identificador|muface|tsi|cipa|cipf|licencia(?: (?:federativa|deportiva|de federad[oa]|n\.?\xba?))|"
+    rb"llicencia federativa|ficha federativa|credencial|mutualista)\b"
 )
 _LETTERS_AND_GAPS = b"abcdefghijklmnopqrstuvwxyz -"
 _NO_DIGITS = bytes(code for code in range(256) if code not in b"0123456789")
@@ -140,7 +144,12 @@ def social_security_numbers(seen: View) -> Iterator[Finding]:
         # One number of twelve digits in two hundred has a province and right check digits by chance.
         province = 1 <= int(found[1]) <= 53
         right = right_digits and ((alike and bool(found[2])) or province) and len(found[3]) == 8
-        if (alike and (first == b"/" or _cue(_NUSS_CUE, seen, found.start()))) or right:
+        # "Simplifica 12/34567890/12" is a fraction of fractions.
+        written = first == b"/" and not _cue(_CALCULATION, seen, found.start())
+        if (alike and (written or _cue(_NUSS_CUE, seen, found.start()))) or right:
+            yield Finding(found.start(), found.end(), Kind.NUSS)
+    for found in _NUSS_ANYHOW.finditer(seen.folded):
+        if _cue(_NUSS_CUE, seen, found.start()):
             yield Finding(found.start(), found.end(), Kind.NUSS)
 
 

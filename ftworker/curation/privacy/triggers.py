@@ -45,13 +45,14 @@ _WORDS: dict[int, str] = {
     "| pasealekua | alameda | corredera | travessera | travessia | riera | baixada "
     "| costa do | costa da | costa dos | costa das ",
     Family.BIRTH: " naci | nacid| nac | nacim| fnac| cumple| cumplo | cumpli | neixer | nascu| naix| aniversari "
-    "| nacin | nacemento | nacio | naceu | jaio| born | birth| dob | d o b | soy del | f n | fn ",
+    "| nacin | nacemos | nacemento | nacio | naceu | jaio| born | birth| dob | d o b | soy del | f n | fn ",
     Family.RECORD: " dni | nif | nie | nia | nuss | naf | n a f | sip | cip | nuhsa | carn| pasaport| passaport"
     "| passport| expedient| espedient| documento | document | tarjeta | targeta | historia | historial "
     "| student | de alumn| de historia| de cuenta| de afiliacion| de identificacion| de matricula"
     "| de soci| de estudiante| matricula | identificador | alumno n | id de | seguridad | seguretat "
     "| seguridade | gizarte | afiliaci| ralc | idalu | cial | nre | niu | escolar | poliza | familia "
-    "| discapaci| dependencia | seguro | muface | tarxeta ",
+    "| discapaci| dependencia | seguro | muface | tarxeta | tsi | cipa | cipf | licencia | llicencia "
+    "| federativa | credencial | mutualista ",
     Family.POSTAL_CODE: " cp | c p | codigo | codi | zip | posta | vivo en | visc a | vivimos en | viviamos en "
     "| domicilio | direccion ",
     Family.PLATE: " matricul| placa | coche| cotxe| carro | moto| furgo| aparc| vehicul| autobus | autocar "
@@ -81,7 +82,9 @@ _DIGITS_ALIKE = bytes(
 _IN_NUMBERS = b" .-/()"
 # With every digit as 0 and / as -: looking for bytes costs a tenth of what a pattern costs.
 _NEEDS = (
-    (Family.ADDRESS | Family.BIRTH, (b"0",)),
+    # "calle Mayor s/n" has no digit.
+    (Family.ADDRESS, (b"0", b" - ")),
+    (Family.BIRTH, (b"0",)),
     (Family.RECORD, (b"00000", b"0-000")),
     (Family.POSTAL_CODE, (b"00000",)),
     (Family.PLATE, (b"0000",)),
