@@ -25,6 +25,8 @@ _VOCATIVE_END = re.compile(rb"\s*(?:[,.!?;:)\n]|$|\s[^\w\s]|\x02)")
 _GREETED = re.compile(rb",? (?:de nuevo,? |otra vez,? )?(?:don |dona |profe |seno )?")
 _FIELD = re.compile(rb" ?: ?((?:del |de la |de los |de las |de )?)(?=[a-z_])")
 _COMMA_AND_NAME = re.compile(rb", ?([a-z_]+)")
+_SIGNED_ALONE = re.compile(rb"[!.]{1,3}\s{1,2}([a-z_]{3,})\s{0,3}$")
+_SPECIES = re.compile(rb" ([a-z]{4,})\s*(?=[.,;)(\n]|$)")
 _SIGNED = re.compile(rb"[ \t]*[,.:;\-]*\s{0,4}(?:de )?")
 
 _WITHOUT_A_GAP = (Cue.GREETING, Cue.TITLE, Cue.WEAK)
@@ -164,6 +166,13 @@ class Announced:
         several = len(name.words) > 1
         if not (self._words.is_given(first) or (several and any(map(self._words.is_surname, name.words)))):
             return None
+        species = _SPECIES.match(seen.folded, name.end)
+        if not several and first in self._words.lexicon.ambiguous and species is not None:
+            epithet = species[1]
+            # "Nombre: Rosa canina" is a plant, "nombre: rosa gil" is not.
+            known = self._words.is_surname(epithet) or self._words.is_given(epithet)
+            if seen.text[name.start].isupper() and seen.text[species.start(1)].islower() and not known:
+                return None
         first_name = _COMMA_AND_NAME.match(seen.folded, name.end)
         if first_name is not None and self._words.is_given(first_name[1]):
             # Surnames first: "García López, Lucía" is one name.
@@ -175,12 +184,25 @@ class Announced:
     def _greeted(self, seen: View, start: int, end: int) -> Name | None:
         gap = _GREETED.match(seen.folded, end)
         if gap is None:
-            return None
+            return self._signed_after(seen, end)
         name = self._first(seen, gap.end(), Cue.GREETING, article=False)
         if name is None or not _VOCATIVE_END.match(seen.folded, name.end):
             return None
         # "Vale, Sigue": what is no greeting needs a name that is known.
         return name if name.sure or seen.folded[start:end].startswith(_GREETINGS) else None
+
+    def _signed_after(self, seen: View, end: int) -> Name | None:
+        """One name alone at the end of the text, after thanks: "gracias!! Paulita"."""
+        signed = _SIGNED_ALONE.match(seen.folded, end)
+        if signed is None or not seen.text[signed.start(1)].isupper() or signed[1] in cues.NOT_NAMES:
+            return None
+        known = self._words.is_given(signed[1])
+        if not known:
+            # "Paulita", "Luisito": a given name made small.
+            stem = signed[1][:-3]
+            small = signed[1].endswith((b"ita", b"ito"))
+            known = small and any(self._words.is_given(stem + vowel) for vowel in (b"", b"a", b"o"))
+        return Name(signed.start(1), signed.end(1), (signed[1],)) if known else None
 
     def _first(
         self, seen: View, place: int, cue: Cue, *, unknown_lower: bool = False, article: bool = True

@@ -37,7 +37,7 @@ _LOOSE_EMAIL_DOMAIN = re.compile(
     rb"\s{0,2}[\w\-]{2,40}\s{0,2}\.\s{0,2}(?:com|es|org|net|cat|gal|eus|edu|info)(?![\w@])"
 )
 
-_HANDLE = re.compile(rb"(?<![\w@/.\\`:&=\-])@([a-z_][\w.]{2,29})(?![\w(@/=\-{\\])")
+_HANDLE = re.compile(rb"(?<![\w@/.\\`:&=\-])@([a-z_](?:[\w.]|-(?=\w)){2,29})(?![\w(@/=\-{\\])")
 _CODE_WORDS = frozenset(
     b"app override media import property param return returns staticmethod classmethod dataclass pytest "
     b"test before after "
@@ -71,8 +71,11 @@ _BARE_HANDLE = re.compile(
     rb"(?<!@)%b\s?:|"
     rb"(?:en|al|por|no|a) (?:el |la )?%b (?:me llamo|soy|estoy como|salgo como|em dic|son)|"
     rb"(?:agrega|anade|anyade|segui?|sigue|busca|invita|afegi|engad)\w{0,6}\s(?:\w{1,12} ){0,2}(?:en|al?|por|no)"
-    rb" (?:el |la )?%b(?: como| soy|:)?"
-    rb")\s?([a-z0-9_][\w.#\-]{2,31})" % ((_SERVICE,) * 4)
+    rb" (?:el |la )?%b(?: como| soy|:)?|"
+    # Between commas: "tengo un canal de twitch, xXhugoXx, y".
+    rb"(?:mi|meu|meva|my|tengo(?: una?)?|tinc una?|teno unha?) (?:canal|cuenta|perfil|compte|conta|channel|account)"
+    rb" (?:de|en|a|del|do|no|on) (?:el |la )?%b(?:,| \(|:)"
+    rb")\s?([a-z0-9_][\w.#\-]{2,31})" % ((_SERVICE,) * 5)
 )
 _ACCOUNT_SIGN = re.compile(rb"[\d_.#]")
 _CAPITAL_WITHIN = re.compile(r"[a-záéíóúñ][A-ZÁÉÍÓÚÑ]")
@@ -118,7 +121,10 @@ _PHONE_CUE = re.compile(
 _REACHED_AT = re.compile(
     rb"\b(?:agreg\w+|anad[ei]\w+|anade|apunta\w*|localiza\w+|contact\w+|envi\w+|mand[aeo]\w*|pas[ae]\w*|escribe[mdt]\w+|"
     rb"escribid\w*|avis\w+|ubica\w+|encontrar\w*|responde\w*)\b[^.\n]{0,30}?\b"
-    rb"(?:al|ao|a|en el|al numero|a este|a aquest|en este)\s?:?\s?$"
+    rb"(?:al|ao|a|en el|al numero|a este|a aquest|en este)\s?:?\s?$|"
+    # One's own after another's: "pásame el tuyo, el mío es".
+    rb"\b(?:pas[ae]\w*|dam[eo]\w*|dime\w*|apunt\w+|guard\w+|tuyo|teu)\b[^.\n]{0,25}\b(?:el mio|el meu|o meu) (?:es|e)"
+    rb"(?: el)?\s?:?\s?$"
 )
 _SPELT_DIGITS = {
     word.encode(): digits
@@ -154,8 +160,14 @@ _QUANTITY_AFTER = re.compile(
     r"(?:k|c|m|d|da|h|M|G)?(?:m|g|l|L|J|W|N|V|A|Hz|Pa|s|b|B)(?:[²³23]|/\w+)?(?!\w)|"
     r"(?:redondead\w+|euros?|d[oó]lares|pesetas|habitantes|personas|a[nñ]os|metros|kil[oó]metros|gramos|litros|"
     r"segundos|bytes|d[ií]as|unidades|millones|hect[aá]reas|votos|especies|c[eé]lulas|estrellas|toneladas|"
-    r"entre \d|dividid\w+|multiplicad\w+|elevad\w+|"
+    r"se (?:lee|escribe (?:con|en|as[ií])|descompone|llegeix)|entre \d|dividid\w+|multiplicad\w+|elevad\w+|"
     r"es (?:m[uú]ltiplo|divisible|un n[uú]mero|par|impar|primo|mayor|menor|igual))\b)"
+)
+# "¿Cómo se lee 900 100 200?", "el siguiente de 699 999 999": numbers that are learnt to be read and counted.
+_READ_BEFORE = re.compile(
+    rb"\b(?:se (?:lee|escribe|llegeix|escriu)|(?:siguiente|anterior|posterior|seguent|doble|mitad|cifras?)"
+    rb" (?:de|a|al|del)|(?:lee|escrib[ei]\w*|descompon\w*|redonde\w+|compar\w+|orden\w+)(?: (?:con|en) (?:letras?|"
+    rb"palabras|cifras?))?(?: (?:los|estos|el) (?:siguientes? )?numeros?:?)) (?:el )?(?:numero )?$"
 )
 _CALCULATION_BEFORE = re.compile(rb"[=+*\xd7\xb7^<>\xf7(]\s?$")
 
@@ -199,9 +211,10 @@ def handles(seen: View) -> Iterator[Finding]:
         cue = _near(_NETWORK, folded, found.start(), found.end())
         begins_line = not folded[line : found.start()].strip(b" \t>*-")
         code = begins_line and _CODE_AFTER.match(folded, found.end()) is not None
-        if name in _CODE_WORDS or code or (begins_line and not cue):
+        # "@media", and with a hyphen "@font-face", "@angular-eslint".
+        if not _CODE_WORDS.isdisjoint((name, name.partition(b"-")[0])) or code or (begins_line and not cue):
             continue
-        if cue or (_ACCOUNT_SIGN.search(name) and len(name) > 3):
+        if cue or (b"-" not in name and _ACCOUNT_SIGN.search(name) and len(name) > 3):
             yield Finding(found.start(), found.start() + 1 + len(name), Kind.HANDLE)
 
 
@@ -236,6 +249,8 @@ def phones(seen: View) -> Iterator[Finding]:
         # Hundreds of millions are counted; nobody has the number 700 000 000.
         rounded = found[0].endswith((b"000 000", b"000000"))
         if rounded or _QUANTITY_AFTER.match(text, found.end()) or _CALCULATION_BEFORE.search(before):
+            continue
+        if _before(_READ_BEFORE, folded, found.start()):
             continue
         near = grouped[max(0, number - 2) : number + 3]
         if (

@@ -20,6 +20,18 @@ _PERSON_AFTER_NAME = re.compile(
     rb"va a mi|esta en mi|"
     rb"y su|ya no)\b"
 )
+# A form of the school: "Observaciones: Abril se distrae".
+_REPORT_BEFORE = re.compile(
+    rb"\b(?:observacion(?:es|s)?|incidencias?|seguimiento|seguiment|valoracion|comentarios?|comentaris?)\s?: ?$"
+)
+_REPORT_AFTER = re.compile(
+    rb" (?:se (?:distrae|porta|esfuerza|despista|aburre|relaciona|muestra|implica|levanta|niega)|no|suele|necesita|"
+    rb"muestra|trabaja|participa|debe|molesta|falta|habla|progresa)\b"
+)
+_ENGLISH = re.compile(
+    rb"\b(?:the|to|and|every|is|are|was|were|goes|go|does|she|he|his|her|they|with|than|have|likes?|plays?|lives)\b"
+)
+_ENGLISH_SPEAKER = re.compile(rb"\b(?:i|we|our|us|you|your)\b")
 _SENTENCE_END = re.compile(rb"[.!?\n:;]")
 
 _WINDOW = 120
@@ -55,9 +67,13 @@ def is_in_an_exercise(seen: View, start: int, end: int) -> bool:
     around = seen.folded[max(0, start - _WINDOW) : end + _WINDOW]
     if cues.TASK.search(around):
         return True
-    if cues.SPEAKER.search(sentence_around(seen, start, end)):
+    sentence = sentence_around(seen, start, end)
+    if cues.SPEAKER.search(sentence):
         return False
     if cues.LESSON.search(around):
+        return True
+    # "Tom and Lucy go to school every day": who tells of others in English is learning it.
+    if len(set(_ENGLISH.findall(sentence))) > 2 and not _ENGLISH_SPEAKER.search(sentence):
         return True
     return cues.EXERCISE.search(around) is not None and cues.QUANTITY.search(around) is not None
 
@@ -73,6 +89,10 @@ def is_of_a_story(seen: View, start: int, end: int) -> bool:
 
 def is_spoken_of(seen: View, start: int, end: int) -> bool:
     """Whether somebody speaks of here and now, and of this as of a person: "se lo conté a Luz"."""
+    if _REPORT_BEFORE.search(seen.folded, max(0, start - 30), start) and _REPORT_AFTER.match(
+        seen.folded, end
+    ):
+        return True
     if not (
         _PERSON_BEFORE_NAME.search(seen.folded, max(0, start - 15), start)
         or _PERSON_AFTER_NAME.match(seen.folded, end)

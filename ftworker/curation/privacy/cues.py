@@ -216,13 +216,14 @@ LESSON = re.compile(
     rb"adverbio|pronombre|conjuncion|morfema|metafora|estrofa|oracio|subjecte|"
     rb"frase|exemple|grammar|present simple|past simple|"
     rb"fill in|complete the|modernismo|romanticismo|barroco|renacimiento|el texto|la obra|la pelicula|"
-    rb"trono|reino)\b"
+    rb"trono|reino|escudero|hidalgo|clerigo|picaro)\b"
 )
 
 TASK = re.compile(
     rb"\b(?:analiza\w*|sintactic\w*|traduce|traducir|translate|rewrite|fill in|complete the|completa|conjuga|subraya|"
     rb"pon en|estilo directo|estilo indirecto|voz pasiva|voz activa|passive|reported speech|choose the|underline|"
-    rb"oracio\w*|sintagma|sujeto|predicado|complemento\w*|atributo|vocativo|nombres? propios?)\b"
+    rb"oracio\w*|sintagma|sujeto|predicado|complemento\w*|atributo|vocativo|nombres? propios?|"
+    rb"corr(?:ige|egir) (?:la|las|esta|estas) (?:frases?|oracion\w*)|correct the)\b"
 )
 """A sentence is worked on, so that who speaks in it is invented."""
 

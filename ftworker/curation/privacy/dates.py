@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ftworker.curation.privacy.cues import TASK
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 
@@ -84,7 +85,9 @@ def birth_dates(seen: View) -> Iterator[Finding]:
             default=reach,
         )
         found = _DATE.search(folded, cue.end(), min(stop + 1, len(folded)))
-        if found:
+        # "She was born on 3 May 1990: corrige la frase".
+        worked_on = cue[0] == b"born on" and TASK.search(folded, max(0, cue.start() - 80), reach + 40)
+        if found and not worked_on:
             yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
 
 

@@ -39,6 +39,14 @@ _MARIA = re.compile(rb"(?<!\w)m(?:\.\xaa|\xaa|a|\.)\.? $")
 _SHOUTED = re.compile(r"[A-ZÁÉÍÓÚÑ]{2,}[ ,]+[A-ZÁÉÍÓÚÑ]{2,}")
 
 
+# The other of two: "somos Macarena y Triana", "a Nicolás delante y a Germán detrás".
+_AND_NAME = re.compile(
+    rb"(?: (?!(?:y|i|e|and|eta) )[a-z_]{3,12})? (?:y|i|e|and|eta) (?:a |con |amb )?([a-z_]+)"
+)
+_NAME_AND = re.compile(rb"\b([a-z_]+) (?:y|i|e|and|eta) (?:a |con |amb )?$")
+_PAIR_BEFORE = re.compile(rb"\b(?:somos|som|son|entre|con|amb|a|companer\w+|amig\w+|herman\w+) $")
+
+
 class Place(NamedTuple):
     """A stretch of a view that rules are called to."""
 
@@ -106,7 +114,9 @@ class NameRules:
                 covered = max(name.end, stop)
             elif stop > end:
                 covered = stop
-        return _apart(found)
+        found = _apart(found)
+        beside = self._beside(seen, found)
+        return _apart([*found, *beside]) if beside else found
 
     def again(self, views: Sequence[View], known: Iterable[Name]) -> list[list[Name]]:
         """In each view, where people who are known by now are named again: by a part of the name, or in lower case."""
@@ -223,11 +233,42 @@ class NameRules:
             return None, stop
         return Name(start, stop, words), stop
 
+    def _beside(self, seen: View, found: Iterable[Name]) -> list[Name]:
+        """Given names that an "and" joins to somebody who was found, though alone they may be a word."""
+        beside = []
+        for name in found:
+            if not name.sure:
+                continue
+            after = _AND_NAME.match(seen.folded, name.end)
+            before = _NAME_AND.search(seen.folded, max(0, name.start - 30), name.start)
+            for other, pair in ((after, name.start), (before, before.start(1) if before else 0)):
+                if other is None or not seen.text[other.start(1)].isupper() or len(other[1]) < 3:
+                    continue
+                word, start, end = other[1], other.start(1), other.end(1)
+                # Of what is also a place or a month, only where people are spoken of.
+                if not self._words.is_given(word) or (
+                    word in self._words.lexicon.public
+                    and not _PAIR_BEFORE.search(seen.folded, max(0, pair - 15), pair)
+                ):
+                    continue
+                if other is after:
+                    end, more, _ = self._words.extended(seen, start, end, word, unknown=False)
+                    words = (word, *more)
+                else:
+                    words = (word,)
+                if not (self._own_terms.holds(words) or self._figures.include(words)):
+                    beside.append(Name(start, end, words))
+        return beside
+
     def _is_beside_figures(self, seen: View, start: int, end: int) -> bool:
         """Whether the sentence is about somebody of a lesson, and nobody speaks of here and now in it."""
         sentence = sentence_around(seen, start, end)
         if cues.SPEAKER.search(sentence):
             return False
+        colon = seen.folded.rfind(b":", max(0, start - 3), start)
+        if colon > 0:
+            # "Nada, de Carmen Laforet: Andrea llega a Barcelona".
+            sentence = sentence_around(seen, colon, colon) + sentence
         words = re.findall(rb"[a-z_]{4,}", sentence)
         return any(self._figures.know(word) and not self._words.is_surname(word) for word in words)
 

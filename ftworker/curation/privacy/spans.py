@@ -21,6 +21,11 @@ _SURNAMES_BEFORE = re.compile(rb"((?:[a-z_\-]+ ){0,3}[a-z_\-]+), ?$")
 _LIST_START = re.compile(rb"(?:^|[.:;\n\t*\-])[ \t]*$")
 _MOST_WORDS = 7
 _MOST_UNKNOWN = 3
+_LABELS = frozenset(
+    b"nombre apellido apellidos curso grupo clase edad fecha dni nie telefono movil direccion correo email tutor "
+    b"tutora nom cognoms nome apelidos izena abizenak name surname".split()
+)
+"""What the next field of a form is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,8 @@ class NameWords:
                 break
             joined = found.start() > end  # over a particle
             here = found.start(1)
+            if following in _LABELS and folded[stop : stop + 2].lstrip().startswith(b":"):
+                break  # "Apellidos: Gil Mora Nombre: Ana"
             if text[here].isupper() != large:
                 break
             if len(following) == 1:
