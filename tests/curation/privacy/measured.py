@@ -4,7 +4,8 @@
 if, `roster.txt` the pupils and staff of the invented school. Each text says to which of three sets it belongs. Sets
 were written one after the other; what the rules reached at first sight stands in docs/PRIVACY.md, and only then were
 their faults on it looked at. `independent*` was written by somebody who had seen neither the rules nor these sets; half
-of its names are on its roster, and the people of its exercises are counted apart. All are invented.
+of its names are on its roster, and the people of its exercises are counted apart. `second*` was written in the same way
+by somebody else, after the faults on it had been mended. All are invented.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftworker.curation.privacy import Finding, Kind, Scanner
+from ftworker.curation.privacy.names import name_words
 
 HERE = Path(__file__).parent
 SETS = (1, 2, 3)
 INDEPENDENT = 4
+SECOND = 5
+_FILES = {INDEPENDENT: "independent", SECOND: "second"}
 
 
 @dataclass(frozen=True)
@@ -83,18 +87,35 @@ def roster(file: str = "roster.txt") -> list[str]:
     return [line for line in (HERE / file).read_text(encoding="utf-8").split("\n") if line]
 
 
+def people_on_the_roster(set_: str) -> list[tuple[Text, Finding]]:
+    """The names of people on the roster of an independent set, by its marks; without marks, by all words of a name."""
+    texts = personal(f"{set_}.jsonl")
+    marked = [(text, span) for text in texts for span in text.rostered]
+    if marked:
+        return marked
+    people = [set(name_words(line)) for line in roster(f"{set_}_roster.txt")]
+    return [
+        (text, span)
+        for text in texts
+        for span in text.spans
+        if span.kind is Kind.NAME
+        and any(person.issuperset(name_words(text.text[span.start : span.end])) for person in people)
+    ]
+
+
 def measure(scanner: Scanner, of: int | None = None) -> Figures:
     """The figures of a scanner on one of the sets, or on all of `SETS`."""
     spans: Counter[Kind] = Counter()
     found: Counter[Kind] = Counter()
-    for text in personal() if of != INDEPENDENT else personal("independent.jsonl"):
+    apart = _FILES.get(of or 0)
+    for text in personal(f"{apart}.jsonl") if apart else personal():
         if of in {None, text.set}:
             finds = scanner.find(text.text)
             spans.update(span.kind for span in text.spans)
             found.update(span.kind for span in text.spans if is_covered(text.text, span, finds))
     alarms: Counter[Kind] = Counter()
     alarmed = []
-    held = lessons() if of != INDEPENDENT else lessons("independent_lessons.jsonl")
+    held = lessons(f"{apart}_lessons.jsonl") if apart else lessons()
     asked = [lesson.text for lesson in held if of in {None, lesson.set}]
     for lesson in asked:
         finds = scanner.find(lesson)

@@ -70,6 +70,17 @@ HOSTILE = [
     "envía al ",
     "nacimiento: 3 de mayo de dos mil ",
     "Avda. s/n, ",
+    "Zabalburu plaza 6, ",
+    "calle 2 de mayo n 3 ",
+    "seguridad social 12 1 2 ",
+    "el mío es 6 4 0 ",
+    "se lee 612 345 678 ",
+    "mi canal de twitch, a1b, ",
+    "a-b @a-b-",
+    "gracias!! Paulita ",
+    "Nombre: Rosa canina ",
+    "somos Abril y Marta y ",
+    "the to and Lucy ",
 ]
 
 
