@@ -87,13 +87,17 @@ class Selector:
         rows judged so far. The same rows give the same decisions in whatever order they were added.
         """
         order = self._order()
-        # What only the order needed gives its memory back.
+        # What is not needed any more gives its memory back at once: this is where the stage is largest.
         self._datasets, self._contents = array("i"), array("I")
+        groups = _repeated(self._groups)
+        self._groups = array("Q")
+        questions = _repeated(self._questions, none=0)
+        self._questions = array("Q")
         table = Table(
             # Views: nothing is added any more.
             ids=np.asarray(self._ids, np.int64),
-            groups=_repeated(self._groups),
-            questions=_repeated(self._questions, none=0),
+            groups=groups,
+            questions=questions,
             sides=np.asarray(self._sides),
             flags=np.asarray(self._flags),
             ratings=np.asarray(self._ratings),
@@ -158,13 +162,15 @@ def _repeated(values: array[int], *, none: int | None = None) -> NDArray[np.int3
     """A small number for each value that comes more than once, -1 for all others and for `none`."""
     # By hand: np.unique takes twice the memory to tell the same.
     given = np.asarray(values)
-    order = np.argsort(given)
+    order = np.argsort(given).astype(np.int32)
     ascending = given[order]
-    begins = np.flatnonzero(np.concatenate((ascending[:1] == ascending[:1], ascending[1:] != ascending[:-1])))
-    counts = np.diff(begins, append=given.size)
+    differs = np.concatenate((ascending[:1] == ascending[:1], ascending[1:] != ascending[:-1]))
+    begins = np.flatnonzero(differs).astype(np.int32)
+    counts = np.diff(begins, append=np.int32(given.size))
     if none is not None:
         counts[ascending[begins] == none] *= -1
-    numbers = np.where(counts > 1, np.cumsum(counts > 1) - 1, -1).astype(np.int32)
+    del ascending, differs, begins
+    numbers = np.where(counts > 1, np.cumsum(counts > 1, dtype=np.int32) - 1, -1).astype(np.int32)
     found = np.empty(given.size, np.int32)
     found[order] = np.repeat(numbers, np.abs(counts))
     return found
