@@ -156,6 +156,7 @@ def export(dataset_id: int, format_: str | None, output: str, overwrite: bool, j
     with progress(examples, "examples") as show_progress:
         result = write_again(
             here.store,
+            here.settings,
             row,
             format_ or row.manifest["content"]["format"],
             output,

@@ -11,10 +11,12 @@ from collections.abc import Callable
 import msgspec
 
 from ftworker.datasets.export import ExportResult, ExportSpec, write_dataset
+from ftworker.datasets.last_look import PersonalDataLeft
 from ftworker.datasets.manifest import Manifest
 from ftworker.datasets.selection import SelectionRules
-from ftworker.errors import Refused
-from ftworker.runs.exporting import in_content_order
+from ftworker.errors import PermanentError, Refused
+from ftworker.runs.exporting import in_content_order, look_for
+from ftworker.settings import Settings
 from ftworker.store import reports, selection
 from ftworker.store.connection import Store
 from ftworker.store.datasets import DatasetRow
@@ -22,6 +24,7 @@ from ftworker.store.datasets import DatasetRow
 
 def write_again(
     store: Store,
+    settings: Settings,
     dataset: DatasetRow,
     dataset_format: str,
     url: str,
@@ -33,8 +36,10 @@ def write_again(
 
     Repeatable: the same bytes each time, and in the dataset's own format the very bytes of its files. Examples that
     were erased or withheld since are not written; the manifest's `written_again_from` has the number there was.
-    Raises Refused for a dataset that is not exported, PermanentError for a format that cannot hold its examples or a
-    folder that holds something else, StorageRejected, StorageUnavailable, DatabaseUnavailable.
+    What is written is looked through by the names known today, as any export is, and nothing is written where it holds
+    personal data. Raises PermanentError then, for a format that cannot hold the examples and for a folder that holds
+    something else; Refused for a dataset that is not exported, StorageRejected, StorageUnavailable,
+    DatabaseUnavailable.
     """
     if dataset.manifest is None:
         raise Refused(f"dataset {dataset.id} is cut and not exported yet: its run does that next")
@@ -64,11 +69,17 @@ def write_again(
             timeline=timeline,
             as_before=before,
         )
-        return write_dataset(
-            spec,
-            snapshot.stream(query, parameters),
-            url,
-            overwrite=overwrite,
-            golden=in_content_order(row[2] for row in golden),
-            progress=progress,
-        )
+        try:
+            return write_dataset(
+                spec,
+                snapshot.stream(query, parameters),
+                url,
+                overwrite=overwrite,
+                golden=in_content_order(row[2] for row in golden),
+                look=look_for(settings, dataset),
+                progress=progress,
+            )
+        except PersonalDataLeft as left:
+            raise PermanentError(
+                f"{left}; a new dataset leaves these examples out: ftworker runs start {dataset.pipeline}"
+            ) from left

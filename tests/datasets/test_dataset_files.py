@@ -217,7 +217,7 @@ def test_answers_cannot_be_written_as_pairs_and_nothing_is_left_behind(bench: Be
     bench.take(talk(n) for n in range(30))
     row = bench.cut()
     with pytest.raises(PermanentError, match="cannot be written as preference pairs"):
-        write_again(bench.store, row, "preference", f"file://{bench.folder}/out/pairs")
+        write_again(bench.store, bench.settings, row, "preference", f"file://{bench.folder}/out/pairs")
     assert list((bench.folder / "out").iterdir()) == []
 
 

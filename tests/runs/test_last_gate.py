@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ftworker.conversations import Conversation, Message
+from ftworker.errors import PermanentError
 from ftworker.runs.exporting import PersonalDataWithheld
+from ftworker.runs.rewriting import write_again
 from ftworker.store import Store
 from tests.datasets.exported import Bench, file_of, talk
 from tests.store_rows import fetch
@@ -80,3 +83,25 @@ def test_a_pipeline_that_keeps_personal_data_has_no_gate(bench: Bench) -> None:
     exported = bench.cut()
     files = file_of(exported, "train.jsonl") + file_of(exported, "validation.jsonl")
     assert files.count(MAIL.encode()) == 2
+
+
+def test_a_dataset_written_again_is_looked_through_by_the_names_known_today(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.pipeline = PASSED
+    exported = bench.cut()
+    redacting = {
+        **exported.settings,
+        "curation": {**exported.settings["curation"], "personal_data": "redact"},
+    }
+    folder = tmp_path / "again"
+    with pytest.raises(PermanentError, match=r"2 email.*runs start tutor") as caught:
+        write_again(
+            bench.store,
+            bench.settings,
+            replace(exported, settings=redacting),
+            "openai-chat",
+            f"file://{folder}",
+        )
+    assert "lucia" not in str(caught.value)
+    assert not folder.exists()
