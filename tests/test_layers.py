@@ -45,6 +45,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.events.schema",
         "ftworker.runs.states",
         "ftworker.runs.triggers",
+        "ftworker.training.desk",
+        "ftworker.training.events",
+        "ftworker.training.order",
+        "ftworker.training.results",
     ),
     "edges": (
         "ftworker.datasets",
@@ -55,6 +59,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.sources",
         "ftworker.store",
         "ftworker.tokenizers",
+        "ftworker.training",
     ),
     "work": (
         "ftworker.accumulate",

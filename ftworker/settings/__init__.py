@@ -15,6 +15,7 @@ from ftworker.settings.data import (
 from ftworker.settings.environment import config_path, rag_database_url
 from ftworker.settings.fields import Section
 from ftworker.settings.loading import ENVIRONMENT, fingerprint, load_settings, masked_settings, settings_from
+from ftworker.settings.local import CommandSettings, GateSettings, LocalSettings, TrainerSettings
 from ftworker.settings.pipelines import (
     DEFAULT_SYSTEM_PROMPT,
     BudgetSettings,
@@ -22,7 +23,7 @@ from ftworker.settings.pipelines import (
     TrainingSettings,
     TriggerSettings,
 )
-from ftworker.settings.providers import LEAST_EXAMPLES, LocalSettings, OpenAISettings, ProviderSettings
+from ftworker.settings.providers import LEAST_EXAMPLES, OpenAISettings, ProviderSettings
 from ftworker.settings.sources import ColumnsLog, ColumnsMessages, SourceSettings
 from ftworker.settings.whole import IngestSettings, Settings, WebSettings, WorkerSettings
 
@@ -33,7 +34,9 @@ __all__ = [
     "BudgetSettings",
     "ColumnsLog",
     "ColumnsMessages",
+    "CommandSettings",
     "CurationSettings",
+    "GateSettings",
     "IngestSettings",
     "LocalSettings",
     "OpenAISettings",
@@ -46,6 +49,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "SplitSettings",
+    "TrainerSettings",
     "TrainingSettings",
     "TriggerSettings",
     "WebSettings",

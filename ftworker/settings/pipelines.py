@@ -93,7 +93,7 @@ class PipelineSettings(Section):
     provider: Name = "local"
     """Name of the provider that trains."""
     base_model: str = "llama3.2:3b"
-    """The provider's name of the model to start from."""
+    """The provider's name of the model to start from; for a local trainer its name in Ollama, a path, or a hub name."""
     strategy: Literal["all", "new", "replay"] = "all"
     """`all`: everything kept so far. `new`: what no dataset holds yet. `replay`: new plus a stable sample of old."""
     replay_share: Share = 0.2
@@ -107,7 +107,7 @@ class PipelineSettings(Section):
         "instruction-json",
         "instruction-jsonl",
     ] = "auto"
-    """`auto`: openai-chat for an openai provider, instruction-json for a local one; for pairs, openai-preference."""
+    """`auto`: openai-chat; instruction-json where a local provider trains nothing; openai-preference for pairs."""
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
     """Stands in every example. Must be the very bytes that serving uses."""
     system_prompt_version: str = "1"

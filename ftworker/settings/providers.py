@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from ftworker.settings.environment import variable
 from ftworker.settings.fields import PositiveSeconds, Seconds, Section
+from ftworker.settings.local import LocalSettings
 
 
 class OpenAISettings(Section):
@@ -83,35 +84,6 @@ class OpenAISettings(Section):
         given = self.model_copy()
         given._given_key = SecretStr(key)  # noqa: SLF001 - our own copy
         return given
-
-
-class LocalSettings(Section):
-    """A model on your own machine, served by Ollama."""
-
-    kind: Literal["local"] = "local"
-    """The kind of provider."""
-    trainer: Literal["none"] = "none"
-    """`none`: no weights are trained; the model is the base with the system prompt and chosen examples."""
-    ollama_host: Annotated[str, Field(repr=False)] = "http://127.0.0.1:11434"
-    """Where Ollama answers. `OLLAMA_HOST` in the environment wins."""
-    pull_base: bool = False
-    """True lets Ollama fetch a missing base model from its registry."""
-    model_name: str | None = None
-    """Name in Ollama; the pipeline's own when not set. A run makes `<name>:<run_key>`; promotion moves `latest`."""
-    messages_max_examples: Annotated[int, Field(ge=0, le=100)] = 8
-    """Examples written as MESSAGE lines of the Modelfile."""
-    messages_max_tokens: Annotated[int, Field(ge=0)] = 2_000
-    """Room in the context that those examples may take."""
-    parameters: dict[str, int | float | str | bool | tuple[str, ...]] = {"num_ctx": 8192, "temperature": 0.3}
-    """PARAMETER lines of the Modelfile."""
-    keep_tags: Annotated[int, Field(ge=1)] = 3
-    """Older tags of the model that stay for a rollback."""
-    request_timeout_seconds: PositiveSeconds = 30.0
-    """Longest wait for an answer from Ollama."""
-    create_timeout_seconds: PositiveSeconds = 3_600.0
-    """Longest that `ollama create` may take."""
-    poll_interval_seconds: PositiveSeconds = 5.0
-    """Between two looks at a model being made."""
 
 
 LEAST_EXAMPLES = {"openai": 10, "local": 1}

@@ -10,8 +10,9 @@ from pydantic import Field, SecretStr
 from ftworker.errors import NotFound
 from ftworker.settings.data import PrivacySettings
 from ftworker.settings.fields import Name, PositiveSeconds, Seconds, Section
+from ftworker.settings.local import LocalSettings
 from ftworker.settings.pipelines import PipelineSettings
-from ftworker.settings.providers import LocalSettings, OpenAISettings, ProviderSettings
+from ftworker.settings.providers import OpenAISettings, ProviderSettings
 from ftworker.settings.sources import SourceSettings
 
 
@@ -125,7 +126,10 @@ class Settings(Section):
             return pipeline.format
         if pipeline.curation.unit == "preference":
             return "openai-preference"
-        return "openai-chat" if self.provider(pipeline.provider).kind == "openai" else "instruction-json"
+        provider = self.provider(pipeline.provider)
+        # A trainer needs the turns as they were said; the flat form is what the RAG's documentation promises.
+        flat = isinstance(provider, LocalSettings) and provider.trainer == "none"
+        return "instruction-json" if flat else "openai-chat"
 
     def storage(self) -> str:
         """The fsspec URL under which datasets and artefacts lie."""
