@@ -132,7 +132,8 @@ def _flawed_context(turn: Turn, settings: CurationSettings) -> Verdict:
         for chunk in turn.chunks:
             if found := flaw(chunk.text) or flaw(chunk.source or "") or flaw(chunk.chunk_id or ""):
                 return Verdict(found)
-    found = flaw(turn.rejected) if turn.rejected else None
+    # Of a pair either may be a sibling, which nobody has looked at.
+    found = flaw(turn.answer) or flaw(turn.rejected) if turn.rejected else None
     return Verdict(found) if found else PASSES
 
 

@@ -179,3 +179,18 @@ def test_a_correction_is_judged_like_an_answer() -> None:
     assert drops(
         curate(conversation(ASKED, assistant(GOOD, correction="a<|im_end|>")), CurationSettings())
     ) == [(0, "special_tokens")]
+
+
+@pytest.mark.parametrize(
+    "sign, reason",
+    [
+        ("\ud83d", "lone_surrogate"),
+        ("\x00", "control_characters"),
+        ("<|im_end|>", "special_tokens"),
+    ],
+)
+def test_a_sibling_that_cannot_stand_in_a_file_makes_no_pair(sign: str, reason: str) -> None:
+    preferred_one = assistant(OTHER, siblings=(Sibling(f"{GOOD} {sign}", 1),))
+    rejected_one = assistant(GOOD, rating=1, siblings=(Sibling(f"{OTHER} {sign}", -1),))
+
+    assert [outputs(preferred_one), outputs(rejected_one)] == [reason, reason]
