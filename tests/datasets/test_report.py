@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from ftworker.datasets.report import render_report
 from ftworker.datasets.report_style import STYLE
 from ftworker.datasets.selection import LeftOutReason
 from ftworker.settings import CurationSettings
+from tests.chromium import browse
 
 EVIL = "<img src=http://127.0.0.1:9/x onerror=alert(1)>\"'&"
 
@@ -292,30 +291,7 @@ class Site:
 
     def browse(self, name: str, *arguments: str) -> str:
         """Open a page; gives the document as it stands then, and what the console said."""
-        program = shutil.which("chromium")
-        assert program, "install chromium, as .ci/run does"
-        done = subprocess.run(
-            [
-                program,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--enable-logging=stderr",
-                f"--user-data-dir={self.folder / 'profile'}",
-                *arguments,
-                f"{self.url}/{name}",
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-        return done.stdout + "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+        return browse(self.folder / "profile", f"{self.url}/{name}", *arguments)
 
 
 @pytest.fixture

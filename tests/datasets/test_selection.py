@@ -24,26 +24,10 @@ from ftworker.datasets.selection import (
 )
 from ftworker.datasets.selector import Selector
 from ftworker.datasets.split import Side, Split
+from tests.invented import WORDS, words
 
 TEMPLATE = "Contexto:\n{context}\n\nPregunta: {question}"
 NO_RULES = SelectionRules(Split(0.0, "s"), context_template=TEMPLATE)
-STEMS = (
-    "célula",
-    "átomo",
-    "energía",
-    "ecuación",
-    "integral",
-    "revolución",
-    "verbo",
-    "ángulo",
-    "planeta",
-    "fuerza",
-)
-WORDS = [stem + end for stem in STEMS for end in ("", "s", "ción", "ndo", "mente", "r", "ble", "dad")]
-
-
-def words(seed: int, count: int = 40) -> str:
-    return " ".join(random.Random(seed).choices(WORDS, k=count))
 
 
 def content_of(question: str, answer: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,26 +16,8 @@ from ftworker.runs.states import Step
 from ftworker.store import datasets, examples
 from ftworker.store.datasets import DatasetRow
 from ftworker.store.examples import ConversationVersion, NewExample
+from tests.invented import words
 from tests.runs.worlds import PIPELINE, World
-
-STEMS = (
-    "célula",
-    "átomo",
-    "energía",
-    "ecuación",
-    "integral",
-    "revolución",
-    "verbo",
-    "ángulo",
-    "planeta",
-    "fuerza",
-)
-WORDS = [stem + end for stem in STEMS for end in ("", "s", "ción", "ndo", "mente", "r", "ble", "dad")]
-
-
-def words(seed: int, count: int = 40) -> str:
-    """A text like no other."""
-    return " ".join(random.Random(seed).choices(WORDS, k=count))
 
 
 def lesson(name: int, answer: str | None = None, **fields: Any) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from ftworker.datasets.split import Side, Split
 from ftworker.errors import NotFound, Refused
 from ftworker.runs import auditing
 from ftworker.store.datasets import DatasetRow
-from tests.runs.chosen_examples import export, folder_of, lesson, users, words
+from tests.invented import words
+from tests.runs.chosen_examples import export, folder_of, lesson, users
 from tests.runs.worlds import PIPELINE, World
 
 SPLIT = Split(0.3, "s", 0.2)

@@ -18,6 +18,7 @@ from ftworker.runs.states import RunState, Step
 from ftworker.runs.view import exported_dataset
 from ftworker.store import Store, selection
 from tests.doubles.fake_provider import Killed
+from tests.invented import words
 from tests.runs.chosen_examples import (
     add_lessons,
     answers,
@@ -27,7 +28,6 @@ from tests.runs.chosen_examples import (
     left_out,
     lesson,
     users,
-    words,
 )
 from tests.runs.worlds import PIPELINE, World
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-import subprocess
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,7 +32,8 @@ from ftworker.web.attention import concerns
 from ftworker.web.reader import Problem, Reading
 from ftworker.web.style import STYLE
 from ftworker.web.wording import ago, count, duration, share
-from tests.web.conftest import StartWeb, Web, program
+from tests import chromium
+from tests.web.conftest import StartWeb, Web
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ALIVE = {name: ProcessGroup(1, 1.0) for name in ("ingest", "worker", "beat", "web")}
@@ -269,28 +269,7 @@ def browse(tmp_path: Path) -> Browse:
 
     def run(url: str, *arguments: str) -> str:
         runs.append(1)
-        done = subprocess.run(
-            [
-                program("chromium", "chromium"),
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--enable-logging=stderr",
-                f"--user-data-dir={tmp_path / f'profile-{len(runs)}'}",
-                *arguments,
-                url,
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-        return done.stdout + "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+        return chromium.browse(tmp_path / f"profile-{len(runs)}", url, *arguments)
 
     return run
 
