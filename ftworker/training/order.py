@@ -50,3 +50,6 @@ class TrainingOrder(msgspec.Struct, frozen=True):
     """`LocalSettings.training` as JSON values; `ftworker.settings.TrainerSettings` reads it back."""
     artefacts_url: str
     """The run's own folder, where everything under `artefacts/` is published."""
+    gates: dict[str, Any] = {}
+    """`LocalSettings.gates` as JSON values; `ftworker.settings.GateSettings` reads it back, its defaults for what is
+    not there."""
