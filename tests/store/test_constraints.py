@@ -38,8 +38,9 @@ PARKED = (
     "VALUES ('x', 'raw', 3, 'malformed_json', 'd', 'amqp')"
 )
 PROMOTION = "INSERT INTO ftworker.promotions (pipeline, run_id, model) VALUES ('tutor', 1, 'm')"
+TRAINING = "INSERT INTO ftworker.trainings (run_key, run_id, \"order\") VALUES ('k', 1, '{}')"
 
-ALL = (DATASET, CONVERSATION, RUN, EVENT, EXAMPLE, JOURNAL, PARKED, PROMOTION)
+ALL = (DATASET, CONVERSATION, RUN, EVENT, EXAMPLE, JOURNAL, PARKED, PROMOTION, TRAINING)
 
 
 def run_in(state: str, without: str = "") -> str:
@@ -162,6 +163,24 @@ BROKEN: dict[str, list[str]] = {
     ],
     "quarantine_reviews_decision_check": [
         "INSERT INTO ftworker.quarantine_reviews (conversation_id, content_sha256, decision) VALUES (1, '', 'x')"
+    ],
+    "trainings_state_check": ["UPDATE ftworker.trainings SET state = 'lost'"],
+    "trainings_run_id_fkey": ["UPDATE ftworker.trainings SET run_id = 99"],
+    "trainings_leased": [
+        "UPDATE ftworker.trainings SET state = 'running', lease_token = gen_random_uuid()",
+        "UPDATE ftworker.trainings SET state = 'running', lease_expires_at = now()",
+        "UPDATE ftworker.trainings SET lease_token = gen_random_uuid()",
+        "UPDATE ftworker.trainings SET lease_expires_at = now()",
+    ],
+    "trainings_failed": [
+        "UPDATE ftworker.trainings SET state = 'failed', finished_at = now()",
+        "UPDATE ftworker.trainings SET error_code = 'x'",
+    ],
+    "trainings_finished": [
+        "UPDATE ftworker.trainings SET state = 'succeeded'",
+        "UPDATE ftworker.trainings SET state = 'cancelled'",
+        "UPDATE ftworker.trainings SET state = 'failed', error_code = 'x'",
+        "UPDATE ftworker.trainings SET finished_at = now()",
     ],
 }
 
