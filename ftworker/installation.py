@@ -20,6 +20,7 @@ from ftworker.runs.steps import StepRunner
 from ftworker.settings import Settings, load_settings
 from ftworker.sources.contract import Source
 from ftworker.store import Store
+from ftworker.trainings import Trainings
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,12 @@ class Installation:
     def make_provider(self) -> Callable[[str], Provider]:
         from ftworker.providers.registry import provider_factory
 
-        return provider_factory(self.settings)
+        return provider_factory(self.settings, self.trainings)
+
+    @cached_property
+    def trainings(self) -> Trainings:
+        """Where trainings on this machine are handed in and looked at."""
+        return Trainings(lambda: self.store, self.settings)
 
     def make_source(self, name: str) -> Source:
         """The source of that name. Raises NotFound, SourceRejected."""

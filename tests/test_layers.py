@@ -49,6 +49,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.training.events",
         "ftworker.training.order",
         "ftworker.training.results",
+        "ftworker.training.templates",
     ),
     "edges": (
         "ftworker.datasets",
@@ -73,6 +74,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.quarantine",
         "ftworker.rosters",
         "ftworker.runs",
+        "ftworker.trainings",
     ),
     "entry": (
         "fine_tuning",

@@ -57,6 +57,7 @@ from ftworker.providers.ollama import (
 from ftworker.providers.ollama_names import full_name
 from ftworker.providers.run_folder import RunFolder
 from ftworker.settings import LocalSettings
+from ftworker.training.desk import TrainingDesk
 
 CANCELLED_MARK: Final = "CANCELLED"
 """A file of this name in the run's folder: a person stopped the run, nothing is registered any more."""
@@ -71,9 +72,9 @@ _OWN_TAG: Final = re.compile(r"ft-[a-z0-9-]*-[0-9a-f]{12}\Z")
 class LocalProvider:
     """One configured Ollama. Cheap to build: nothing is asked before the first call.
 
-    `base_models` are the models of the pipelines that use it, for `check`. `sleep` is the wait between two
-    knocks at an Ollama that does not answer, which may be restarting. Raises ConfigurationError for a wrong
-    address.
+    `base_models` are the models of the pipelines that use it, for `check`; `desk` takes what is to be
+    trained. `sleep` is the wait between two knocks at an Ollama that does not answer, which may be
+    restarting. Raises ConfigurationError for a wrong address.
     """
 
     def __init__(
@@ -82,11 +83,13 @@ class LocalProvider:
         settings: LocalSettings,
         *,
         base_models: Sequence[str] = (),
+        desk: TrainingDesk | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
         self._settings = settings
         self._base_models = tuple(base_models)
+        self._desk = desk
         self._sleep = sleep
         try:
             self._ollama = OllamaClient(

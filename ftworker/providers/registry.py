@@ -11,10 +11,14 @@ from typing import assert_never
 
 from ftworker.providers.contract import Provider
 from ftworker.settings import LocalSettings, OpenAISettings, Settings
+from ftworker.training.desk import TrainingDesk
 
 
-def make_provider(settings: Settings, name: str) -> Provider:
-    """Make the provider that the configuration calls `name`. Raises NotFound."""
+def make_provider(settings: Settings, name: str, *, desk: TrainingDesk | None = None) -> Provider:
+    """Make the provider that the configuration calls `name`. Raises NotFound.
+
+    `desk` is where one that trains on this machine hands its trainings in.
+    """
     provider = settings.provider(name)
     models = sorted({p.base_model for p in settings.pipelines.values() if p.provider == name})
     match provider:
@@ -25,18 +29,18 @@ def make_provider(settings: Settings, name: str) -> Provider:
         case LocalSettings():
             from ftworker.providers.local import LocalProvider
 
-            return LocalProvider(name, provider, base_models=models)
+            return LocalProvider(name, provider, base_models=models, desk=desk)
         case _:
             assert_never(provider)
 
 
-def provider_factory(settings: Settings) -> Callable[[str], Provider]:
+def provider_factory(settings: Settings, desk: TrainingDesk | None = None) -> Callable[[str], Provider]:
     """Name to provider, each made once and kept for the life of the process."""
     made: dict[str, Provider] = {}
 
     def provide(name: str) -> Provider:
         if name not in made:
-            made[name] = make_provider(settings, name)
+            made[name] = make_provider(settings, name, desk=desk)
         return made[name]
 
     return provide

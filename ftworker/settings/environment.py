@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def variable(name: str) -> str | None:
     with suppress(OSError, UnicodeDecodeError):
         return read_variable(name)
     return None
+
+
+def own_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment, with changes, for another process of ftworker."""
+    return {**os.environ, **changes}
+
+
+def passed_environment(wanted: Callable[[str], bool]) -> dict[str, str]:
+    """What of the environment a program that is not ours may see: the variables whose names are wanted."""
+    return {name: value for name, value in os.environ.items() if wanted(name)}
 
 
 def rag_database_url() -> str | None:

@@ -53,3 +53,6 @@ class TrainingOrder(msgspec.Struct, frozen=True):
     gates: dict[str, Any] = {}
     """`LocalSettings.gates` as JSON values; `ftworker.settings.GateSettings` reads it back, its defaults for what is
     not there."""
+    command: dict[str, Any] = {}
+    """`LocalSettings.command` as JSON values, with `trainer = "command"`; `ftworker.settings.CommandSettings` reads it
+    back."""

@@ -12,6 +12,7 @@ from ftworker.store import Store
 from ftworker.store.connection import queries
 from ftworker.store.examples import SELECTION_COLUMNS
 from ftworker.store.runs import COLUMNS
+from ftworker.store.trainings import COLUMNS as TRAINING_COLUMNS
 from tests.conftest import REPOSITORY
 
 FOLDER = REPOSITORY / "ftworker" / "store" / "queries"
@@ -22,6 +23,7 @@ ALL = [(file, name) for file in FILES for name in queries(file)]
 FILLED = {
     "{columns}": COLUMNS,
     "{example_columns}": SELECTION_COLUMNS,
+    "{training_columns}": TRAINING_COLUMNS,
     "{selected}": "SELECT kind, reason, conversation_id, turn FROM explained",
     "{assignments}": ", error_code = %(set_error_code)s",
 }
