@@ -8,6 +8,7 @@ themselves (`jaccard`), as `ftworker.datasets.selection` does.
 
 from __future__ import annotations
 
+import struct
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ BEFORE = 3
 MAX_LINKS = 1_500_000
 """Candidates gathered anew before all are thinned out, which takes some 60 bytes for each."""
 
+_SIGNATURE = struct.Struct(f"={PERMUTATIONS}I")
 _SHINGLE_WORDS = 3
-_BATCH_TEXTS = 512
+_BATCH_TEXTS = 128
 _BATCH_CHARACTERS = 1 << 17
 _SEPARATOR, _WORD, _OPERATOR, _BETWEEN = range(4)
 
@@ -119,13 +121,14 @@ def _shingle_batch(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
     data = np.frombuffer(b"\0".join([*raw, b""]), np.uint8)
     ends_of_texts = np.cumsum(np.fromiter((len(one) + 1 for one in raw), np.int64, len(raw)))
     # Accents, decomposed by NFKD: U+0300 to U+036F are CC 80 to CD AF. They vanish, and do not part a word.
-    lead = np.flatnonzero((data == 0xCC) | ((data == 0xCD) & (np.append(data[1:], 0) < 0xB0)))
+    lead = np.flatnonzero((data | 1) == 0xCD)
+    lead = lead[(data[lead] == 0xCC) | (data[lead + 1] < 0xB0)]
     if lead.size:
         keep = np.ones(data.size, bool)
         keep[lead] = keep[lead + 1] = False
         ends_of_texts = np.cumsum(keep)[ends_of_texts - 1]
         data = data[keep]
-    kind = _CLASS[data]
+    kind = np.take(_CLASS, data)
     _part_at_signs(data, kind)
     _resolve_between(kind)
     is_word = kind == _WORD
@@ -258,7 +261,9 @@ class NearDuplicates:
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(
             shingles.hashes, shingles.starts.astype(np.uint64), PERMUTATIONS, SEED
         )
-        rows = np.array(matrix.to_rows(), np.uint32).reshape(count, PERMUTATIONS)
+        # Four times as quick as numpy's own way from lists of numbers.
+        packed = b"".join([_SIGNATURE.pack(*row) for row in matrix.to_rows()])
+        rows = np.frombuffer(packed, np.uint32).reshape(count, PERMUTATIONS)
         used = self._bands * self._rows
         values = rows[:, :used].astype(np.uint64) * _BAND_PLACES[:used]
         hashes = (_mixed(values.reshape(count, self._bands, self._rows).sum(axis=2)) >> np.uint64(32)).astype(
