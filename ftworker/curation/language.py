@@ -129,16 +129,18 @@ def foreign_language(text: str, accepted: Collection[str], least_words: int) -> 
     if '"' in text or "«" in text or "`" in text or "“" in text or "://" in text:
         text = _NOT_PROSE.sub(" ", text)
     raw = text.encode("latin-1", "replace")
-    words = raw.translate(_LETTERS).split()
-    # Most texts are Latin-1 but for a sign or two: as many question marks more.
+    prose = raw.translate(_LETTERS)
+    words = prose.split()
+    # Most texts are Latin-1 but for a sign or two: as many question marks more. They are not worth looking at where
+    # they would be too few even if each were a letter of another script.
     beyond = raw.count(b"?") - text.count("?")
-    if beyond:
+    if beyond and _is_foreign(beyond, letters := len(prose) - prose.count(b" ")):
         foreign = len(_OTHER_SCRIPT.findall(text))
-        if foreign > _MOST_OTHER_SCRIPT * (foreign + sum(map(len, words))):
+        if _is_foreign(foreign, letters):
             return Spoken(OTHER_SCRIPT, foreign, len(words))
     if len(words) < least_words:
         return None
-    home = max((sum(map(_WORD_SETS[language].__contains__, words)) for language in accepted), default=0)
+    home = max([sum(map(_WORD_SETS[language].__contains__, words)) for language in accepted], default=0)
     if home >= _SURELY_HOME * len(words):
         return None
     if "'" not in text and "’" not in text:
@@ -155,6 +157,10 @@ def foreign_language(text: str, accepted: Collection[str], least_words: int) -> 
     if not any(_tells(word, language, accepted) for word in words):
         return None
     return Spoken(language, lead, len(words))
+
+
+def _is_foreign(other_script: int, letters: int) -> bool:
+    return other_script > _MOST_OTHER_SCRIPT * (other_script + letters)
 
 
 def _tells(word: bytes, language: str, accepted: Collection[str]) -> bool:

@@ -32,7 +32,11 @@ _INTERFACE = re.compile(
     r"|\ue200[^\ue201\n]{1,200}\ue201"  # ChatGPT's private signs
     r")"
 )
-_PERHAPS_INTERFACE = re.compile(r"##\d|\[(?:ID|Fig|\[?cit|\[?sou|\[?doc)|【|\ue200|<(?:/?source|/?cite)")
+# What these and `_LINKED_NUMBER` need, by its first sign: a pattern that begins with one sign is found ten times
+# quicker than a choice of signs.
+_BRACKET = re.compile(r"\[(?:ID|Fig|cit|sou|doc|[\[^])")
+_TAG = re.compile(r"</?(?:source|cite)")
+_NUMBER_SIGNS = re.compile(r"##\d")
 
 # Onyx links its numbers, [[1]](https://...), and footnotes are [^1]: both are plain numbers of passages underneath.
 _LINKED_NUMBER = re.compile(
@@ -64,11 +68,21 @@ def spoken(answer: str) -> str:
         if "think" in answer or "<reasoning>" in answer or "</reasoning>" in answer:
             answer = _THINKING.sub("", answer)
             answer = _END_OF_THINKING.sub("", answer)
-    if _PERHAPS_INTERFACE.search(answer):
+    if _perhaps_marked(answer):
         answer = _INTERFACE.sub("", answer)
-    if "[[" in answer or "[^" in answer:
         answer = _LINKED_NUMBER.sub(lambda found: f"[{found[1] or found[2]}]", answer)
     return answer.strip()
+
+
+def _perhaps_marked(answer: str) -> bool:
+    """Whether marks of an interface or linked numbers may stand in the answer; nearly all have neither."""
+    return bool(
+        ("[" in answer and _BRACKET.search(answer))
+        or ("<" in answer and _TAG.search(answer))
+        or ("#" in answer and _NUMBER_SIGNS.search(answer))
+        or "【" in answer
+        or "\ue200" in answer
+    )
 
 
 def cited(answer: str, places: Mapping[int, int | None]) -> str:

@@ -19,8 +19,8 @@ _LEAST_WORDS = 20
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _NOT_SIGNS = re.compile(r"[\w\s]+")
-_ASCII = bytes(range(0x80))
-_BUT_SIGNS = bytes(byte for byte in range(0x100) if byte >= 0x80 or _NOT_SIGNS.match(chr(byte)))
+_NO_SIGNS_OF_LATIN = bytes(code for code in range(0x100) if _NOT_SIGNS.match(chr(code)))
+_LATIN = re.compile(r"[\x00-\xff]+")
 _LEAST_CHARACTERS = 40
 """Below that, a formula alone is an answer."""
 
@@ -95,8 +95,9 @@ def sign_share(text: str) -> float | None:
         return None
     if "```" in text:
         text = _CODE.sub(" ", text)
-    # Tables of bytes for ASCII, the pattern for what is left: ten times quicker than the pattern for all.
-    raw = text.encode(errors="surrogatepass")
-    beyond = raw.translate(None, _ASCII).decode(errors="surrogatepass")
-    signs = len(raw.translate(None, _BUT_SIGNS)) + len(_NOT_SIGNS.sub("", beyond))
+    # A table of bytes for Latin-1, the pattern for what is left: ten times quicker than the pattern for all.
+    latin = text.encode("latin-1", "ignore")
+    signs = len(latin.translate(None, _NO_SIGNS_OF_LATIN))
+    if len(latin) != len(text):
+        signs += len(_NOT_SIGNS.sub("", _LATIN.sub("", text)))
     return signs / len(text)
