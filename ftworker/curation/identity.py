@@ -6,9 +6,12 @@ They are made of what an example says after redaction, so they hold nothing of a
 
 from __future__ import annotations
 
+import codecs
 import hashlib
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 FOLLOW_UP_WORDS = 5
 """A question of fewer words ("¿y por qué?", "otro ejemplo") asks about what was asked before, and is the same question
@@ -26,6 +29,13 @@ _BEYOND_LATIN = {
     **dict.fromkeys("−–—‐‑", "-"),
 }
 
+# Characters beyond Latin-1 that are reduced one by one: letters of Latin, Greek and Cyrillic, punctuation, raised and
+# lowered digits, arrows, signs of mathematics. None composes with what stands before it, and none is lowered by what
+# stands around it, as a capital sigma would be: a test tries them all.
+_REDUCED_ALONE = re.compile(
+    "[\u0100-\u024f\u0370-\u03a2\u03a4-\u03ff\u0400-\u0482\u048a-\u04ff\u2000-\u20cf\u2100-\u2bff]"
+)
+
 # A table of bytes is thirty times quicker than one of characters.
 _INSTEAD = dict(zip(_ACCENTED + _PUNCTUATION, _BARE + " " * len(_PUNCTUATION), strict=True))
 _NORMAL = bytes(
@@ -41,15 +51,18 @@ def normalised(text: str) -> str:
     Pupils leave out accents ("que es la fotosintesis"), so vowels lose them; ñ and ç are letters of their own.
     """
     try:
-        raw = text.encode("latin-1")
-    except UnicodeEncodeError:
-        # Only here, for all of Latin-1 is composed.
+        raw = text.encode("latin-1", "ftworker_reduce")
+    except _DependsOnNeighbours:
         raw = _reduced(text)
     raw = raw.translate(_NORMAL)
     for code in set(raw.translate(None, _NO_SIGNS)):
         mark = bytes((code,))
         raw = raw.replace(mark, b" %b " % mark)
     return b" ".join(raw.split()).decode("latin-1")
+
+
+class _DependsOnNeighbours(ValueError):
+    """Characters that only the whole text tells how to reduce."""
 
 
 def _reduced(text: str) -> bytes:
@@ -60,6 +73,22 @@ def _reduced(text: str) -> bytes:
         if sign in text:
             text = text.replace(sign, instead)
     return text.lower().encode("latin-1", "xmlcharrefreplace")
+
+
+@lru_cache(maxsize=4_096)
+def _reduced_alone(character: str) -> bytes:
+    if not _REDUCED_ALONE.match(character):
+        raise _DependsOnNeighbours
+    return _reduced(character)
+
+
+def _reduce_run(error: UnicodeError) -> tuple[bytes, int]:
+    """What the codec calls for characters beyond Latin-1; nearly every text has one or two, always the same."""
+    assert isinstance(error, UnicodeEncodeError)
+    return b"".join(map(_reduced_alone, error.object[error.start : error.end])), error.end
+
+
+codecs.register_error("ftworker_reduce", _reduce_run)
 
 
 def asked(words: str, before: Iterable[str]) -> str:

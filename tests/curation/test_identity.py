@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
+from hypothesis import example as also
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ftworker.conversations import Chunk
+from ftworker.curation import identity
 from ftworker.curation.curate import Example, curate
 from ftworker.curation.identity import normalised
 from ftworker.settings import CurationSettings
@@ -65,6 +69,30 @@ def test_what_is_normalised_stays_so(text: str) -> None:
     once = normalised(text)
     assert normalised(once) == once
     assert normalised(f"  {text}\n") == once
+
+
+@given(st.text(max_size=40))
+@also("2 − 1 ≤ λΔ₂ “Ÿ” ǅ К")
+@also("ΟΔΟΣ e\u0301 ΐ\u0301 \u1100\u1161 \ud83d \u2126\u212b")
+def test_words_are_the_same_as_if_the_whole_text_were_composed_and_lowered_first(text: str) -> None:
+    first = unicodedata.normalize("NFC", text)
+    for sign, instead in identity._BEYOND_LATIN.items():
+        first = first.replace(sign, instead)
+    numbered = first.lower().encode("latin-1", "xmlcharrefreplace").decode("latin-1")
+
+    assert normalised(text) == normalised(numbered)
+
+
+def test_what_is_reduced_by_itself_needs_no_neighbour() -> None:
+    alone = [chr(code) for code in range(0x100, 0x3000) if identity._REDUCED_ALONE.match(chr(code))]
+    assert {"−", "“", "λ", "₂", "→"} < set(alone)
+    beside = "".join(map(chr, range(0x100)))
+    for character in alone:
+        # Between any two characters of Latin-1, and beside itself.
+        text = character.join(beside) + character * 2
+        composed, small = unicodedata.normalize("NFC", character), character.lower()
+        assert unicodedata.normalize("NFC", text) == composed.join(beside) + composed * 2
+        assert text.lower() == small.join(beside.lower()) + small * 2
 
 
 def test_a_short_question_is_the_same_only_after_the_same_question() -> None:
