@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -26,9 +25,8 @@ from typing import Any, assert_never
 
 from ftworker.clock import Clock, utc_now
 from ftworker.datasets.export import TooFewExamples
-from ftworker.errors import FtworkerError, PermanentError, Refused, TransientError
+from ftworker.errors import PermanentError, Refused, TransientError
 from ftworker.providers.contract import (
-    Finding,
     JobCancelled,
     JobFailed,
     JobPackaged,
@@ -40,11 +38,11 @@ from ftworker.providers.contract import (
     Provider,
     ProviderRejected,
     ProviderUnavailable,
-    Record,
     RunView,
 )
 from ftworker.runs.budget import estimate_usd, why_approval
 from ftworker.runs.exporting import export
+from ftworker.runs.journal import LeaseLost, RunJournal
 from ftworker.runs.states import RunState, Step, next_step
 from ftworker.runs.view import make_run_key, run_view
 from ftworker.settings import LocalSettings, Settings
@@ -62,13 +60,6 @@ UNEXPECTED_LIMIT = 5
 parked."""
 LONGEST_WISH_SECONDS = 86_400.0
 """Longest wait that a provider may ask for; daily limits end within a day."""
-RENEW_EVERY_SECONDS = 5.0
-"""Least time between two renewals of a lease by progress, so that a busy export does not flood the
-database."""
-
-
-class LeaseLost(FtworkerError):
-    """Another worker took the run over; this one stops and writes nothing more."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +70,10 @@ class StepRunner:
     settings: Settings
     make_provider: Callable[[str], Provider]
     clock: Clock = utc_now
+
+    @property
+    def _journal(self) -> RunJournal:
+        return RunJournal(self.store, self.settings.worker.step_lease_seconds)
 
     def perform(self, run_id: int, step: Step, *, even_if_not_due: bool = False) -> RunState | None:
         """Do one step of the run and return its state after it; None when there was nothing to do here now.
@@ -107,16 +102,16 @@ class StepRunner:
         except LeaseLost:
             raise
         except ProviderRejected as error:
-            self._note_refusal(run, step, error)
+            self._journal.refusal(run, step, error)
             return self._fail(run, error.code, str(error))
         except NeedsPerson as error:
             return self._fail(run, "needs_person", str(error), needs_person=True)
         except TransientError as error:
             match error:
                 case ProviderUnavailable():
-                    self._count_error(run, step, error.code)
+                    self._journal.count_error(run, step, error.code)
                 case OutcomeUnknown():
-                    self._count_error(run, step, "outcome_unknown")
+                    self._journal.count_error(run, step, "outcome_unknown")
                 case _:
                     pass  # the database's or the storage's trouble is not the provider's
             return self._try_later(run, step, error)
@@ -153,7 +148,11 @@ class StepRunner:
             dataset = datasets.get_dataset(cursor, run.dataset_id)
         if dataset.sha256 is None:
             export(
-                self.store, self.settings, dataset, provider=run.provider, keep_alive=self._keep_alive(run)
+                self.store,
+                self.settings,
+                dataset,
+                provider=run.provider,
+                keep_alive=self._journal.keep_alive(run),
             )
             with self.store.transaction() as cursor:
                 dataset = datasets.get_dataset(cursor, run.dataset_id)
@@ -167,7 +166,7 @@ class StepRunner:
         provider = self.make_provider(run.provider)
         findings = provider.preflight(view)
         for finding in findings:
-            self._record_finding(run, finding)
+            self._journal.finding(run, finding)
         errors = [finding for finding in findings if finding.level == "error"]
         if errors:
             return self._fail(run, errors[0].code, "; ".join(finding.message for finding in errors))
@@ -175,7 +174,7 @@ class StepRunner:
         reason = why_approval(self.settings, run, estimate, lambda: self._spent_usd(run))
         if reason:
             return self._move(run, RunState.AWAITING_APPROVAL, reason, delay=None, estimated_usd=estimate)
-        uploaded = provider.upload(view, self._recorder(run))
+        uploaded = provider.upload(view, self._journal.recorder(run))
         return self._move(
             run,
             RunState.UPLOADED,
@@ -199,9 +198,9 @@ class StepRunner:
         )
         provider = self.make_provider(run.provider)
         try:
-            job_id = provider.submit(self._view(submitting), self._recorder(submitting))
+            job_id = provider.submit(self._view(submitting), self._journal.recorder(submitting))
         except ProviderRejected as error:
-            self._note_refusal(run, Step.CREATE_JOB, error)
+            self._journal.refusal(run, Step.CREATE_JOB, error)
             return self._move(
                 submitting,
                 RunState.FAILED,
@@ -211,8 +210,8 @@ class StepRunner:
                 error_message=str(error),
             )
         except OutcomeUnknown as error:
-            self._count_error(run, Step.CREATE_JOB, "outcome_unknown")
-            self._record(
+            self._journal.count_error(run, Step.CREATE_JOB, "outcome_unknown")
+            self._journal.write(
                 submitting, JournalEntry("alert", f"nobody knows whether the job was created: {error}")
             )
             self._release(submitting, delay=self.settings.worker.reconcile_interval_seconds)
@@ -220,7 +219,7 @@ class StepRunner:
         except ProviderUnavailable as error:
             # The provider answered that it created nothing: the run is back where it was, and may ask again
             # later.
-            self._count_error(run, Step.CREATE_JOB, error.code)
+            self._journal.count_error(run, Step.CREATE_JOB, error.code)
             delay = self._delay(run.attempts, error.retry_after_seconds)
             return self._move(
                 submitting,
@@ -233,12 +232,14 @@ class StepRunner:
             return self._move(submitting, RunState.SUBMITTED, f"job {job_id} created", job_id=job_id)
         except LeaseLost:
             # Whoever took over finds the job by reconciling; a person who looks first finds its name here.
-            self._record(run, JournalEntry("alert", f"job {job_id} was created by a worker taken for dead"))
+            self._journal.write(
+                run, JournalEntry("alert", f"job {job_id} was created by a worker taken for dead")
+            )
             raise
 
     def _reconcile(self, run: RunRow) -> RunState:
         provider = self.make_provider(run.provider)
-        job_id = provider.reconcile(self._view(run), self._recorder(run))
+        job_id = provider.reconcile(self._view(run), self._journal.recorder(run))
         if job_id is not None:
             return self._move(
                 run, RunState.SUBMITTED, f"found job {job_id} of the unanswered call", job_id=job_id
@@ -267,7 +268,7 @@ class StepRunner:
     def _poll(self, run: RunRow) -> RunState:
         provider = self.make_provider(run.provider)
         view = self._view(run)
-        record = self._recorder(run)
+        record = self._journal.recorder(run)
         if run.cancel_requested:
             provider.cancel(view, record)
         status = provider.poll(view, record)
@@ -318,11 +319,11 @@ class StepRunner:
         now = self.clock()
         if status.status != run.provider_status:
             columns = {"provider_status": status.status, "provider_changed_at": now}
-            self._record(run, JournalEntry("event", f"provider says {status.status}"))
+            self._journal.write(run, JournalEntry("event", f"provider says {status.status}"))
         elif run.provider_changed_at is not None:
             silent = (now - run.provider_changed_at).total_seconds()
             if silent > self.settings.worker.stalled_after_seconds:
-                self._record(
+                self._journal.write(
                     run,
                     JournalEntry(
                         "alert",
@@ -344,7 +345,9 @@ class StepRunner:
             reason = self._why_not_promoted(run)
             if reason is None:
                 return self._promote_now(run)
-            self._record(run, JournalEntry("note", f"not promoted: {reason}", external_id="not-promoted"))
+            self._journal.write(
+                run, JournalEntry("note", f"not promoted: {reason}", external_id="not-promoted")
+            )
         self._release(run, delay=None)
         return RunState.TRAINED
 
@@ -362,7 +365,7 @@ class StepRunner:
         with self.store.transaction() as cursor:
             previous = runs.present_model(cursor, run.pipeline)
         self.make_provider(run.provider).promote(
-            self._view(run), self._recorder(run), previous_model=previous
+            self._view(run), self._journal.recorder(run), previous_model=previous
         )
         with self.store.transaction() as cursor:
             if not runs.move_run(
@@ -454,7 +457,7 @@ class StepRunner:
         present = self._present(run)
         if present.state is RunState.TRAINED:
             # A trained model is paid for; a promotion that fails waits for a person instead of losing it.
-            self._record(run, JournalEntry("alert", f"promotion failed ({code}): {message}"))
+            self._journal.write(run, JournalEntry("alert", f"promotion failed ({code}): {message}"))
             self._release(present, delay=None)
             return RunState.TRAINED
         free = isinstance(self.settings.providers.get(run.provider), LocalSettings)
@@ -511,67 +514,6 @@ class StepRunner:
         delay = min(worker.retry_base_seconds * 2.0 ** min(attempts, 20), worker.retry_max_seconds)
         # Jitter, so that runs that failed together do not come back together.
         return delay * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
-
-    # -- what is written beside the run
-
-    def _recorder(self, run: RunRow) -> Record:
-        def record(entry: JournalEntry) -> None:
-            # One transaction: a worker that was taken for dead writes nothing into the journal either.
-            with self.store.transaction() as cursor:
-                if not runs.renew_lease(
-                    cursor,
-                    run.id,
-                    str(run.lease_token),
-                    lease_seconds=self.settings.worker.step_lease_seconds,
-                ):
-                    raise LeaseLost(f"run {run.id}")
-                runs.record_journal(
-                    cursor, run.id, entry.kind, entry.message, entry.data, external_id=entry.external_id
-                )
-
-        return record
-
-    def _keep_alive(self, run: RunRow) -> Callable[[str, int, str], None]:
-        record = self._recorder(run)
-        last = time.monotonic()
-
-        def tick(what: str, completed: int, unit: str) -> None:
-            nonlocal last
-            if time.monotonic() - last >= RENEW_EVERY_SECONDS:
-                last = time.monotonic()
-                record(
-                    JournalEntry(
-                        "progress", f"{what}: {completed} {unit}", {"completed": completed, "unit": unit}
-                    )
-                )
-
-        return tick
-
-    def _record(self, run: RunRow, entry: JournalEntry) -> None:
-        with self.store.transaction() as cursor:
-            runs.record_journal(
-                cursor, run.id, entry.kind, entry.message, entry.data, external_id=entry.external_id
-            )
-
-    def _record_finding(self, run: RunRow, finding: Finding) -> None:
-        self._record(
-            run,
-            JournalEntry(
-                "alert" if finding.level == "error" else "note",
-                f"preflight {finding.code}: {finding.message}",
-                external_id=f"preflight-{run.generation}-{finding.code}",
-            ),
-        )
-
-    def _note_refusal(self, run: RunRow, step: Step, error: ProviderRejected) -> None:
-        self._count_error(run, step, error.code)
-        if error.disables_provider:
-            self._record(run, JournalEntry("alert", f"provider {run.provider} refuses every run: {error}"))
-
-    def _count_error(self, run: RunRow, step: Step, code: str) -> None:
-        labels = totals.label_text(provider=run.provider, kind=code, step=step.value)
-        with self.store.transaction() as cursor:
-            totals.add(cursor, {("provider_errors", labels): 1})
 
     def _view(self, run: RunRow) -> RunView:
         with self.store.transaction() as cursor:

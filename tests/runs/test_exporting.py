@@ -324,7 +324,7 @@ def test_both_passes_see_one_moment(plain: World) -> None:
 
 
 def test_the_lease_is_renewed_while_it_chooses(plain: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ftworker.runs.steps.RENEW_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("ftworker.runs.journal.RENEW_EVERY_SECONDS", 0.0)
     run_id = plain.begin()
     plain.worker().perform(run_id, Step.EXPORT)
     with plain.store.transaction() as cursor:
