@@ -35,7 +35,7 @@ def flaw(text: str) -> DropReason | None:
 
 def has_special_token(text: str) -> bool:
     """Whether a control token of some model's chat format stands in the text."""
-    # "[1]" and "x < 2" are everywhere; these parts of a token are nowhere else.
-    if "<|" in text or "_of_turn>" in text or "INST]" in text or "<<SYS>>" in text:
-        return _SPECIAL_TOKEN.search(text) is not None
-    return False
+    # "[1]" and "x < 2" are everywhere; these parts of a token are nowhere else. One sign is found many times quicker
+    # than two.
+    angled = "<" in text and ("<|" in text or "_of_turn>" in text or "<<SYS>>" in text)
+    return (angled or "INST]" in text) and _SPECIAL_TOKEN.search(text) is not None
