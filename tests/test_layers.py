@@ -6,6 +6,8 @@ Imports inside functions count as well; those for type checkers alone do not.
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from functools import cache
 from itertools import permutations
 from pathlib import Path
@@ -40,6 +42,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.datasets.selection",
         "ftworker.datasets.selector",
         "ftworker.datasets.split",
+        "ftworker.datasets.timeline",
         "ftworker.events.contract",
         "ftworker.events.rejection",
         "ftworker.events.schema",
@@ -74,6 +77,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.quarantine",
         "ftworker.rosters",
         "ftworker.runs",
+        "ftworker.training_lease",
         "ftworker.trainings",
     ),
     "entry": (
@@ -86,6 +90,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.installation",
         "ftworker.once",
         "ftworker.tasks",
+        "ftworker.training_job",
         "ftworker.web",
         "main",
     ),
@@ -233,6 +238,16 @@ def test_the_words_and_the_pure_logic_need_no_server_to_be_imported() -> None:
         if used.partition(".")[0] in outside
     }
     assert reaching == set()
+
+
+def test_a_worker_starts_without_what_an_export_or_a_training_alone_needs() -> None:
+    code = (
+        "import sys\nimport ftworker.tasks\n"
+        "heavy = {'numpy', 'rensa', 'toktok', 'openai', 'torch', 'transformers', 'tokenizers'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_module_is_called_by_what_it_is_not() -> None:

@@ -195,7 +195,7 @@ def report(dataset_id: int, open_: bool) -> None:
     Example:
       ftworker datasets report 3 --open
     """
-    from ftworker.datasets.report import REPORT_NAME
+    from ftworker.datasets.manifest import REPORT_NAME
 
     url = _url_of(dataset_id, REPORT_NAME)
     click.echo(printable(url.removeprefix("file://")))

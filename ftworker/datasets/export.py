@@ -21,12 +21,12 @@ from ftworker.clock import Clock, utc_now
 from ftworker.curation.tokens import ENCODINGS, ESTIMATE, make_counter
 from ftworker.datasets.card import dataset_card
 from ftworker.datasets.data_file import DataFile, write_small
-from ftworker.datasets.figures import Figures, Timeline
 from ftworker.datasets.formats import RowFormat, row_format
 from ftworker.datasets.last_look import Look, look_through
 from ftworker.datasets.manifest import (
     MANIFEST_NAME,
     MANIFEST_VERSION,
+    REPORT_NAME,
     Content,
     FileEntry,
     Manifest,
@@ -38,7 +38,6 @@ from ftworker.datasets.manifest import (
     manifest_bytes,
     read_manifest,
 )
-from ftworker.datasets.report import REPORT_NAME, render_report
 from ftworker.datasets.split import Split
 from ftworker.datasets.storage import (
     full_url,
@@ -47,6 +46,7 @@ from ftworker.datasets.storage import (
     publish_folder,
     storage_errors,
 )
+from ftworker.datasets.timeline import Timeline
 from ftworker.errors import FtworkerError, PermanentError
 from ftworker.masking import mask_url
 
@@ -266,6 +266,10 @@ def _write(
     golden: Iterable[str],
     progress: Callable[[int], None] | None,
 ) -> Manifest:
+    # Imported here: they need numpy, and a worker that exports nothing starts without it.
+    from ftworker.datasets.figures import Figures
+    from ftworker.datasets.report import render_report
+
     form = row_format(spec.format, spec.system_prompt, count_tokens=_prompt_counter(spec))
     train = DataFile(filesystem, temporary, "train", form)
     validation = DataFile(filesystem, temporary, "validation", form)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,26 +110,6 @@ def _range(slot: int) -> tuple[int, int]:
     excess = max(0, slot // _STEPS - 1)
     low = (slot - excess * _STEPS) << excess
     return low, low + (1 << excess) - 1
-
-
-@dataclass
-class Timeline:
-    """Examples by the day on which their conversation ended, and by course. Days come in any order."""
-
-    conversations: int | None = None
-    """From how many conversations the examples come; None: nobody counted."""
-    days: dict[date, Counter[str]] = field(default_factory=dict)
-
-    def add(self, day: date, course: str | None, examples: int) -> None:
-        """Count examples of one day and course; None: the event named no course."""
-        self.days.setdefault(day, Counter())[course or ""] += examples
-
-    def courses(self) -> Counter[str]:
-        """Examples by course; "" is none."""
-        result: Counter[str] = Counter()
-        for counts in self.days.values():
-            result.update(counts)
-        return result
 
 
 @dataclass

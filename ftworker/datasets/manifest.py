@@ -19,6 +19,7 @@ from ftworker.errors import NotFound, PermanentError
 from ftworker.masking import mask_url
 
 MANIFEST_NAME = "manifest.json"
+REPORT_NAME = "report.html"
 MANIFEST_VERSION = 1
 
 

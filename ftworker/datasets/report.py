@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from ftworker.datasets.difference import meaning
-from ftworker.datasets.figures import Figures, Timeline
+from ftworker.datasets.figures import Figures
 from ftworker.datasets.plots import (
     SERIES,
     Bar,
@@ -29,9 +29,8 @@ from ftworker.datasets.plots import (
 )
 from ftworker.datasets.report_style import STYLE
 from ftworker.datasets.selection import LeftOutReason
+from ftworker.datasets.timeline import Timeline
 from ftworker.markup import Child, Html, tag
-
-REPORT_NAME = "report.html"
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _UNKNOWN_MODEL = "not told by the store"

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ftworker.datasets.split import Split
+
+if TYPE_CHECKING:
+    # The reasons and rules are read by every worker, arrays come from an exporter alone.
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class LeftOutReason(StrEnum):
@@ -156,15 +158,15 @@ class Selection:
 
     def left_out(self) -> Iterator[LeftOut]:
         """Every row that does not stand in a file."""
-        for place in np.flatnonzero(self.codes[: self.rows]).tolist():
+        for place in self.codes[: self.rows].nonzero()[0].tolist():
             of = int(self.copies_of[place])
             of_example_id = int(self.ids[of]) if of >= 0 else None
             yield LeftOut(int(self.ids[place]), REASONS[self.codes[place] - 1], of_example_id)
 
     def counts(self) -> dict[str, int]:
         """How many are left out, by reason."""
-        numbers = np.bincount(self.codes[: self.rows], minlength=1 + len(REASONS))[1:].tolist()
-        return {reason.value: number for reason, number in zip(REASONS, numbers, strict=True) if number}
+        codes = self.codes[: self.rows]
+        return {reason.value: number for reason in REASONS if (number := int((codes == CODE[reason]).sum()))}
 
 
 def is_own_model(name: str | None, own: Collection[str]) -> bool:

@@ -16,7 +16,6 @@ import msgspec
 from ftworker.datasets.export import ExportResult, export_dataset
 from ftworker.datasets.last_look import Look, PersonalDataLeft, texts_of
 from ftworker.datasets.selection import Selection, SelectionRules
-from ftworker.datasets.selector import BATCH_ROWS, Selector
 from ftworker.errors import TransientError
 from ftworker.rosters import scanner_of_all
 from ftworker.runs.view import export_spec
@@ -132,6 +131,9 @@ def choose(
     snapshot: Snapshot, dataset: DatasetRow, rules: SelectionRules, keep_alive: KeepAlive
 ) -> Selection:
     """The first pass: which rows of the dataset stand in its files."""
+    # Imported here: it needs numpy and rensa, and a worker that exports nothing starts without them.
+    from ftworker.datasets.selector import BATCH_ROWS, Selector
+
     with snapshot.cursor() as cursor:
         golden = selection.golden_rows(cursor, dataset.pipeline)
         exists = selection.golden_set(cursor, dataset.pipeline) is not None

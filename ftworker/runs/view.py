@@ -11,8 +11,8 @@ from typing import Any
 
 from ftworker.conversations import canonical_json
 from ftworker.datasets.export import ExportSpec
-from ftworker.datasets.figures import Timeline
 from ftworker.datasets.selection import Selection, SelectionRules
+from ftworker.datasets.timeline import Timeline
 from ftworker.providers.contract import DatasetFile, ExportedDataset, RunView
 from ftworker.store.datasets import DatasetRow
 from ftworker.store.runs import RunRow

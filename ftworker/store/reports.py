@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ftworker.datasets.figures import Timeline
+from ftworker.datasets.timeline import Timeline
 from ftworker.store.connection import Cursor, queries
 from ftworker.store.datasets import DatasetRow
 from ftworker.store.examples import EXPORT_COLUMNS

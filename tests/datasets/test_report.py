@@ -18,11 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftworker.curation.reasons import DropReason
-from ftworker.datasets.figures import Distribution, Figures, Timeline
+from ftworker.datasets.figures import Distribution, Figures
 from ftworker.datasets.plots import Bar, Column, bars, columns, histogram, share, stacked_bar
 from ftworker.datasets.report import render_report
 from ftworker.datasets.report_style import STYLE
 from ftworker.datasets.selection import LeftOutReason
+from ftworker.datasets.timeline import Timeline
 from ftworker.settings import CurationSettings
 from tests.chromium import browse
 
