@@ -14,8 +14,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
 
-from ftworker.errors import PermanentError
 from ftworker.training.gguf.tensor_types import TensorType
+from ftworker.training.stage import StageFailed
 
 MAGIC: Final = b"GGUF"
 VERSIONS: Final = (2, 3)
@@ -27,12 +27,8 @@ MAX_NESTING: Final = 4
 DEFAULT_ALIGNMENT: Final = 32
 
 
-class GgufProblem(PermanentError):
+class GgufProblem(StageFailed):
     """A file or an adapter that cannot be read or converted. `code` is one of docs/LOCAL.md."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class ValueType(IntEnum):
@@ -245,6 +241,8 @@ class _Parser:
                 self._path, start, f"tensor {name!r} has {count} dimensions, more than {MAX_DIMENSIONS}"
             )
         shape = tuple(reversed([self._number("Q") for _ in range(count)]))
+        if 0 in shape:
+            raise _malformed(self._path, start, f"tensor {name!r} has no numbers")
         number = self._number("I")
         try:
             kind = TensorType(number)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -95,7 +95,7 @@ def metadata_of(header: GgufHeader) -> GgufMetadata:
         eos=eos,
         eot=eot,
         add_bos=_adds_bos(values),
-        stop=_stop(tokens, template or "", eot, eos),
+        stop=ends_of_an_answer(tokens, template or "", eot, eos),
         tokenizer=_text(values, "tokenizer.ggml.model"),
         vocabulary_size=len(tokens) or _number(values, f"{architecture}.vocab_size"),
         context_length=_number(values, f"{architecture}.context_length"),
@@ -139,8 +139,10 @@ def _adds_bos(values: Mapping[str, Any]) -> bool:
     )
 
 
-def _stop(tokens: Sequence[str], template: str, eot: str | None, eos: str | None) -> tuple[str, ...]:
-    """A file that names no end of a turn has one all the same when its template writes it."""
+def ends_of_an_answer(
+    tokens: Collection[str], template: str, eot: str | None, eos: str | None
+) -> tuple[str, ...]:
+    """The end of a turn, then the end of a text. A model that names no end of a turn has the one of its template."""
     written = [token for token in TURN_ENDS if token in template]
     present = set(written).intersection(tokens) if written else set()
     ends = [eot, *(token for token in written if token in present), eos]

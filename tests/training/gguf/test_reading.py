@@ -150,6 +150,7 @@ DAMAGED = {
     "a tensor of a type unknown": file_of(tensor_line(b"t", 1, 32, 999, 0)),
     "a tensor of a type given up": file_of(tensor_line(b"t", 1, 32, 4, 0)),
     "a row that is no whole block": file_of(tensor_line(b"t", 1, 33, 8, 0)),
+    "a tensor of no numbers": file_of(tensor_line(b"t", 2, 32, 0, 0, 0)),
     "a tensor beyond the file": file_of(tensor_line(b"t", 1, 32, 0, 2**50)),
     "a tensor larger than the file": file_of(tensor_line(b"t", 4, 2**62, 2**62, 2**62, 2**62, 0, 0)),
     "a tensor at no multiple of the alignment": file_of(tensor_line(b"t", 1, 8, 0, 4)),
