@@ -6,8 +6,8 @@ Servers that the configuration does not name are the embedded ones under `home`;
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -90,6 +90,23 @@ def with_servers(settings: Settings, *, start: bool) -> Settings:
         with suppress(EmbeddedServerMissing):
             broker_url = url(EmbeddedValkey(settings.home))
     return settings.model_copy(update={"database_url": database_url, "broker_url": broker_url})
+
+
+@contextmanager
+def hold_servers(settings: Settings) -> Iterator[None]:
+    """Keep the embedded database running for as long, when it is the configured one.
+
+    For a process that was given its URL, and outlives whoever started the server.
+    """
+    from ftworker.embedded.servers import EmbeddedPostgres
+
+    server = EmbeddedPostgres(settings.home)
+    url = settings.database_url.get_secret_value() if settings.database_url is not None else None
+    if not server.is_running() or server.url() != url:
+        yield
+        return
+    with server.running():
+        yield
 
 
 _until_exit = ExitStack()

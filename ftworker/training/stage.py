@@ -163,6 +163,9 @@ def end_with_parent() -> None:
 def _wait_for_end() -> None:
     while os.read(0, 4096):
         pass
+    if os.getpgid(0) == os.getpid():
+        # The leader of a group, as the job makes a stage: what it started goes with it.
+        os.killpg(0, signal.SIGKILL)
     os._exit(INTERRUPTED)
 
 
