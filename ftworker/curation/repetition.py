@@ -49,7 +49,7 @@ def repetition(text: str, settings: CurationSettings) -> Measure | None:
 
     Code in fences, numbers and signs are not counted: lines of programs and of reckoning are alike by nature.
     """
-    if "```" in text:
+    if "`" in text:
         text = _CODE.sub(" ", text)
     if text.count(" ") < _LEAST_WORDS - 1:
         return None
@@ -93,7 +93,7 @@ def sign_share(text: str) -> float | None:
     """Share of the characters that are neither letters, digits nor spaces; None where the text is too short to tell."""
     if len(text) < _LEAST_CHARACTERS:
         return None
-    if "```" in text:
+    if "`" in text:
         text = _CODE.sub(" ", text)
     # A table of bytes for Latin-1, the pattern for what is left: ten times quicker than the pattern for all.
     latin = text.encode("latin-1", "ignore")

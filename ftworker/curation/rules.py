@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import msgspec
@@ -183,8 +184,14 @@ def _repeats(turn: Turn, settings: CurationSettings) -> Verdict:
     measure = repetition(turn.answer, settings)
     if measure is None:
         return Verdict(value="too short to tell")
-    broken = measure.exceeded
-    return _dropped_if(broken, DropReason.REPETITIVE, measure.value, f"{measure.name} {measure.most}")
+    limit = _share_and_limit(measure.name, measure.most)
+    return _dropped_if(measure.exceeded, DropReason.REPETITIVE, measure.value, limit)
+
+
+@cache
+def _share_and_limit(name: str, most: float) -> str:
+    # A number takes long to write, this one for every answer, and is shown to those alone who ask to explain.
+    return f"{name} {most}"
 
 
 def _signs(turn: Turn, settings: CurationSettings) -> Verdict:
