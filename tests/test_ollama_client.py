@@ -16,19 +16,19 @@ import pytest
 from ftworker.errors import PermanentError
 from ftworker.providers.contract import ProviderRejected, ProviderUnavailable
 from ftworker.providers.modelfile import Modelfile, ModelfileMessage
-from ftworker.providers.ollama import (
-    CreateRequest,
-    ModelNotFound,
-    OllamaClient,
-    OllamaUnreachable,
-    Progress,
-)
+from ftworker.providers.ollama import OllamaClient
 from ftworker.providers.ollama_names import (
     full_name,
     is_model_name,
     parse_host,
     parse_version,
     runs_elsewhere,
+)
+from ftworker.providers.ollama_wire import (
+    CreateRequest,
+    ModelNotFound,
+    OllamaUnreachable,
+    Progress,
 )
 from tests.doubles.ollama_api import ADAPTERS_REFUSED, OllamaDouble
 
@@ -218,7 +218,7 @@ def test_what_ollama_refuses_is_permanent_and_in_its_own_words(client: OllamaCli
         ("error_500", "http_500"),
         ("drop", "connection_lost"),
         ("drop_after_effect", "connection_lost"),
-        ("disk_full", "failed"),
+        ("disk_full", "disk_full"),
         ("malformed", "malformed_answer"),
         ("no_success", "no_success"),
     ],

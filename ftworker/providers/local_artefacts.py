@@ -13,34 +13,12 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from ftworker.providers.contract import DatasetFile, RunView
 from ftworker.providers.few_shot import FewShot
+from ftworker.providers.local_registry import INSTRUCCIONES, INSTRUCTIONS, MODELFILE, REQUEST, SUMS, Names
 from ftworker.providers.modelfile import Modelfile
-from ftworker.providers.ollama import CreateRequest
-
-MODELFILE: Final = "Modelfile"
-REQUEST: Final = "create-request.json"
-INSTRUCTIONS: Final = "INSTRUCTIONS.md"
-INSTRUCCIONES: Final = "INSTRUCCIONES.md"
-SUMS: Final = "SHA256SUMS"
-
-
-@dataclass(frozen=True)
-class Names:
-    """How one run is called at Ollama."""
-
-    tag: str
-    """This run's own: `<model>:<run_key>`. Never moved to another model."""
-    alias: str
-    """`<model>:latest`, what the RAG asks for; promotion moves it."""
-    previous: str
-    """`<model>:previous`, what the alias stood for before the last promotion."""
-
-    @classmethod
-    def of_run(cls, model: str, run_key: str) -> Names:
-        return cls(f"{model}:{run_key}", f"{model}:latest", f"{model}:previous")
+from ftworker.providers.ollama_wire import CreateRequest
 
 
 def package(
@@ -75,7 +53,7 @@ def commands(folder: str, base_model: str, names: Names) -> str:
     """What a person types to get the model, one command a line."""
     return "\n".join(
         (
-            _enter(folder),
+            enter(folder),
             f"ollama pull {base_model}",
             f"ollama create {names.tag} -f {MODELFILE}",
             f"ollama run {names.tag}",
@@ -101,7 +79,7 @@ class _Told:
         copy = json.dumps({"source": self.names.tag, "destination": self.names.alias})
         return "\n".join(
             (
-                _enter(self.folder),
+                enter(self.folder),
                 f"curl -sS {self.ollama_url}/api/create --data-binary @{REQUEST}",
                 f"curl -sS {self.ollama_url}/api/chat -d {shlex.quote(ask)}",
                 f"curl -sS {self.ollama_url}/api/copy -d {shlex.quote(copy)}",
@@ -212,7 +190,7 @@ registra los mismos archivos en cuanto Ollama responda y comprueba que los ha gu
 """
 
 
-def _enter(folder: str) -> str:
+def enter(folder: str) -> str:
     path = folder.removeprefix("file://")
     if "://" in path:
         return f"cd FOLDER   # a copy of {folder}"

@@ -95,6 +95,8 @@ class Modelfile:
     license: tuple[str, ...] = ()
     adapter: str | None = None
     """Path of a GGUF LoRA, for Ollama up to 0.33: later ones refuse adapters."""
+    parser: str | None = None
+    """`passthrough` makes Ollama use `template` even where the GGUF brings a Jinja template that can do more."""
 
     def render(self, *, comments: Sequence[str] = ()) -> str:
         """The Modelfile's text. `parse` of it equals this object; Ollama reads no other instruction from it.
@@ -108,6 +110,8 @@ class Modelfile:
             lines.append(f"ADAPTER {_path('adapter', self.adapter)}")
         if self.template is not None:
             lines.append(f"TEMPLATE {_quoted('template', self.template)}")
+        if self.parser is not None:
+            lines.append(f"PARSER {_path('parser', self.parser)}")
         if self.system is not None:
             lines.append(f"SYSTEM {_quoted('system', self.system)}")
         for name in sorted(self.parameters):
@@ -312,7 +316,7 @@ def parse(text: str) -> Modelfile:
     stops: list[str] = []
     for instruction in parse_instructions(text):
         match instruction.name:
-            case "model" | "system" | "template" | "adapter":
+            case "model" | "system" | "template" | "adapter" | "parser":
                 if instruction.name in once:
                     raise ModelfileSyntaxError(f"{instruction.name} stands twice")
                 once[instruction.name] = instruction.args
@@ -337,6 +341,7 @@ def parse(text: str) -> Modelfile:
         messages=tuple(messages),
         license=tuple(licenses),
         adapter=once.get("adapter"),
+        parser=once.get("parser"),
     )
 
 

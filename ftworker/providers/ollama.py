@@ -2,17 +2,15 @@
 
 Every call stands alone (no connection is kept), so a client is safe to use after a fork and from threads. It
 never repeats a call by itself: all of them may be repeated, and the run's pipeline does so. `local` decides
-what to ask, `ollama_names` judges names and addresses.
+what to ask, `ollama_wire` has the requests and answers, `ollama_names` judges names and addresses.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
@@ -22,118 +20,24 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutErr
 
 from ftworker.errors import PermanentError
 from ftworker.providers.contract import ProviderRejected, ProviderUnavailable
-from ftworker.providers.modelfile import Modelfile
 from ftworker.providers.ollama_names import parse_host
+from ftworker.providers.ollama_wire import (
+    ChatAnswer,
+    CreateRequest,
+    InstalledModel,
+    ModelNotFound,
+    OllamaUnreachable,
+    OnProgress,
+    Progress,
+    RenderedPrompt,
+    ShownModel,
+    failed_late,
+    ignore_progress,
+    read_line,
+    shortened,
+)
 
 _BLOCK_BYTES: Final = 1 << 20
-
-
-class OllamaUnreachable(ProviderUnavailable):
-    """Nobody answers at the address, or somebody who is not Ollama. Nothing was done."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="unreachable")
-
-
-class ModelNotFound(ProviderRejected):
-    """Ollama, or the registry that it pulls from, has no model of that name."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="not_found")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One line of a long answer. The counts are bytes, for the lines that have them."""
-
-    status: str
-    completed: int | None = None
-    total: int | None = None
-
-
-OnProgress = Callable[[Progress], None]
-
-
-def ignore_progress(progress: Progress) -> None:
-    """For callers who do not want to know."""
-
-
-@dataclass(frozen=True)
-class InstalledModel:
-    """One row of `/api/tags`. Two names with one digest are the same model."""
-
-    name: str
-    digest: str
-    size_bytes: int
-    modified_at: datetime | None
-    is_remote: bool
-    """True for a model that runs at ollama.com: conversations would leave the machine."""
-
-
-@dataclass(frozen=True)
-class ShownModel:
-    """What `/api/show` says a model is made of."""
-
-    system: str
-    template: str
-    license: str
-    messages: tuple[tuple[str, str], ...]
-    """(role, content) of each stored example."""
-    parent_model: str
-    family: str
-    quantization: str
-    is_remote: bool
-
-
-@dataclass(frozen=True)
-class ChatAnswer:
-    content: str
-    prompt_tokens: int | None
-    answer_tokens: int | None
-
-
-@dataclass(frozen=True)
-class CreateRequest:
-    """A model to create. `files` and `adapters` map relative names to digests of blobs that are there."""
-
-    model: str
-    from_: str | None = None
-    files: Mapping[str, str] = field(default_factory=dict)
-    adapters: Mapping[str, str] = field(default_factory=dict)
-    template: str | None = None
-    system: str | None = None
-    license: Sequence[str] = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    messages: Sequence[tuple[str, str]] = ()
-
-    @classmethod
-    def of_modelfile(cls, model: str, modelfile: Modelfile) -> CreateRequest:
-        """The same model that `ollama create MODEL -f Modelfile` makes from an installed base."""
-        return cls(
-            model=model,
-            from_=modelfile.from_,
-            template=modelfile.template,
-            system=modelfile.system,
-            license=modelfile.license,
-            parameters={
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in sorted(modelfile.parameters.items())
-            },
-            messages=tuple((message.role, message.content) for message in modelfile.messages),
-        )
-
-    def body(self) -> dict[str, Any]:
-        fields = {
-            "from": self.from_,
-            "files": dict(self.files),
-            "adapters": dict(self.adapters),
-            "template": self.template,
-            "system": self.system,
-            "license": list(self.license),
-            "parameters": dict(self.parameters),
-            "messages": [{"role": role, "content": content} for role, content in self.messages],
-        }
-        return {"model": self.model, "stream": True, **{key: value for key, value in fields.items() if value}}
 
 
 class OllamaClient:
@@ -181,21 +85,7 @@ class OllamaClient:
 
     def show(self, model: str) -> ShownModel:
         """What a model is made of. Raises ModelNotFound."""
-        answer = self._json("POST", "/api/show", body={"model": model})
-        details = answer.get("details") or {}
-        return ShownModel(
-            system=str(answer.get("system") or ""),
-            template=str(answer.get("template") or ""),
-            license=str(answer.get("license") or ""),
-            messages=tuple(
-                (str(message.get("role")), str(message.get("content")))
-                for message in answer.get("messages") or ()
-            ),
-            parent_model=str(details.get("parent_model") or ""),
-            family=str(details.get("family") or ""),
-            quantization=str(details.get("quantization_level") or ""),
-            is_remote=bool(answer.get("remote_host")),
-        )
+        return ShownModel.of_answer(self._json("POST", "/api/show", body={"model": model}))
 
     def has_blob(self, digest: str) -> bool:
         """Whether the content is there already. `digest`: `sha256:` and 64 hexadecimal digits."""
@@ -257,6 +147,30 @@ class OllamaClient:
             raise ProviderUnavailable(f"Ollama's answer of {model} has no message", code="malformed_answer")
         return ChatAnswer(message["content"], answer.get("prompt_eval_count"), answer.get("eval_count"))
 
+    def rendered(self, model: str, messages: Sequence[tuple[str, str]]) -> RenderedPrompt:
+        """What the model is given for a conversation, by Ollama's undocumented `_debug_render_only`.
+
+        An Ollama that does not know the field (before 0.11) answers the conversation with one token instead.
+        """
+        body = {
+            "model": model,
+            "messages": [{"role": role, "content": content} for role, content in messages],
+            "stream": False,
+            "_debug_render_only": True,
+            "options": {"num_predict": 1},
+        }
+        answer = self._json("POST", "/api/chat", body=body, read_seconds=self._create_seconds)
+        shown = answer.get("_debug_info")
+        text = shown.get("rendered_template") if isinstance(shown, dict) else None
+        return RenderedPrompt(text if isinstance(text, str) else None, answer.get("prompt_eval_count"))
+
+    def count_tokens(self, model: str, prompt: str) -> int | None:
+        """How many tokens the model sees in a text that is given to it as it stands; None: Ollama does not say."""
+        body = {"model": model, "prompt": prompt, "raw": True, "stream": False, "options": {"num_predict": 1}}
+        answer = self._json("POST", "/api/generate", body=body, read_seconds=self._create_seconds)
+        count = answer.get("prompt_eval_count")
+        return count if isinstance(count, int) else None
+
     def _json(
         self, method: str, path: str, *, body: dict[str, Any] | None = None, read_seconds: float | None = None
     ) -> dict[str, Any]:
@@ -279,10 +193,10 @@ class OllamaClient:
             for line in response.iter_lines():
                 if not line:
                     continue
-                said = _line(line, what)
+                said = read_line(line, what)
                 # An error after the first line comes inside a 200.
                 if said.get("error"):
-                    raise _failed_late(what, str(said["error"]))
+                    raise failed_late(what, str(said["error"]))
                 status = str(said.get("status", ""))
                 on_progress(Progress(status, said.get("completed"), said.get("total")))
                 if status == "success":
@@ -348,7 +262,7 @@ class OllamaClient:
             said = str(answer["error"])
         except (requests.exceptions.RequestException, KeyError, TypeError):
             said = "no reason given"
-        message = f"Ollama answers {path} with {response.status_code}: {_shortened(said)}"
+        message = f"Ollama answers {path} with {response.status_code}: {shortened(said)}"
         match response.status_code:
             case 404:
                 return ModelNotFound(message)
@@ -382,31 +296,6 @@ class _Blocks:
             raise PermanentError(
                 f"the file to upload has {sent} bytes instead of {self._size_bytes}; build it again"
             )
-
-
-def _line(line: bytes, what: str) -> dict[str, Any]:
-    try:
-        said = json.loads(line)
-    except ValueError as error:
-        raise ProviderUnavailable(
-            f"{what}: a line of Ollama's answer is no JSON", code="malformed_answer"
-        ) from error
-    if not isinstance(said, dict):
-        raise ProviderUnavailable(f"{what}: a line of Ollama's answer is no object", code="malformed_answer")
-    return said
-
-
-def _failed_late(what: str, said: str) -> ProviderRejected | ProviderUnavailable:
-    # These errors carry no status; before the first line they would have been 500s, so they are transient
-    # like those. One text has a permanent meaning: the registry's manifest is not there, so the name is
-    # wrong.
-    if "file does not exist" in said:
-        return ModelNotFound(f"{what}: {_shortened(said)}; is the name right?")
-    return ProviderUnavailable(f"{what}: Ollama says {_shortened(said)}", code="failed")
-
-
-def _shortened(said: str) -> str:
-    return " ".join(said.split())[:300]
 
 
 def _time(value: object) -> datetime | None:

@@ -71,6 +71,10 @@ class TrainerSettings(Section):
     """Dropout of the LoRA's input. 0 trains fastest; 0.05 helps with fewer than some hundred examples."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = "auto"
     """Largest rate; `auto`: 1e-3 for bases below 0.5 billion parameters, 2e-4 up to 13 billion, 1e-4 above."""
+    learning_rate_schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the rate falls to 0 after the warm-up; `constant` keeps it."""
+    warmup_share: Share = 0.05
+    """Share of all steps in which the rate rises from 0: the first steps of a fresh LoRA must be small."""
     max_length_tokens: Annotated[int, Field(ge=16)] | Literal["auto"] = "auto"
     """Longest example. `auto`: the longest there is, at most 2048 and the base's context. A longer one loses its oldest
     earlier turns, never its answer; one whose answer alone does not fit is left out and counted."""
@@ -107,6 +111,8 @@ class LocalSettings(Section):
     """What a trained model is registered as: the merged GGUF, or base and adapter, which Ollama takes up to 0.33."""
     pull_base: bool = False
     """True lets Ollama fetch a missing base model from its registry."""
+    template_file: Path | None = None
+    """A Go TEMPLATE of your own for trained models, where the base's chat template is none that can be read off."""
     model_name: str | None = None
     """Name in Ollama; the pipeline's own when not set. A run makes `<name>:<run_key>`; promotion moves `latest`."""
     messages_max_examples: Annotated[int, Field(ge=0, le=100)] = 8

@@ -63,7 +63,7 @@ _TOKEN: Final = re.compile(r"<[^<>\s]+>|\[[A-Z_/]+\]")
 _SYSTEM, _QUESTION, _ANSWER, _NEXT = "Zsystemz", "Zquestionz", "Zanswerz", "Znextz"
 
 
-SystemPlace = Literal["block", "first_question", "last_question", "nowhere"]
+SystemPlace = Literal["block", "first_question", "last_question"]
 
 
 class TemplateRefusal(PermanentError):
@@ -88,7 +88,7 @@ def rendering_variables() -> dict[str, Any]:
 
 
 def system_in_question(messages: Messages) -> Messages:
-    """The system message before the first question, for a template that refuses the role (Gemma 2)."""
+    """The system message before the first question, for a template that knows none (Gemma 2, early Mistral)."""
     system = "\n\n".join(content for role, content in messages if role == "system")
     turns = [(role, content) for role, content in messages if role != "system"]
     if system and turns and turns[0][0] == "user":
@@ -107,30 +107,22 @@ def render(
 ) -> str:
     """The text of a conversation as training sees it; `generate` adds what asks for an answer.
 
-    A system message that the template refuses stands in the first question (`system_in_question`). Raises
-    TemplateRefusal.
+    A system message that the template refuses or leaves out stands in the first question (`system_in_question`).
+    Raises TemplateRefusal.
     """
+    if messages[0][0] == "system" and not _shows_system(chat_template):
+        messages = system_in_question(messages)
     given = rendering_variables() if variables is None else variables
-    compiled = _compiled(chat_template)
-
-    def rendered(conversation: Messages) -> str:
-        try:
-            return compiled.render(
-                messages=[{"role": role, "content": content} for role, content in conversation],
-                add_generation_prompt=generate,
-                bos_token=bos_token,
-                eos_token=eos_token,
-                **given,
-            )
-        except Exception as error:  # a template is foreign code and may raise whatever it likes
-            raise TemplateRefusal(f"the chat template cannot render: {type(error).__name__}") from error
-
     try:
-        return rendered(messages)
-    except TemplateRefusal:
-        if messages[0][0] != "system":
-            raise
-        return rendered(system_in_question(messages))
+        return _compiled(chat_template).render(
+            messages=[{"role": role, "content": content} for role, content in messages],
+            add_generation_prompt=generate,
+            bos_token=bos_token,
+            eos_token=eos_token,
+            **given,
+        )
+    except Exception as error:  # a template is foreign code and may raise whatever it likes
+        raise TemplateRefusal(f"the chat template cannot render: {type(error).__name__}") from error
 
 
 @dataclass(frozen=True)
@@ -144,7 +136,7 @@ class ServedTemplate:
     system: tuple[str, str]
     """Around the system message."""
     system_place: SystemPlace
-    """`block`: a part of its own; in the first or the last question; `nowhere`: the template leaves it out."""
+    """`block`: a part of its own; else in the first or the last question."""
     user: tuple[str, str]
     assistant: tuple[str, str]
     generation: str
@@ -180,8 +172,6 @@ class ServedTemplate:
                     "{{ if and $.System (eq (len (slice $.Messages $i)) 1) }}"
                     f"{before}{{{{ $.System }}}}{after}{{{{ end }}}}{{{{ .Content }}}}"
                 )
-            case "nowhere":
-                pass
             case _:
                 assert_never(self.system_place)
         return (
@@ -290,8 +280,6 @@ def _read_off(trained: Callable[..., str], eos_token: str) -> ServedTemplate:
 def _system_of(trained: Callable[..., str], before_question: str) -> tuple[SystemPlace, tuple[str, str]]:
     turns = (("system", _SYSTEM), ("user", _QUESTION), ("assistant", _ANSWER), ("user", _NEXT))
     text = trained(turns)
-    if _SYSTEM not in text:
-        return "nowhere", ("", "")
     if text.index(_SYSTEM) > text.index(_QUESTION):
         before, after, _ = _parts(text[text.index(_ANSWER) + len(_ANSWER) :], _SYSTEM, _NEXT)
         return "last_question", (before.rpartition(before_question)[2], after)
@@ -314,6 +302,17 @@ def _parts(text: str, *words: str) -> list[str]:
 def _end_of(text: str, word: str, follows: str, eos_token: str) -> str:
     ending = text.rpartition(word)[2]
     return ending if follows.startswith(ending) else ending.removesuffix(eos_token)
+
+
+@lru_cache(maxsize=8)
+def _shows_system(chat_template: str) -> bool:
+    try:
+        probe = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": _QUESTION}]
+        return _SYSTEM in _compiled(chat_template).render(
+            messages=probe, add_generation_prompt=True, bos_token="", eos_token="", **rendering_variables()
+        )
+    except Exception:  # noqa: BLE001 - as in `render`
+        return False
 
 
 @lru_cache(maxsize=8)

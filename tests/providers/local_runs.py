@@ -84,5 +84,7 @@ def new_run(storage_url: str, dataset: ExportedDataset | None = None, **changes:
 def provider_at(ollama_host: str, **settings: Any) -> LocalProvider:
     """A provider that does not wait for an Ollama that is away."""
     changes = {"request_timeout_seconds": 5.0, "create_timeout_seconds": 5.0, **settings}
+    sleep = changes.pop("sleep", lambda _: None)
+    desk = changes.pop("desk", None)
     own = LocalSettings(ollama_host=ollama_host, **changes)
-    return LocalProvider("local", own, base_models=("llama3.2:3b",), sleep=lambda _: None)
+    return LocalProvider("local", own, base_models=("llama3.2:3b",), desk=desk, sleep=sleep)

@@ -257,11 +257,10 @@ def test_a_packaged_run_is_registered_when_ollama_is_back(
 
 
 def test_an_ollama_that_restarts_is_waited_for(
-    storage: str, ollama_api: OllamaDouble, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    storage: str, ollama_api: OllamaDouble, journal: Journal
 ) -> None:
     waits: list[float] = []
-    provider = provider_at("127.0.0.1:9")
-    monkeypatch.setattr(provider, "_sleep", waits.append)
+    provider = provider_at("127.0.0.1:9", sleep=waits.append)
     assert isinstance(provider.poll(new_run(storage), journal), JobPackaged)
     assert waits == [1.0, 2.0]
 
@@ -291,7 +290,7 @@ def test_with_leave_the_base_is_fetched_first(storage: str, journal: Journal) ->
 def test_a_long_download_is_followed_a_slice_at_a_time(
     storage: str, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ftworker.providers.local.PULL_SLICE_SECONDS", -1.0)
+    monkeypatch.setattr("ftworker.providers.local_registry.PULL_SLICE_SECONDS", -1.0)
     with OllamaDouble(models=(), registry=("llama3.2:3b",)) as double:
         provider = provider_at(double.url, pull_base=True)
         assert isinstance(provider.poll(new_run(storage), journal), JobRunning)

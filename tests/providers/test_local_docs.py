@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ftworker.providers import few_shot, local_preflight, modelfile
-from ftworker.providers.local_artefacts import INSTRUCCIONES, INSTRUCTIONS, MODELFILE, REQUEST, SUMS
+from ftworker.providers.local_registry import INSTRUCCIONES, INSTRUCTIONS, MODELFILE, REQUEST, SUMS
 from ftworker.providers.ollama_names import OLDEST_VERSION
 from ftworker.settings import LocalSettings
 

@@ -153,7 +153,7 @@ def test_any_conversation_is_served_as_it_was_trained(
         ("Mistral 3", "mistral", "last_question", False, ("</s>", "[INST]")),
         ("Mistral 7", "mistral", "block", True, ("</s>", "[INST]")),
         ("Phi 3.5", "phi3", "block", False, ("<|end|>", "<|user|>")),
-        ("Phi 3, first", "phi3", "nowhere", False, ("<|end|>", "<|user|>")),
+        ("Phi 3, first", "phi3", "first_question", False, ("<|end|>", "<|user|>")),
     ],
 )
 def test_a_family_is_known_by_what_it_does(
@@ -213,9 +213,10 @@ def test_a_difference_is_shown_with_a_little_of_both_sides() -> None:
     assert first_difference("más largo", "más") is not None
 
 
-def test_a_refused_system_message_stands_in_the_first_question() -> None:
+def test_a_system_message_that_is_refused_or_left_out_stands_in_the_first_question() -> None:
     messages = [("system", "S"), ("user", "a"), ("assistant", "b"), ("user", "c")]
     assert system_in_question(messages) == [("user", "S\n\na"), ("assistant", "b"), ("user", "c")]
     assert render(MISTRAL_V1, messages, eos_token="</s>") == "[INST] S\n\na [/INST]b</s>[INST] c [/INST]"
+    assert render(PHI3_OLD, messages[:2]) == "<|user|>\nS\n\na<|end|>\n<|assistant|>\n"
     with pytest.raises(TemplateRefusal):
         render(MISTRAL_V1, [("assistant", "b")])

@@ -1,0 +1,110 @@
+"""Whether a registered model answers, and is asked in the very words it was trained in. Asks Ollama; changes nothing.
+
+"Good in transformers, garbage in Ollama" is nearly always a chat template that differs. So Ollama is made to show what
+it would give to the model for some probes of ours, and that is compared with the trained rendering to the letter: equal
+texts are equal tokens. An Ollama too old to show it is asked how many tokens it counts instead.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ftworker.providers.contract import ProviderRejected, ProviderUnavailable
+from ftworker.providers.local_registry import NotServed
+from ftworker.providers.ollama import OllamaClient
+from ftworker.providers.ollama_wire import ModelNotFound
+from ftworker.training.templates import PROBES, Messages, TemplateRefusal, first_difference, render
+
+SMOKE_QUESTION: Final = "Hola. ¿Puedes presentarte en una frase?"
+"""Ours and harmless. The answer is looked at, not written down."""
+SMOKE_TOKENS: Final = 32
+_CONTROL: Final = re.compile(r"<\|[^|>]*\|>|</?s>|<(?:start|end)_of_turn>|<unk>|<pad>|<eos>|\[/?INST\]|\s|�")
+_CANNOT_LOAD: Final = re.compile(
+    r"unable to load model|unknown model architecture|error loading model|llama runner process has terminated"
+    r"|llama-server process (?:has )?(?:terminated|exited)|unsupported",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class TrainedRendering:
+    """How conversations were rendered for training. `bos` is what the tokenizer puts in front by itself."""
+
+    chat_template: str
+    bos: str
+    eos: str
+
+    def of(self, messages: Messages) -> str:
+        """What serving must give to the model, besides what the tokenizer puts in front. Raises TemplateRefusal."""
+        text = render(self.chat_template, messages, bos_token=self.bos, eos_token=self.eos)
+        return text.removeprefix(self.bos)
+
+
+def check_template(ollama: OllamaClient, tag: str, trained: TrainedRendering, system: str | None) -> str:
+    """Hold what is served against what was trained, probe by probe; says how that was seen. Raises NotServed.
+
+    `system` is the model's own, which Ollama puts before a conversation that brings none.
+    """
+    seen = 0
+    for name, probe in PROBES.items():
+        messages = probe if probe[0][0] == "system" or not system else (("system", system), *probe)
+        try:
+            expected = trained.of(messages)
+        except TemplateRefusal as error:
+            raise NotServed(
+                "template_mismatch", f"the trained chat template refuses {name}: {error}"
+            ) from error
+        shown = ollama.rendered(tag, probe)
+        if shown.text is not None:
+            difference = first_difference(expected, shown.text)
+            # The model's own system prompt is the pipeline's, and no word of it belongs into a message.
+            where = difference if messages is probe else "a conversation that brings no system message"
+            if difference:
+                raise NotServed("template_mismatch", _mismatch(tag, f"with {name}, {where}"))
+            seen += 1
+        else:
+            counted = ollama.count_tokens(tag, expected)
+            if counted is not None and shown.prompt_tokens is not None and counted != shown.prompt_tokens:
+                raise NotServed(
+                    "template_mismatch",
+                    _mismatch(tag, f"with {name}, {shown.prompt_tokens} tokens instead of {counted}"),
+                )
+    if seen == len(PROBES):
+        return f"the served template equals the trained one over {seen} probes"
+    return (
+        "this Ollama does not show what it renders; its counts of tokens do not differ from the trained ones"
+    )
+
+
+def _mismatch(tag: str, what: str) -> str:
+    return (
+        f"{tag} would be asked in other words than it was trained in: {what}. Correct TEMPLATE in the run's Modelfile, "
+        "or set template_file, then `ftworker runs retry`"
+    )
+
+
+def check_answer(ollama: OllamaClient, tag: str) -> None:
+    """Ask the model one harmless question. Raises NotServed when it does not load, or answers nothing.
+
+    A newer Ollama wraps a GGUF without looking into it, so this is where a broken file shows.
+    """
+    options = {"num_predict": SMOKE_TOKENS, "temperature": 0.0, "seed": 1}
+    try:
+        answer = ollama.chat(tag, [("user", SMOKE_QUESTION)], options=options)
+    except ModelNotFound as error:
+        raise ProviderUnavailable(f"{tag} vanished from Ollama; trying again", code="vanished") from error
+    except (ProviderUnavailable, ProviderRejected) as error:
+        if _CANNOT_LOAD.search(str(error)):
+            raise NotServed(
+                "smoke_test_failed",
+                f"{tag} was created but does not load ({error}); upgrade Ollama, or serve the file with llama-server",
+            ) from error
+        raise
+    if not _CONTROL.sub("", answer.content):
+        said = "nothing" if not answer.content.strip() else "control tokens alone"
+        raise NotServed(
+            "smoke_test_failed",
+            f"{tag} answers {said} to a greeting; look at training.json and at the Modelfile's stop texts",
+        )
