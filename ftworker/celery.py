@@ -20,6 +20,7 @@ from ftworker.installation import Installation, open_installation
 from ftworker.logs import setup_logging
 from ftworker.settings import Settings
 from ftworker.store import processes
+from ftworker.trainings import stop_jobs, wait_for_jobs
 
 SHORT_QUEUE = "ftworker"
 """Steps that take seconds. Any number of workers."""
@@ -28,6 +29,10 @@ TRAINING_QUEUE = "ftworker.training"
 DEAD_QUEUE = "ftworker.dead"
 """Where RabbitMQ puts task messages that killed their worker too often. They carry ids; PostgreSQL has the truth."""
 DELIVERY_LIMIT = 10
+JOBS_STOP_SECONDS = 45.0
+"""How long a trainer that stops waits for its jobs' checkpoints; below the minute that `ftworker up` gives it."""
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -157,6 +162,7 @@ def _warm_up(**_: Any) -> None:
 
 
 _stopping = threading.Event()
+_trains = threading.Event()
 
 
 @signals.worker_ready.connect
@@ -164,12 +170,26 @@ def _say_alive(sender: Any = None, **_: Any) -> None:
     """Renew this worker's row in `ftworker.processes` from a thread: a long task must not make it look dead."""
     consumed = {queue.name for queue in sender.task_consumer.queues}
     name = "worker" if SHORT_QUEUE in consumed else "trainer"
+    if TRAINING_QUEUE in consumed:
+        _trains.set()
     threading.Thread(target=_renew_until_stopped, args=(name,), name="alive", daemon=True).start()
 
 
 @signals.worker_shutting_down.connect
 def _say_gone(**_: Any) -> None:
     _stopping.set()
+    if _trains.is_set():
+        stop_jobs(installation().settings.home)
+
+
+@signals.worker_shutdown.connect
+def _wait_for_checkpoints(**_: Any) -> None:
+    """The jobs of trainings save a checkpoint and go before the trainer does; a later look resumes them.
+
+    Before the database is stopped, too, where it is an embedded one: each says in its row that it waits.
+    """
+    if _trains.is_set() and not wait_for_jobs(installation().settings.home, JOBS_STOP_SECONDS):
+        logger.warning("a training has not stopped within %g s; it goes on by itself", JOBS_STOP_SECONDS)
 
 
 def _renew_until_stopped(name: str) -> None:
