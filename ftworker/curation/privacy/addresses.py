@@ -1,57 +1,118 @@
 """Postal addresses: a street with its number, and a postal code with its town.
 
-In Spanish, Catalan, Galician and Basque. A street without a number, and a town alone, are not found: half of all
-lessons speak of them. Rules run over the fold; capitals are looked up in the text.
+In Spanish (of Spain and of America), Catalan, Galician and Basque. A street without a number, and a town alone, are not
+found: half of all lessons speak of them. Rules run over the fold; capitals are looked up in the text. An address whose
+street is not called one ("vivo en Serrano 23") is the work of `homes`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 
-_STREET = re.compile(
-    rb"(?<![\w/.])(?:calle|c/|cl\.|avda\.?|avenida|avd\.|av\.|plaza|pza\.?|plza\.?|pl\.|paseo|p\xba|camino|"
-    rb"carretera|ctra\.?|ronda|"
-    rb"travesia|urbanizacion|urb\.|glorieta|pasaje|callejon|barriada|bulevar|carrer|avinguda|placa|passeig|"
+# As people write them. What is also another word ("grupo", "edificio", a lone "c") stands in `homes`.
+STREET_TYPES = (
+    rb"calle[:,]?|c/|c\.(?= )|cl[./]|avda[./]?|avgda\.?|avenida|avd[./]?|av[./]|plaza|pza[./]?|plza[./]?|plz\.?|"
+    rb"pca\.|pl[./]|"
+    rb"plazuela|plazoleta|placeta|paseo|p\.?\xba|pg\.|pso\.?|psg\.|camino|cno\.|cmno\.?|carretera|ctra\.?|crta\.?|"
+    rb"ronda|rda\.?|"
+    rb"travesia|trav\.|trv\.|trva\.?|tva\.|urbanizacion|urb\.|glorieta|gta\.|pasaje|pje\.?|psje\.?|ptge\.|"
+    rb"callejon|calleja|"
+    rb"callejuela|barriada|bda\.?|bulevar|boulevard|blvd\.?|calzada|jiron|jr\.|prolongacion|carrer|avinguda|placa|"
+    rb"passeig|"
     rb"passatge|cami|"
-    rb"rua|praza|estrada|costanilla|cuesta|rambla|poligono|via|alameda|corredera|travessera|travessia|riera|baixada|"
-    rb"costa(?= d[ao]s? ))\s?"
+    rb"rua|r/|praza|estrada|costanilla|cuesta|rambla|poligono(?: industrial)?|pol\. ind\.|via|alameda|corredera|"
+    rb"travessera|"
+    rb"travessia|riera|baixada|costa(?= d[ao]s? )"
 )
+_STREET = re.compile(rb"(?<![\w/.])(?:gran )?(?:%b)\s?" % STREET_TYPES)
 _KALEA = re.compile(
-    rb"(?<![\w/.])(?:kale nagusia|kalea|etorbidea|hiribidea|bidea|pasealekua|plaza)(?:, ?| )(?=\d)"
+    rb"(?<![\w/.])(?:kale nagusia|kalea|etorbidea|hiribidea|bidea|pasealekua|plaza|k\.)(?:, ?| )(?=\d)"
 )
-_KALEA_NAME = re.compile(r"(?:[^\W\d_a-zñ]\w+ ){1,3}$")
+_KALEA_NAME = re.compile(r"(?:[^\W\d_a-zñ]\w+ (?:de )?){1,3}$")
+_BASQUE_DOOR = re.compile(rb",? ?-? ?\d{1,2}\. ?[a-h](?!\w)")
+# "Calle 45 # 12-34", "Cra. 7 No. 93-47 sur": the grid of Colombian towns.
+_GRID = re.compile(
+    rb"(?<![\w/.])(?:calle|cl\.?|carrera|cra\.?|kra?\.?|cr\.?|diagonal|dg\.?|diag\.?|transversal|tv\.?|transv\.?|"
+    rb"avenida|av\.?) "
+    rb"\d{1,3} ?[a-h]?(?: (?:bis|sur|norte|este|oeste))* ?(?:#|no\.?|n\.?\xba|nro\.?|num\.?|numero) ?\d{1,3} "
+    rb"?[a-h]? ?- ?\d{1,3}"
+    rb"(?: (?:sur|norte|este|oeste))?(?!\w)"
+)
+# "Mz. B Lt. 14": of towns without names of streets.
+_BOX = re.compile(rb"(?<![\w/.])apartado (?:de correos|postal) (?:n\.?\xba |numero )?\d{1,5}(?!\w)")
+_LOT = re.compile(
+    rb"(?<![\w/.])(?:mza?\.?|manzana) ?[a-z0-9]{1,3},? ?(?:lte?\.?|lote|villa|solar|casa) ?\d{1,3}(?!\w)"
+)
 # The words of a street's name, with particles between them: "de la Constitución", "3 de Mayo", "Pintor Sorolla".
-_WORD = re.compile(rb"[a-z'_\xb7]+\.?|\d{1,2}(?= de [a-z])")
-_PARTICLES = frozenset(
-    b"de del la las los el els les l d i y e da do das dos san santa sant sta. sto. s. don dona".split()
+_WORD = re.compile(rb"n-\d{1,3}[a-z]?|[a-z'_\xb7]+\.?|\d{1,2}(?:\.?\xba)?(?= de [a-z])")
+PARTICLES = frozenset(
+    b"de del la las los el els les l d i y e a al da do das dos san santa sant sta. sto. s. don dona".split()
 )
-_NUMBER_SIGNS = frozenset(b"n n. no. num num. numero portal km piso bajo".split())
+_NUMBER_SIGNS = frozenset(
+    b"n n. no no. nro nro. num num. numero portal km km. piso bajo bloque chalet parcela nave en dpto depto".split()
+)
 _ARTICLES = frozenset(("la", "una", "esta", "esa", "en", "de", "mi", "tu", "su", "cada", "otra"))
 _MOST_WORDS = 7
-_NUMBER = re.compile(
-    rb",?\s?(?:(?:n\.?\s?[\xba\xb0o]|n(?=\s?\d)|no\.|num\.?|numero|n\.|portal|"
-    rb"km\.?|chalet|xalet|parcela|bloque|blq\.?|bloc|nave|finca|casa)\s?)?\d{1,3}(?:[.,]\d)?(?:\s?(?:bis|dupl(?:icado)?)|[a-d](?![\w'])|\s[b-d](?=[,.;)\n]|$))?(?![\d\w%\x80-\xff]|"
-    rb"[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)|,?\s?s/n(?!\w)"
+_UNITS = rb"un[oa]?|dos|tres|cuatro|cinco|seis|siete|ocho|nueve"
+_NUMBER_IN_WORDS = (
+    rb"(?:diez|once|doce|trece|catorce|quince|dieci\w{3,6}|veint\w{1,8}|(?:treinta|cuarenta|cincuenta|sesenta|"
+    rb"setenta|"
+    rb"ochenta|noventa|ciento)(?: y)?(?: (?:%b))?|%b)" % (_UNITS, _UNITS)
 )
-_FLAT = re.compile(
-    rb"(?:,|\s-)?\s?(?:(?:piso|planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|casa|local|pis|"
-    rb"porta|bajos?|baixos?|atico|atic|entresuelo|entresol|"
-    rb"principal|izda?\.?|izq\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|esq|esquerda|dereita|"
-    rb"ext(?:erior)?|int(?:erior)?|centro|ezk(?:erra)?|esk(?:uina)?)\b\.?(?:\s(?:[a-z]|"
-    rb"\d{1,2})(?!\w))?[\xba\xaa]?|"
-    rb"\d{1,2}\.?\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-]))(?:\s?-?\s?(?:[a-h](?!\w)|\d{1,2}[\xba\xaa]|"
-    rb"\d{1,2}(?=[,;)\n]|\.?(?:\s|$))(?! ?[a-z%])|"
-    rb"izda?\.?|"
-    rb"izq\.?|dcha?\.?|izquierda|derecha|centro))?|"
-    rb"\d{1,2}\.?\s?(?:izq(?:uierda)?|izda?|dcha?|derecha|ezk(?:erra)?|esk(?:uina)?)(?!\w)\.?|"
-    rb"n\.?\s?[\xba\xb0]\s?\d{1,3}(?!\w)|\d{1,2}(?:r|n|t|e|on|er)\s?\d{1,2}(?:a|\xaa)(?!\w)|\d{1,2}-\d{1,2}(?!\w)|\d[a-h](?!\w))"
+_NUMBER_WORD = (
+    rb"(?:n\.?\s?[\xba\xb0o]|n(?=\s?\d)|no\.|nro\.?|num\.?|numero|n\.|portal|"
+    rb"km\.?|chalet|xalet|parcela|bloque|blq\.?|bloc|nave|finca|casa|calle)"
+)
+NUMBER = re.compile(
+    rb",?\s?(?:en el )?(?:%b\s?)?\d{1,3}(?:[.,]\d)?"
+    rb"(?:\s?-\s?\d{1,3}(?![\w\xba\xaa]|\.[\xba\xaa]|\.?\s?ez|\.? ?[a-h]\b))?"
+    rb"(?:\s?(?:bis|dupl(?:icado)?)|\s?[a-d](?![\w'])(?=[,.;)\n]|$| [\d\-]| (?:piso|esc|pta|bajo))|[a-d](?![\w'])|"
+    rb"\s[b-d](?=[,.;)\n]|$))?"
+    rb"(?![\d\w%%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)|"
+    rb",?\s?s/n(?!\w)|,?\s(?:numero|num\.?|n\.?\xba) %b(?!\w)|, %b(?=,)"
+    % (_NUMBER_WORD, _NUMBER_IN_WORDS, _NUMBER_IN_WORDS)
+)
+LONG_NUMBER = re.compile(
+    rb",?\s?(?:%b\s?)?\d{4}(?![\d\w%%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)" % _NUMBER_WORD
+)
+"""Of four digits, as in America: a year as well, so that more must speak for it."""
+_SIDE = (
+    rb"(?:izda?|izqd?a?|izquierda|dcha?|dreta|derecha|centro|ezk(?:erra)?|esk(?:uina)?|esquerra|esq|esquerda|"
+    rb"dereita|ext(?:erior)?|"
+    rb"int(?:erior)?)(?!\w)\.?"
+)
+_ORDINAL = (
+    rb"(?:primer[oa]?|segund[oa]|tercer[oa]?|cuart[oa]|quint[oa]|sext[oa]|septim[oa]|octav[oa]|noven[oa]|"
+    rb"decim[oa])"
+)
+FLAT = re.compile(
+    rb"(?:,|\.(?=\s(?:\d{1,2}\.?[\xba\xaa]|piso|puerta|escalera|portal|planta|letra))|\s?-)?\s?(?:(?:piso|planta|"
+    rb"letra|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bloc|casa|"
+    rb"local|pis|porta|bajos?|baixos?|baixo|"
+    rb"atico|atic|entresuelo|entresol|principal|pral|torre|dpto|depto|departamento|apto|apartamento|interior|int|"
+    rb"villa):?\s?\d{1,3}\.?[\xba\xaa]|(?:piso|puerta|escalera|portal|planta|letra|bloque):?\s[a-h](?!\w)|(?:piso|"
+    rb"planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bloc|casa|"
+    rb"local|pis|porta|bajos?|baixos?|baixo|sobreatico|sobreatic|edif(?:icio|\.)?|p\d\d|atico|atic|entresuelo|"
+    rb"entresol|principal|pral|torre|dpto|depto|"
+    rb"departamento|apto|apartamento|interior|int|villa|"
+    rb"izda?\.?|izq\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|esq|esquerda|dereita|"
+    rb"ext(?:erior)?|centro|ezk(?:erra)?|esk(?:uina)?)\b\.?(?:\s(?:%b|[a-z](?!\w)|\d{1,4}(?!\w)))?[\xba\xaa]?|"
+    rb"\d{1,2}\.?\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-])|(?:do|ro|to|er|ra|da|ta)(?![a-z]))(?:\s?-?\s?(?:[a-h](?!\w)|"
+    rb"\d{1,2}\.?[\xba\xaa]|"
+    rb"\d{1,2}(?=[,;)\n]|\.?(?:\s|$))(?! ?[a-z%%])|%b| (?:planta|piso)(?!\w)))?|"
+    rb"\d{1,2}\.?\s?%b|"
+    rb"%b (?:(?:piso )?(?:%b|[a-h](?!\w))|piso)|"
+    rb"n\.?\s?[\xba\xb0]\s?\d{1,3}(?!\w)|\d{1,2}(?:r|n|t|e|on|er)\s?\d{1,2}(?:a|\xaa)(?!\w)|\d{1,2}-\d{1,2}(?!\w)|"
+    rb"\d[a-h](?!\w)|"
+    rb"\d\.? [b-h](?=[,.;)\n]|$)|\d\. a(?=[,;)\n]|$|\. )|[a-h](?=[,;)\n]|$|\.(?!p))(?<=[ ][a-h]))"
+    % (_SIDE, _SIDE, _SIDE, _ORDINAL, _SIDE)
 )
 _CODE_AND_TOWN = re.compile(
-    rb"(?:,|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|"
+    rb"(?:,|\.|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|"
     rb"5[0-2])\d{3}(?!\d)(?:,|\s-)?"
 )
 _TOWN = re.compile(
@@ -59,20 +120,38 @@ _TOWN = re.compile(
     rb"([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|"
     rb"y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
 )
+_QUARTER = re.compile(
+    rb",? (?:col\.?|colonia|fracc\.?|fraccionamiento|urb\.?|urbanizacion|barrio|b\xba|barriada|pol\. ind\.) (?=[a-z])"
+)
+_KNOWN_TOWN = re.compile(
+    rb",? (?:en |de )?(?:madrid|barcelona|valencia|sevilla|zaragoza|malaga|murcia|palma|bilbao|alicante|cordoba|"
+    rb"valladolid|vigo|"
+    rb"gijon|granada|oviedo|cartagena|elche|badalona|terrassa|sabadell|mostoles|santander|burgos|salamanca|"
+    rb"albacete|getafe|"
+    rb"logrono|badajoz|huelva|lleida|tarragona|leon|cadiz|jaen|ourense|girona|lugo|caceres|toledo|pontevedra|"
+    rb"ceuta|melilla|"
+    rb"guadalajara|cuenca|avila|segovia|soria|huesca|zamora|teruel|palencia|ciudad real|almeria|castellon|"
+    rb"pamplona|vitoria|"
+    rb"san sebastian|donostia|a coruna|la coruna|las palmas|santa cruz de tenerife)(?!\w)"
+)
 _CODE_AFTER_TOWN = re.compile(rb"[ ,(]{1,3}(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
 _PROVINCE = re.compile(rb",? [(]?([a-z]{4,20}(?: [a-z]{4,20})?)[)]?(?=\s*(?:[.,;\n)]|$))")
+_NO_NAMES = frozenset(b"es esta tiene hay que son se tenia con sin".split())
+"""What a street is not called: "mi calle es Gran Vía"."""
+_NO_STREETS = frozenset((b"iva", b"u"))
+"""What else stands after "c/"."""
 # Nobody writes these but in an address.
-_SHORT_FOR_STREET = (b"avda", b"avd", b"c/", b"ctra", b"pza", b"plza", b"urb", b"cl.")
-_NOT_AN_ADDRESS_AFTER = re.compile(
-    rb"\s?(?:[\xb0%=+*]|(?:de (?:ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic)\w+|metros?|km|m|euros?|"
-    rb"coches?|personas?|casas?|tiendas?|"
-    rb"anos?|horas?|h|minutos?|veces|veh\w+|alumnos?|arboles|puntos?|vecinos|habitantes)\b)"
+_SHORT_FOR_STREET = (b"avda", b"avd", b"c/", b"ctra", b"pza", b"plza", b"plz", b"urb", b"cl.", b"rda", b"pje")
+NOT_AN_ADDRESS_AFTER = re.compile(
+    rb"\s?(?:[\xb0%=+*]|(?:de (?:ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic)\w+|metros?|km|m|euros?|cm|grados?|"
+    rb"coches?|personas?|casas?|tiendas?|portales|pisos|dias?|meses|semanas?|mesos|anys|habitaciones|puertas|"
+    rb"anos?|horas?|h|minutos?|veces|veh\w+|alumn[oa]s|arboles|puntos?|vecin[oa]s|habitantes|iva)\b)"
 )
 _HOME_CUE = re.compile(
     rb"\b(?:viv[oeia]\w*|visc|viu|direccion|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|"
-    rb"casa meva|me mude|nos mudamos|resid[eo]\w*|"
-    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|empadronad[oa]|enviar? a|envi[ao]\w*|"
-    rb"paquete|recog\w+|mandar|oficina|piso|portal)\b"
+    rb"casa meva|me mude|nos mudamos|mudado|mudamos|resid[eo]\w*|mi calle|mi piso|trabaj[ao]|"
+    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|estoy en|estem|empadronad[oa]|enviar? a|envi[ao]\w*|"
+    rb"paquete|recog\w+|mandar|mandamelo|mandalo|oficina|piso|portal)\b"
 )
 _POSTAL_CODE = re.compile(rb"(?<![\w.,/\-])(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?![\w/]|[.,\-]\d)")
 _POSTAL_CUE = re.compile(
@@ -83,6 +162,7 @@ _POSTAL_LONG_CUE = re.compile(
     rb"\b(?:codigo postal|codi postal|posta kodea|vivo en|visc a|vivimos en|domicilio|"
     rb"direccion)\b[^.\n]{0,25}$"
 )
+_COUNTED = re.compile(rb" (?:habitantes|personas|euros|vecin[oa]s|km|anos|metros)")
 _CUE_CHARACTERS = 45
 _OF_A_HOME = re.compile(
     rb",? ?(?:bajos?\b|baixos?\b|piso\b|pta\b|puerta \d|esc\b|izda?\b|dcha?\b|atico\b|\d{1,2}\s?[\xba\xaa])"
@@ -93,46 +173,81 @@ _REGNAL = frozenset(
 )
 
 
-def addresses(seen: View) -> Iterator[Finding]:
-    """A street, its number, and what stands after it: floor, door, postal code, town."""
-    folded, text = seen.folded, seen.text
-    for street in _STREET.finditer(folded):
-        named = _street_name(seen, street.end())
-        if named is None:
-            continue
-        end, capital = named
-        number = _NUMBER.match(folded, end)
-        if number is None or _NOT_AN_ADDRESS_AFTER.match(folded, number.end()):
-            continue
-        # "la calle hay 3 coches": without a capital only where somebody's home is spoken of.
-        short = street[0].startswith(_SHORT_FOR_STREET) and end - street.end() > 3
-        if capital or short or _OF_A_HOME.match(folded, number.end()) or _home(folded, street.start()):
-            yield Finding(street.start(), _rest(seen, number.end()), Kind.ADDRESS)
-    for street in _KALEA.finditer(folded):
-        name = _KALEA_NAME.search(text, max(0, street.start() - 45), street.start())
-        if street[0].startswith(b"plaza"):
-            # "Zabalburu plaza 6"; "la plaza 6" is a place of a theatre.
-            begins = name.start() if name and name[0].split()[0].lower() not in _ARTICLES else None
-        else:
-            begins = street.start() if text[street.start()].isupper() else name.start() if name else None
-        number = _NUMBER.match(folded, street.end())
-        if (
-            begins is not None
-            and number is not None
-            and not _NOT_AN_ADDRESS_AFTER.match(folded, number.end())
-        ):
-            yield Finding(begins, _rest(seen, number.end()), Kind.ADDRESS)
+def addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
+    """A street, its number, and what stands after it: floor, door, postal code, town. `at`: where a street's "
+    "word is."""
+    folded = seen.folded
+    for place in at:
+        for pattern in (_GRID, _LOT, _BOX):
+            whole = pattern.match(folded, place)
+            if whole is not None:
+                yield Finding(place, rest(seen, whole.end()), Kind.ADDRESS)
+        street = _STREET.match(folded, place)
+        end = _after_street(seen, street) if street is not None else None
+        if end is not None:
+            yield Finding(place, end, Kind.ADDRESS)
+        yield from _kalea(seen, place)
+
+
+def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
+    folded = seen.folded
+    named = street_name(seen, street.end())
+    if named is None:
+        return None
+    end, capital = named
+    home = _home(folded, street.start())
+    number = NUMBER.match(folded, end)
+    if folded[street.end() : end] in _NO_STREETS:
+        return None
+    if number is None:
+        number = LONG_NUMBER.match(folded, end)
+        if number is None or not (home or FLAT.match(folded, number.end())):
+            return None
+    if NOT_AN_ADDRESS_AFTER.match(folded, number.end()):
+        return None
+    if street[0].startswith(b"c.") and not (
+        home or (seen.text[street.start()] == "C" and capital and FLAT.match(folded, number.end()))
+    ):
+        return None
+    # "la calle hay 3 coches": without a capital only where somebody's home is spoken of.
+    short = street[0].startswith(_SHORT_FOR_STREET) and end - street.end() > 3
+    if capital or short or home or _OF_A_HOME.match(folded, number.end()):
+        return rest(seen, number.end())
+    return None
+
+
+def _kalea(seen: View, place: int) -> Iterator[Finding]:
+    street = _KALEA.match(seen.folded, place)
+    if street is None:
+        return
+    text = seen.text
+    name = _KALEA_NAME.search(text, max(0, place - 45), place)
+    if street[0].startswith((b"plaza", b"k")) and not street[0].startswith(b"kal"):
+        # "Zabalburu plaza 6"; "la plaza 6" is a place of a theatre.
+        begins = name.start() if name and name[0].split()[0].lower() not in _ARTICLES else None
+    else:
+        begins = place if text[place].isupper() else name.start() if name else None
+    number = NUMBER.match(seen.folded, street.end())
+    if (
+        begins is not None
+        and number is not None
+        and not NOT_AN_ADDRESS_AFTER.match(seen.folded, number.end())
+    ):
+        door = _BASQUE_DOOR.match(seen.folded, number.end())
+        yield Finding(begins, rest(seen, door.end() if door else number.end()), Kind.ADDRESS)
 
 
 def postal_codes(seen: View) -> Iterator[Finding]:
     """A postal code after the words that say so, with the town after it."""
     for found in _POSTAL_CODE.finditer(seen.folded):
         before = seen.folded[max(0, found.start() - _CUE_CHARACTERS) : found.start()]
-        if _POSTAL_CUE.search(before) or _POSTAL_LONG_CUE.search(before):
+        if (_POSTAL_CUE.search(before) or _POSTAL_LONG_CUE.search(before)) and not _COUNTED.match(
+            seen.folded, found.end()
+        ):
             yield Finding(found.start(), _town(seen, found.end()), Kind.ADDRESS)
 
 
-def _street_name(seen: View, start: int) -> tuple[int, bool] | None:
+def street_name(seen: View, start: int) -> tuple[int, bool] | None:
     """Where the street's name ends, and whether a word of it has a capital; None where no name stands there."""
     position, words, capital, end, last_is_particle = start, 0, False, start, False
     dated = False
@@ -140,16 +255,17 @@ def _street_name(seen: View, start: int) -> tuple[int, bool] | None:
         word = _WORD.match(seen.folded, position)
         if word is None:
             break
-        if (
-            seen.folded.startswith(b"s/n", position)
-            or word[0] in _NUMBER_SIGNS
-            or seen.folded[word.end() : word.end() + 1] in {b"\xba", b"\xb0"}
-        ):
-            break
         # "calle 2 de mayo n 31": a date needs no capitals, and ends with its month.
         number = word[0][:1].isdigit()
+        if (
+            seen.folded.startswith(b"s/n", position)
+            or (not words and word[0] in _NO_NAMES)
+            or word[0] in _NUMBER_SIGNS
+            or (not number and seen.folded[word.end() : word.end() + 1] in {b"\xba", b"\xb0"})
+        ):
+            break
         large = seen.text[word.start()].isupper()
-        particle = word[0] in _PARTICLES and not (words and seen.text[word.start() : word.end()] in _REGNAL)
+        particle = word[0] in PARTICLES and not (words and seen.text[word.start() : word.end()] in _REGNAL)
         if dated and not large and not particle:
             return word.end(), True
         # A small word after large ones ends the name: "calle Mayor tiene 3".
@@ -167,12 +283,16 @@ def _street_name(seen: View, start: int) -> tuple[int, bool] | None:
     return (end, capital) if words and end > start and not last_is_particle else None
 
 
-def _rest(seen: View, end: int) -> int:
-    for _ in range(3):
-        flat = _FLAT.match(seen.folded, end)
+def rest(seen: View, end: int) -> int:
+    """Where an address ends of which the number does: floor, door, postal code, town."""
+    for _ in range(5):
+        flat = FLAT.match(seen.folded, end)
         if flat is None or flat.end() == end:
             break
         end = flat.end()
+    quarter = _QUARTER.match(seen.folded, end)
+    if quarter is not None and seen.text[quarter.end()].isupper():
+        end = _town(seen, quarter.end())
     code = _CODE_AND_TOWN.match(seen.folded, end)
     if code is not None:
         return _town(seen, code.end())
@@ -180,20 +300,22 @@ def _rest(seen: View, end: int) -> int:
         end = _town(seen, end)
         after = _CODE_AFTER_TOWN.match(seen.folded, end)
         return after.end() if after else end
-    return end
+    known = _KNOWN_TOWN.match(seen.folded, end)
+    return known.end() if known else end
 
 
 def _town(seen: View, end: int) -> int:
-    """After a postal code: the words with capitals that follow it."""
+    """After a postal code: the words with capitals that follow it, or a town that is known."""
     town = _TOWN.match(seen.folded, end)
     if town is None or not seen.text[town.start(1)].isupper():
-        return end
+        known = _KNOWN_TOWN.match(seen.folded, end)
+        return known.end() if known else end
     taken = end
     for word in re.finditer(rb"[^\W\d]+[\w'\-]*", seen.folded[town.start(1) : town.end()]):
         first = town.start(1) + word.start()
         if seen.text[first].isupper():
             taken = town.start(1) + word.end()
-        elif word[0] not in _PARTICLES:
+        elif word[0] not in PARTICLES:
             break
     province = _PROVINCE.match(seen.folded, taken)
     if province is not None and seen.text[province.start(1)].isupper():

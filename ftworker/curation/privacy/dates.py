@@ -22,40 +22,92 @@ _MONTH = (
     rb"ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic)"
 )
 _YEAR = rb"(?:19[2-9]\d|20[0-3]\d)"
+_MONTH_SHORT_OR_ROMAN = (
+    rb"(?:ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic|gen|mai|xan|i{1,3}|i?v|vi{0,3}|i?x|xi{0,2})"
+)
 _SMALL_NUMBER = (
     rb"(?:un[oa]?|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|dieci\w+|veint\w+|"
+    rb"dues|tres|quatre|cinc|sis|set|vuit|nou|deu|onze|dotze|tretze|catorze|quinze|setze|disset|divuit|dinou|"
+    rb"vint\S{0,8}|"
+    rb"catro|sete|oito|nove|dez|"
     rb"(?:tre|cuare|cincue|sese|sete|oche|nove)i?nta)"
 )
-_YEAR_IN_WORDS = rb"(?:(?:dos mil|mil novecientos)(?: %b(?: y %b)?)?)" % (_SMALL_NUMBER, _SMALL_NUMBER)
+_YEAR_IN_WORDS = rb"(?:(?:dos mil|mil novecientos|mil nou-cents)(?: %b(?: y %b)?)?)" % (
+    _SMALL_NUMBER,
+    _SMALL_NUMBER,
+)
 _DATE = re.compile(
     rb"(?<![\w.,/\-])(?:"
     rb"\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?(?:%b|\d{2})|%b[/.\-]\d{1,2}[/.\-]\d{1,2}|"
-    rb"(?:(?:uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|veint\w+|"
-    rb"treinta(?: y uno)?|primero|"
-    rb"\d{1,2}(?:st|nd|rd|th)?)(?: de | d'| of | do | d | )?%b\b\.?)(?:,? (?:de |del |d |dl |de l'any |del ano |"
-    rb"of )?(?:%b|%b|'?\d{2})\b)?|\d{1,2} (?:de|del|d) \d{1,2} (?:de|del|dl|d) (?:%b|\d{2})\b|"
-    rb"%b \d{1,2}(?:st|nd|rd|th)?(?:,? %b)?|(?:%bk?o? )?%b\w* \d{1,2}\w{0,3}|\d{1,2}[/\-]\d{1,2}"
+    rb"\d{1,2}[ .\-/]%b[ .\-/](?:%b|\d{2})|\d{1,2} \d{1,2} %b|(?:[0-2]\d|3[01])(?:0\d|1[0-2])%b|"
+    rb"(?:(?:%b(?: y uno)?|primero|primer|"
+    rb"\d{1,2}(?:st|nd|rd|th|\xba)?)(?: del? mes de | del? | d'| of | do | d | )?%b\b\.?)(?:,? (?:de |del |d |dl |"
+    rb"de l'any |del ano |"
+    rb"of )?(?:%b|%b|'?\d{2})\b)?|"
+    rb"(?:\d{1,2}|%b) (?:de|del|d) (?:\d{1,2}|%b) (?:de|del|dl|d) (?:%b|%b|\d{2})\b|"
+    rb"%b \d{1,2}(?:st|nd|rd|th)?(?:,? %b)?|(?:%bk?o? )?%b\w* \d{1,2}[a-z]{0,3}|\d{1,2}[/\-]\d{1,2}"
     # Nor the birthday of somebody long dead: "27 de enero de 1756".
     rb")(?![\w/]|[.,\-]\d|,? (?:de |del )?1[0-8]\d{2}\b)"
-    % (_YEAR, _YEAR, _MONTH, _YEAR, _YEAR_IN_WORDS, _YEAR, _MONTH, _YEAR, _YEAR, _MONTH)
+    % (
+        *(
+            _YEAR,
+            _YEAR,
+            _MONTH_SHORT_OR_ROMAN,
+            _YEAR,
+            _YEAR,
+            _YEAR,
+            _SMALL_NUMBER,
+            _MONTH,
+            _YEAR,
+            _YEAR_IN_WORDS,
+        ),
+        *(_SMALL_NUMBER, _SMALL_NUMBER, _YEAR, _YEAR_IN_WORDS, _MONTH, _YEAR, _YEAR, _MONTH),
+    )
 )
 _BIRTH_CUE = re.compile(
     # The speaker, or a form; folded, "naci" is the first person and "nacio" the third.
-    rb"\bnaci(?:mos)?\b|\bnacid[oa]s? (?:el|en)\b|\bf(?:echa|\.)? ?(?:de )?nac(?:imiento|\.)?|\bcumplo\b|"
-    rb"\bnacimiento\s?[:=]|\bf\.\s?n\.?:?\s(?=\d)|\bfn:?\s(?=\d{1,2}[/.\-])|"
-    rb"\bsoy del (?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d|\d{1,2} de )|\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
+    rb"\bnaci(?:mos)?\b|\bnacid[oa]s?(?:/a|\(a\))? ?(?:el|en|a(?= \d)|:)|\bf(?:echa|ec\.?|\.)? ?(?:de "
+    rb")?nac(?:imiento|\.)?|\bcumplo\b|"
+    rb"\bnacim\w*\.?\s?[:=]|\bedad:? \d{1,2}(?: anos)?,? \((?=\d)|\bf\.\s?n\.?:?\s(?=\d)|"
+    rb"\bf/n:?\s(?=\d{1,2}[/.\-]\d{1,2}[/.\-])|"
+    rb"\bfd?n:?\s(?=\d{1,2}[/.\-])|\bnac\.:?\s(?=\d)|\bfaig\b|"
+    rb"\bborn:?\s(?=\d{1,2}(?:[/.\-]| [a-z]{3,9} 20))|\bcumplea\w*(?:\s?:| el (?=\d))|\bmeu aniversario\b|"
+    rb"\burtebetetze\w*|\bva neixer el\b(?=.{3,30}, (?:la meva|el meu))|\bcumple\s?:|\bnaixement:?\s(?=\d)|"
+    rb"\bnascud[oa]s?\b|"
+    rb"\bsoy del (?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d|(?:\d{1,2}|[a-z]{3,10}) de )|\b(?:mi|la|el|su) (?:(?:herman|prim|"
+    rb"hij|sobrin|niet)\w+|madre|padre|mama|papa|abuel[oa]|mejor amig[oa]|nov[oi]\w)(?: \w+){0,2} es del "
+    rb"(?=\d{1,2} de |\d{1,2}/)|\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
     rb"\bcumple\w* de (?:mi|tu|su)\b|\bva(?:ig|m) neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|"
     rb"\bel meu aniversari|\bnacin\b|\bnacemos\b|\bdata de nac\w*|"
     rb"\bjaio\w*|\bi was born\b|\bborn on\b|\bmy birthday|\bdate of birth|\bd\.?o\.?b\.?\b|"
     # Somebody of the family or the class.
-    rb"\b(?:mi|meu|meva|mis|my|nuestr[oa]|el meu|la meva|alumn[oa])(?: \w+){1,3} (?:nacio|va neixer|naceu|"
+    rb"\b(?:mi|meu|meva|mis|my|nuestr[oa]|el meu|la meva|alumn[oa]|el nino|la nina|el bebe|el peque|la peque|el "
+    rb"crio|la cria)(?: \w+){0,3},?(?: que)? (?:nacio|va neixer|naceu|"
     rb"was born|cumple)\b"
 )
 _BIRTH_CHARACTERS = 45
+# The date first: "el 3 de mayo cumplo 14", "el 20 de julio es el cumpleaños de mi madre".
+_BIRTHDAY_AFTER = re.compile(
+    rb",? (?:y )?(?:cumplo|cumpli|faig \d|facia \d|hago \d{1,2} anos|cumplire|es (?:el )?(?:mi|meu|su) "
+    rb"(?:cumple\w*|aniversari)|"
+    rb"(?:es|fue|sera) el cumple\w* de (?:mi|tu|su)|es mi santo y mi cumple|is my birthday|e o meu aniversario|"
+    rb"cumple (?:mi|su) )"
+)
+_WITH_YEAR = re.compile(_YEAR + rb"$")
+_BORN_THEN = re.compile(
+    rb"\b(?:nacio|va neixer(?: el| la)?(?: \w+){0,2}|naceu) (?:el |o )?(?P<date>%b)(?= (?:mi|nuestr[oa]|el meu|la "
+    rb"meva|o meu|a mina) )|"
+    rb"\bva neixer (?:el meu|la meva) \w+ (?:el )?(?P<other>%b)" % (_DATE.pattern, _DATE.pattern)
+)
+"""The date before who was born: "nació el 12/03/2011 mi hermano"."""
+_BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|faig|hago|birthday|aniversari\w*)")
+_BIRTHDAY_BACK = 45
 
-_PLATE = re.compile(rb"(?<![\w.,+\-/])((?:c[ \-]?)?\d{4}[ .\-]?([bcdfghjklmnpqrstvwxyz]{3}))(?![\w\-])")
-_UNITS = frozenset(b"rpm ppm khz mhz ghz kwh mwh gwh kmh bps mbps".split())
-_PLATE_OLD = re.compile(rb"(?<![\w.,+\-/])([a-z]{1,2})[ \-](\d{4})[ \-]([a-z]{1,2})(?![\w\-])")
+_PLATE = re.compile(rb"(?<![\w.,+\-/])((?:[cre][ \-]?)?\d{4}[ .\-]?([bcdfghjklmnpqrstvwxyz]{3}))(?![\w\-])")
+_UNITS = frozenset(
+    b"rpm ppm khz mhz ghz kwh mwh gwh kmh bps mbps kgs kms grs mts pts hrs mhz gbs mbs".split()
+)
+_PLATE_OLD = re.compile(rb"(?<![\w.,+\-/])([a-z]{1,2})[ \-]?(\d{4})[ \-]?([a-z]{1,2})(?![\w\-])")
 # The signs of the provinces until September 2000, Ceuta and Melilla included.
 _PROVINCES = frozenset(
     b"a ab al av b ba bi bu c ca cc ce co cr cs cu ge gi gc gr gu h hu ib pm j l le lo lu m ma ml mu na o "
@@ -64,11 +116,13 @@ _PROVINCES = frozenset(
 )
 _VEHICLE = re.compile(
     rb"\b(?:matricul\w*|placa|coche\w*|cotxe\w*|carro|motos?|motocicl\w*|furgo\w*|aparc\w*|vehicul\w*|autobus|"
-    rb"autocar|patinete|camion\w*|taxi|"
+    rb"autocar|patinete|camion\w*|taxi|scooter|ciclomotor|quad|itv|parking|garaje|accidente|atropell\w+|"
+    rb"choc[oa]\w*|golpe|"
     rb"conduc\w*|multa\w*|remolque|autoa|plate|car|van|seat|renault|opel|peugeot|citroen|toyota|ford|audi|"
     rb"bmw|kia|dacia|volkswagen)\b"
 )
 _VEHICLE_CHARACTERS = 60
+_OF_ALL_PLATES = re.compile(rb",? (?:es (?:el|un) (?:formato|ejemplo)|por ejemplo)")
 
 
 def birth_dates(seen: View) -> Iterator[Finding]:
@@ -89,6 +143,24 @@ def birth_dates(seen: View) -> Iterator[Finding]:
         worked_on = cue[0] == b"born on" and TASK.search(folded, max(0, cue.start() - 80), reach + 40)
         if found and not worked_on:
             yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
+            again = _DATE.search(folded, found.end(), min(stop + 1, len(folded)))
+            if again and _WITH_YEAR.search(again[0]) and not _WITH_YEAR.search(found[0]):
+                yield Finding(again.start(), again.end(), Kind.BIRTH_DATE)
+    for found in _BORN_THEN.finditer(folded):
+        yield Finding(*found.span(found.lastgroup or 0), Kind.BIRTH_DATE)
+    for cue in _BIRTHDAY.finditer(folded):
+        before = _dated_before(seen, cue)
+        if before is not None:
+            yield before
+
+
+def _dated_before(seen: View, cue: re.Match[bytes]) -> Finding | None:
+    """The date right before "cumplo 14"."""
+    folded = seen.folded
+    for found in _DATE.finditer(folded, max(0, cue.start() - _BIRTHDAY_BACK), cue.end() + 20):
+        if found.end() <= cue.start() and _BIRTHDAY_AFTER.match(folded, found.end()):
+            return Finding(found.start(), found.end(), Kind.BIRTH_DATE)
+    return None
 
 
 def plates(seen: View) -> Iterator[Finding]:
@@ -113,4 +185,8 @@ def plates(seen: View) -> Iterator[Finding]:
 
 
 def _vehicle(folded: bytes, start: int, end: int) -> bool:
-    return _VEHICLE.search(folded, max(0, start - _VEHICLE_CHARACTERS), end + _VEHICLE_CHARACTERS) is not None
+    return (
+        not _OF_ALL_PLATES.match(folded, end)
+        and _VEHICLE.search(folded, max(0, start - _VEHICLE_CHARACTERS), end + _VEHICLE_CHARACTERS)
+        is not None
+    )

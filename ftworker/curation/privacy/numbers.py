@@ -19,9 +19,16 @@ _LETTERS = "trwagmyfpdxbnjzsqvhlcke"  # Real Decreto 1553/2005: the number modul
 _DNI = re.compile(
     NOT_IN_NUMBER + rb"(\d{8}|\d{1,2}\.\d{3}\.\d{3}|\d{2} \d{3} \d{3})(\s?[\-/]\s?| |\.)?([a-z])(?![\w\x01])"
 )
-_NIE = re.compile(
-    rb"(?<![\w.,])([xyz])([ .\-]{0,2})(\d{7}|\d\.\d{3}\.\d{3})([ .\-/]{0,2})([a-z])(?![\w\x01])"
+# "dni 51880246, letra C", "DNI: 5 1 8 8 0 2 4 6 C", "7345112Q": after the word, however it is written.
+_DNI_ANYHOW = re.compile(
+    rb"(?<![a-z])(?:dni|nif|d\.n\.i\.?|n\.i\.f\.?|identidad)\b[^\d\n]{0,25}(?P<number>\d(?:[ .\-_]?\d){6,7})"
+    rb"(?:[ ,.\-_/(]{0,3}(?:(?:con )?(?:la )?letra:? )?(?P<letter>[a-z])(?![\w\x01])\)?)?(?!\w|[.,]\d)"
 )
+_NIE = re.compile(
+    rb"(?<![\w.,])([xyz])([ .\-/]{0,2})(\d{7}|\d\.\d{3}\.\d{3})([ .\-/]{0,2})([a-z])(?![\w\x01])"
+)
+
+_EXAMPLES = frozenset((b"12345678", b"00000000", b"11111111"))
 
 _IBAN_LENGTHS = {
     country.encode(): length
@@ -44,6 +51,12 @@ _CARD = re.compile(
     + rb"(?:\d{13,19}|\d{4}([ .\-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ .\-])\d{6}\2\d{5})(?![\w\-/]|[.,]\d)"
 )
 
+_CARD_ANYHOW = re.compile(NOT_IN_NUMBER + rb"\d(?:[ .\-/]?\d){12,18}(?![\w/]|[.,\-]\d)")
+_CARD_CUE = re.compile(
+    rb"\b(?:tarjeta|targeta|tarxeta|visa|mastercard|amex|american express|debito|credito|maestro|card)\b"
+)
+"""What is said of a card: then its groups, and a slip in its last digit, do not matter."""
+
 _NUSS = re.compile(
     NOT_IN_NUMBER + rb"(\d{2})(\s?[/\-]\s?| )?(\d{7,8})(\s?[/\-]\s?| )?(\d{2})(?![\w/]|[.,\-]\d)"
 )
@@ -55,36 +68,6 @@ _NUSS_CUE = re.compile(
     rb"afiliaci|\bseg\.? social|\bs\.s\.|\bn\S{0,3} (?:de la )?ss\b"
 )
 
-_RECORD = re.compile(
-    rb"(?<![\w.,/\-])(?:"
-    # A number with the letters of its register, or parts between slashes: "23-1-088142", "EXP-2024-00931".
-    rb"(?:[a-z]{1,4}[ \-]?)?\d{1,6}(?:[/\-](?:\d{1,9}|[a-z]{1,2}(?!\w))){1,4}(?![\w/]|[.,]\d)|"
-    rb"(?:[a-z]{2,4}[ \-]?|[a-z]-?|[a-z]{5,14})?\d{5,15}(?:-?[a-z])?(?!\w|[.,]\d)|"
-    # Catalan health cards; pupils of the Canaries.
-    rb"[a-z]{4} ?[01] ?\d{6} ?\d{2} ?\d(?!\w)|[a-z]\d{2}[a-z]\d{6,8}[a-z]?(?!\w))"
-)
-_NO_RECORD = re.compile(
-    rb"\d{1,2}[/\-]\d{1,2}(?:[/\-](?:\d{2}|\d{4}))?|(?:19|20)\d{2}[/\-]\d{1,2}[/\-]\d{1,2}|(?:19|20)\d{2}[/\-](?:20)?\d{2}"
-)
-"""A date, or the years of a course."""
-_RECORD_CUE = re.compile(
-    rb"\b(?:dni|nif|nie|nia|sip|cip|nuhsa|carnet|carne de|pasaporte|passaport|passport|pasaportea|"
-    rb"expedient\w*|"
-    rb"espedient\w*|documento de identidad|documento nacional|document d'identitat|tarjeta sanitaria|"
-    rb"targeta sanitaria|"
-    rb"historia clinica|historial clinico|tarxeta sanitaria|student (?:id|number)|(?:numero|n\.?|num\.?|n\.?\xba|"
-    rb"no\.?) de (?:alumn[oae]\w*|"
-    rb"historial?|cuenta|afiliacion|identificacion|matricula|socio|soci|estudiante)|matricula es|"
-    rb"identificador de alumn[oa]|"
-    rb"alumno n\b|id de alumn[oa]|"
-    # What schools, regions and insurers call theirs.
-    rb"ralc|idalu|cial|nre|niu|n(?:umero|um\.?|\.?\xba) (?:escolar|de poliza)|poliza|familia numerosa|"
-    rb"familia nombrosa|discapacidad|discapacitat|dependencia|seguro (?:medico|escolar)|"
-    rb"identificador|muface|tsi|cipa|cipf|licencia(?: (?:federativa|deportiva|de federad[oa]|n\.?\xba?))|"
-    rb"llicencia federativa|ficha federativa|credencial|mutualista)\b"
-)
-_LETTERS_AND_GAPS = b"abcdefghijklmnopqrstuvwxyz -"
-_NO_DIGITS = bytes(code for code in range(256) if code not in b"0123456789")
 _CUE_CHARACTERS = 40
 """How far before a number a word such as "expediente" still speaks of it."""
 
@@ -100,10 +83,16 @@ def identity_numbers(seen: View) -> Iterator[Finding]:
         )
         if right_letter or (as_one and number % 10_000 != 0):
             yield Finding(found.start(), found.end(), Kind.DNI)
+    for found in _DNI_ANYHOW.finditer(seen.folded):
+        digits = found["number"].translate(None, b" .-_")
+        grouped = len(digits) < len(found["number"])
+        right = found["letter"] is not None and _LETTERS[int(digits) % 23] == found["letter"].decode()
+        if digits not in _EXAMPLES and (right or (len(digits) == 8 and grouped)):
+            yield Finding(found.start("number"), found.end() if right else found.end("number"), Kind.DNI)
     for found in _NIE.finditer(seen.folded):
         number = b"xyz".index(found[1]) * 10_000_000 + int(found[3].replace(b".", b""))
-        right_letter = _LETTERS[number % 23] == found[5].decode()
-        as_one = {found[2], found[4]} <= {b"", b" ", b"-"}
+        right_letter = _LETTERS[number % 23] == found[5].decode() and number > 0
+        as_one = {found[2], found[4]} <= {b"", b" ", b"-", b"/"} and not (found[2] == found[4] == b" ")
         large = seen.text[found.start()].isupper() and seen.text[found.end() - 1].isupper()
         if right_letter or (as_one and large):
             yield Finding(found.start(), found.end(), Kind.NIE)
@@ -130,6 +119,15 @@ def bank_numbers(seen: View) -> Iterator[Finding]:
         begins = b"4" if len(digits) == 13 else b"23456"
         if len(digits) <= 19 and digits[:1] in begins and not digits.endswith(b"000000") and luhn(digits):
             yield Finding(found.start(), found.end(), Kind.CARD)
+    for found in _CARD_ANYHOW.finditer(seen.folded):
+        digits = re.sub(rb"\D", b"", found[0])
+        if (
+            len(digits) in (15, 16)
+            and digits[:1] in b"3456"
+            and len(set(digits)) > 3
+            and _cue(_CARD_CUE, seen, found.start())
+        ):
+            yield Finding(found.start(), found.end(), Kind.CARD)
 
 
 def social_security_numbers(seen: View) -> Iterator[Finding]:
@@ -151,20 +149,6 @@ def social_security_numbers(seen: View) -> Iterator[Finding]:
     for found in _NUSS_ANYHOW.finditer(seen.folded):
         if _cue(_NUSS_CUE, seen, found.start()):
             yield Finding(found.start(), found.end(), Kind.NUSS)
-
-
-def record_numbers(seen: View) -> Iterator[Finding]:
-    """Numbers of pupils, records and passports after the word that says so."""
-    for found in _RECORD.finditer(seen.folded):
-        digits = found.end() - len(found[0].lstrip(_LETTERS_AND_GAPS))
-        bare = seen.folded[digits : found.end()]
-        if len(bare.translate(None, _NO_DIGITS)) < 5 or _NO_RECORD.fullmatch(bare):
-            continue
-        if _cue(_RECORD_CUE, seen, digits):
-            # "AAB123456" is one number, "NIA 1234567" a number after its name.
-            prefix = seen.text[found.start() : digits]
-            own = prefix.isupper() and not _RECORD_CUE.search(seen.folded, found.start(), digits)
-            yield Finding(found.start() if own else digits, found.end(), Kind.RECORD_NUMBER)
 
 
 def luhn(digits: bytes) -> bool:

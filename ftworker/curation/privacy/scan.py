@@ -14,29 +14,35 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from ftworker.curation.privacy import addresses, contacts, dates, numbers
+from ftworker.curation.privacy import accounts, addresses, contacts, dates, homes, numbers, phones, records
 from ftworker.curation.privacy.folding import BETWEEN_TEXTS, View, view
 from ftworker.curation.privacy.kinds import PLACEHOLDER, Finding, Kind
 from ftworker.curation.privacy.names import NameRules, Place, name_words
-from ftworker.curation.privacy.triggers import EVERY, Family, by_signs, possible
+from ftworker.curation.privacy.triggers import EVERY, PLACED, Family, by_signs, possible
 
+_WITH_PLACES = frozenset((Family.NAMES, Family.ADDRESS, Family.HOME, Family.OWN_NUMBER))
 _MOST_NAMESAKES = 20
 _MOST_ROUNDS = 8
 _RULES: tuple[tuple[int, tuple[Callable[[View], Iterator[Finding]], ...]], ...] = (
     (Family.AT_SIGN, (contacts.emails, contacts.handles)),
     (Family.SPELT_EMAIL, (contacts.spelt_emails,)),
-    (Family.BARE_HANDLE, (contacts.bare_handles,)),
-    (Family.SPELT_PHONE, (contacts.spelt_phones,)),
-    (Family.ADDRESS, (addresses.addresses,)),
+    (Family.BARE_HANDLE, (accounts.bare_handles,)),
+    (Family.SPELT_PHONE, (phones.spelt_phones,)),
     (Family.BIRTH, (dates.birth_dates,)),
     (
         Family.NUMBERS,
-        (numbers.identity_numbers, numbers.bank_numbers, numbers.social_security_numbers, contacts.phones),
+        (numbers.identity_numbers, numbers.bank_numbers, numbers.social_security_numbers, phones.phones),
     ),
-    (Family.RECORD, (numbers.record_numbers,)),
+    (Family.RECORD, (records.record_numbers,)),
     (Family.POSTAL_CODE, (addresses.postal_codes,)),
     (Family.PLATE, (dates.plates,)),
 )
+_PLACED_RULES: tuple[tuple[int, Callable[[View, Iterable[int]], Iterator[Finding]]], ...] = (
+    (Family.ADDRESS, addresses.addresses),
+    (Family.HOME, homes.homes),
+    (Family.OWN_NUMBER, records.announced_numbers),
+)
+"""Those that are told the places of their words."""
 _NO_VALUE = re.compile(r"[\W_]+")
 
 
@@ -61,7 +67,7 @@ class _Look:
     families: int
     """Which rules are to run."""
     places: list[Place]
-    """Where names could be."""
+    """Where names could be, and what rules with places begin at."""
 
 
 class Scanner:
@@ -125,7 +131,7 @@ class Scanner:
         for look, of_text in zip(looks, names, strict=True):
             every = [Finding(name.start, name.end, Kind.NAME) for name in of_text]
             if look.families & ~Family.NAMES:
-                every += _structured(look.seen, look.families)
+                every += _structured(look)
             if every:
                 given = look.seen.given
                 every = [Finding(*given(find.start, find.end), find.kind) for find in _merged(every)]
@@ -149,25 +155,37 @@ class Scanner:
             number = bisect_right(ends, start)
             look = looks[number]
             look.families |= family
-            if family == Family.NAMES:
+            if family in _WITH_PLACES:
                 begin = ends[number - 1] if number else 0
                 look.places.append(Place(start - begin, end - begin, family, cue))
         for position, family in by_signs(seen):
-            looks[bisect_right(ends, position)].families |= family
+            number = bisect_right(ends, position)
+            looks[number].families |= family
+            if family in _WITH_PLACES:
+                begin = position - (ends[number - 1] if number else 0)
+                looks[number].places.append(Place(begin, begin, family))
         for look in looks:
             look.families = possible(look.families, look.seen.folded)
         return looks
 
     def _thorough_look(self, text: str) -> _Look:
         seen = view(text)
-        return _Look(seen, EVERY, self._names.places(seen))
+        placed = [Place(position, position, family) for position, family in by_signs(seen)]
+        return _Look(seen, EVERY, [*self._names.places(seen), *placed])
 
 
-def _structured(seen: View, families: int) -> Iterator[Finding]:
+def _structured(look: _Look) -> Iterator[Finding]:
+    seen, families = look.seen, look.families
     for family, rules in _RULES:
         if families & family:
             for rule in rules:
                 yield from rule(seen)
+    if families & PLACED:
+        for family, placed_rule in _PLACED_RULES:
+            if families & family:
+                yield from placed_rule(
+                    seen, sorted({place.start for place in look.places if place.family == family})
+                )
 
 
 _RANK = {kind: rank for rank, kind in enumerate(

@@ -6,6 +6,7 @@ import pytest
 
 from ftworker.curation.privacy import Kind, Scanner
 from tests.curation.privacy.measured import (
+    GRAMMAR,
     INDEPENDENT,
     SECOND,
     SETS,
@@ -58,6 +59,14 @@ def test_the_independent_sets_are_found_too(of: int, spans: int, held: int) -> N
     assert figures.recall(STRUCTURED) >= 0.99
     assert figures.recall([Kind.NAME]) >= 0.80
     assert figures.lessons >= held
+    assert figures.false_alarms <= 0.01, figures.alarmed
+
+
+def test_the_ways_of_writing_that_the_rules_were_developed_by_are_found() -> None:
+    figures = measure(ALONE, GRAMMAR)
+    assert sum(figures.spans[kind] for kind in STRUCTURED) >= 800
+    assert figures.recall(STRUCTURED) >= 0.98
+    assert figures.lessons >= 800
     assert figures.false_alarms <= 0.01, figures.alarmed
 
 

@@ -1,0 +1,156 @@
+"""Accounts that somebody names without an at sign: "mi insta es lucia.gc_07", "discord: hugo#4521".
+
+An account is told from a word by a sign, a digit or a capital within; without one only after one's own network. With
+an at sign it is the work of `contacts`. Rules run over the fold; capitals are looked up in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ftworker.curation.privacy.folding import View
+from ftworker.curation.privacy.kinds import Finding, Kind
+
+_SERVICE = (
+    rb"(?:insta(?:gram)?|ig|tik ?tok|tt|twitter|twitch|snap(?:chat)?|discord|telegram|facebook|fb|be ?real|"
+    rb"youtube|roblox|"
+    rb"fortnite|steam|minecraft|valorant|brawl(?: stars)?|clash(?: royale)?|ps[45n]|psn|play(?:station)?|xbox|"
+    rb"nintendo|switch|"
+    rb"epic(?: games)?|lol|genshin|wattpad|pinterest|spotify|reddit|tumblr|kick|threads|vinted|duolingo|kahoot|"
+    rb"signal|linkedin|"
+    rb"disc|yt|inst|free fire|pubg|apex|rocket league|among us|gmod|vk|bluesky)"
+)
+_ACCOUNT = (
+    rb"(?:(?:nombre de |nom d')?usuari[oa]?|user(?:name)?|nick(?:name)?|alias|gamertag|cuenta|compte|conta|perfil|"
+    rb"tag|id|canal|login)"
+)
+_OWNER = rb"(?:mi|mis|el meu|la meva|el seu|la seva|my|nire|o meu|a mina|o seu|su|tu|el|la|nuestro|meu)"
+# "mi usuario de educamadrid es", "mi insta y tiktok:", "el insta de mi crush es".
+_OWN_ACCOUNT = re.compile(
+    rb"\b%b\s(?:(?:%b)|%b|@|arroba)(?: name)?(?: ?(?:y|e|/|o|i) ?(?:el |de )?%b)?"
+    rb"(?: (?:(?:de|del|en|da|do|no|na|al|para|on) |d')(?:la |el |l'|mi |su |tu )?[a-z0-9 ]{2,22}?(?: (?:es|e|is|"
+    rb"da|era|se llama|se dice)(?: |: ?)|"
+    rb"\s?(?::|=|->)\s{0,2}|, | \()| (?:es|e|is|da|era)(?: |: ?)|\s?(?::|=|->)\s{0,2}|, ?| \(| )(?:@\s?)?"
+    rb"(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (_OWNER, _ACCOUNT, _SERVICE, _SERVICE)
+)
+_NAMED = re.compile(
+    rb"(?:"
+    rb"(?<![@\w])(?:%b|usuari[oa](?: (?:de )?\w{3,12})?|user|username|nick|login|gamertag)\s?(?::|=|->)|"
+    rb"\b(?:en|al|por|no|a) (?:el |la )?%b (?:me llamo|soy|estoy como|salgo como|em dic|son|som)|"
+    rb"\b(?:agrega|anade|anyade|segui?|sigue|busca|invita|afegi|engad)\w{0,6}\s(?:\w{1,12} ){0,2}(?:en|al?|por|no)"
+    rb" (?:el |la )?%b(?: como| soy|:|,)?|"
+    rb"\b(?:me (?:encuentras|encontrais|encontraras|podeis encontrar|puedes encontrar|buscas|buscais) como|"
+    rb"busca(?:d|me|dme) como|"
+    rb"agrega(?:me|dme)(?: como)?|anade(?:me)?(?: como)?|sigue(?:me)? como|mi (?:tag|codigo|id)(?: de| del)? %b es)|"
+    # Between commas: "tengo un canal de twitch, xXhugoXx, y".
+    rb"\b(?:mi|meu|meva|my|tengo(?: una?)?|tinc una?|teno unha?) (?:canal|cuenta|perfil|compte|conta|channel|account)"
+    rb" (?:de|en|a|del|do|no|on) (?:el |la )?%b(?:,| \(|:)"
+    rb")\s?[@#]?(?P<name>[a-z0-9_][\w.#\-]{2,31})" % ((_SERVICE,) * 5)
+)
+# "LobitoGamer99 en twitch", "lu_ciagmz es mi insta": the name first.
+_NAME_FIRST = re.compile(
+    rb"(?:\b(?:soy|me llamo|como|sigue(?:me)?|segui\w{0,3}|busca\w{0,4}|em dic|agrega\w{0,4}|anade\w{0,4})(?: a)? "
+    rb"|(?<![^\n.,;(]) ?)(?P<name>[a-z0-9_][\w.#\-]{2,31})"
+    rb" (?:(?:en|al|por|no|on) (?:el |la |mi )?%b(?!\w)|es mi (?:usuario|user|nick|cuenta|%b)(?!\w))|"
+    rb"\bsoy (?P<other>[a-z0-9_][\w.\-]{2,31}),? (?:agrega|anade|segui|sigue|busca)\w*" % (_SERVICE, _SERVICE)
+)
+_TAGGED = re.compile(rb"(?<![\w#.])([\w.]{2,32})#\d{4}(?!\w)")
+"""Of Discord as it was: "hugo#4521"."""
+_NO_TAGGED = frozenset(b"issue pr bug ticket color tarea ejercicio item fix".split())
+_MAIL_NAME = re.compile(
+    rb"\b(?:(?:mi|el meu|o meu|my|su|nire) (?:gmail|hotmail|outlook|yahoo|icloud)|(?:gmail|hotmail|"
+    rb"outlook)\s?:)(?: es| e| is)?\s?:?\s?"
+    rb"(?P<name>[a-z0-9][\w.\-]{3,40})(?![\w@.])"
+)
+_SIGN = re.compile(rb"[\d_.#]")
+_CAPITAL_WITHIN = re.compile(r"[a-záéíóúñ0-9_][A-ZÁÉÍÓÚÑ]|[A-ZÁÉÍÓÚÑ]{2}[a-záéíóúñ]")
+# "mi snap es aitanasv": of networks, an account needs no sign; "mi insta es privado" tells what it is like.
+_OWN_NETWORK = re.compile(
+    rb"(?:(?:mi|meu|my|nire)\s(?:insta(?:gram)?|ig|tik ?tok|snap(?:chat)?|twitch|discord|be ?real)(?: (?:es|e|is|"
+    rb"da)\s|\s?:)|"
+    rb"(?:insta|ig|snap)\s?:)"
+)
+_NO_ACCOUNT = frozenset(
+    b"privado privada privat publico publica nuevo nueva nuevos viejo secreto secreta mejor peor igual este esta eso "
+    b"aquel para como porque solo mucho tambien gratis aburrido facil dificil donde cuando demasiado private public "
+    b"new boring great parecido distinto diferente antiguo falso real malisimo genial horrible feo super nou vell "
+    b"mio tuyo algo todo nada siempre bastante suficiente imposible posible necesario importante".split()
+)
+# A profile by its address. On YouTube lessons have accounts too: only one's own is personal.
+_PROFILE = re.compile(
+    rb"(?:https?://)?(?:www\.)?\b(?:(instagram|tiktok|twitter|facebook|twitch|snapchat)\.(?:com|tv)/(?:add/)?@?|"
+    rb"youtube\.com/@|\bt\.me/|"
+    rb"(steamcommunity\.com/id|linkedin\.com/in|threads\.net)/@?)"
+    rb"(?P<name>[a-z0-9_][\w.\-]{2,29})(?![\w\-])"
+)
+_PROFILE_PAGES = frozenset(
+    b"explore reel reels stories hashtag search watch video videos share login about help tags".split()
+)
+_OWN = re.compile(rb"\b(?:mi|mis|nuestr\w|meu|my|meva)\b")
+_FILE_OR_SITE = re.compile(
+    rb".*\.(?:com|es|org|net|cat|tv|gg|io|html?|pdf|jpe?g|png|docx?|mp4|exe|py|js|txt|xlsx?)"
+)
+_NUMBER = re.compile(
+    rb"[\d.,\-]+|\d+(?:k|m|min|h|kg|km|gb|mb|x\d+|fps|o|a|er|do|ro|to)|[a-z]{0,5}20[0-3]\d|[1-6][oa]?[a-h]|(?:gta|"
+    rb"fifa|ps|covid|nba|f|g|v|mp|a|b|c|h)-?\d{1,2}"
+)
+_CUE_CHARACTERS = 40
+
+
+def bare_handles(seen: View) -> Iterator[Finding]:
+    """The account that somebody names without an at sign: "mi insta es lucia.gc_07"."""
+    folded = seen.folded
+    for pattern in (_OWN_ACCOUNT, _NAMED, _NAME_FIRST):
+        for found in pattern.finditer(folded):
+            group = found.lastgroup or "name"
+            name = found[group].rstrip(b".-#")
+            start, end = found.start(group), found.start(group) + len(name)
+            if _is_account(seen, found, name, start, end):
+                yield Finding(start, end, Kind.HANDLE)
+    for found in _TAGGED.finditer(folded):
+        if found[1] not in _NO_TAGGED and any(97 <= sign < 123 for sign in found[1]):
+            yield Finding(found.start(), found.end(), Kind.HANDLE)
+    for found in _MAIL_NAME.finditer(folded):
+        name = found["name"].rstrip(b".")
+        if _SIGN.search(name) and not _FILE_OR_SITE.fullmatch(name):
+            yield Finding(found.start("name"), found.start("name") + len(name), Kind.EMAIL)
+    for found in _PROFILE.finditer(folded):
+        name = found["name"].rstrip(b".")
+        own = (
+            found[1]
+            or found[2]
+            or b"t.me" in found[0]
+            or _OWN.search(folded, max(0, found.start() - _CUE_CHARACTERS), found.start())
+        )
+        if own and name not in _PROFILE_PAGES:
+            yield Finding(found.start(), found.start("name") + len(name), Kind.HANDLE)
+
+
+def _is_account(seen: View, found: re.Match[bytes], name: bytes, start: int, end: int) -> bool:
+    if name.isdigit() and len(name) > 5 and _ID_OF_A_GAME.match(found[0]):
+        return True
+    if (
+        len(name) < 3
+        or _BEGINS_IBAN.match(name)
+        or _BEGINS_IBAN.match(name)
+        or _FILE_OR_SITE.fullmatch(name)
+        or _NUMBER.fullmatch(name)
+    ):
+        return False
+    if _SIGN.search(name.strip(b".")):
+        # "en Twitch 2.000": a number is no account, and "5to" neither.
+        return any(97 <= sign < 123 for sign in name)
+    if _CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper():
+        return name not in _KNOWN_SERVICES
+    plain = len(name) > 4 and name.isalpha() and name not in _NO_ACCOUNT
+    last = not seen.folded[end : end + 1].isalnum() and seen.folded[end : end + 1] != b" "
+    return plain and last and _OWN_NETWORK.match(found[0]) is not None
+
+
+_BEGINS_IBAN = re.compile(rb"[a-z]{2}\d{2}$")
+_BEGINS_IBAN = re.compile(rb"[a-z]{2}\d{2}$")
+_ID_OF_A_GAME = re.compile(rb"mi (?:id|tag|codigo)\b")
+_KNOWN_SERVICES = frozenset(
+    b"tiktok youtube playstation whatsapp instagram facebook linkedin bereal educamadrid minecraft".split()
+)

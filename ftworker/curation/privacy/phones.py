@@ -1,0 +1,229 @@
+"""Telephone numbers: by their shape, or by a word such as "llámame" beside any digits; in figures and in words.
+
+What only looks like one is left alone: a quantity in groups of three, a list of numbers, a public line. Rules run over
+the fold; units, whose case counts, are looked up in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from ahocorasick_rs import BytesAhoCorasick
+
+from ftworker.curation.privacy.folding import View
+from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.numbers import NOT_IN_NUMBER
+
+_PHONE_OF_SPAIN = re.compile(
+    rb"(?<!\w)(?:\(?(?:\+|00) ?34\)?)[ .\-/]?\(?[6-9](?:[ .\-)/\xb7]{0,2}\d){8}(?!\d)"
+)
+_PHONE_ABROAD = re.compile(
+    rb"(?<![\w)\]=])\(?\+\d{1,3}\)?(?:[ .\-]{1,2}(?:\(\d{1,5}\)\d{0,5}|\d{1,9}\)?)){1,6}(?!\w)|"
+    rb"(?<![\w)\]=])\+\d{10,14}(?!\w)"
+)
+# "0040 735 123 456"; a number of noughts and ones is binary.
+_PHONE_BY_ZEROS = re.compile(
+    rb"(?<![\w.,+\-])00 ?(?=[\d \-]*[2-9])[1-9]\d{0,2}(?:[ \-]\d{2,9}){2,5}(?!\w|[.,]\d)"
+)
+# After its word any groups will do, and any country's length: "cel 0998765432", "(91) 555 12 34".
+_PHONE_ANYHOW = re.compile(
+    rb"(?<![\w,+/])\(?\d{1,14}\)?(?:[ .\-/_\xb7*]{1,2}\(?\d{1,10}\)?){0,9}(?!\w|[.,]\d)"
+)
+_EXTENSION = re.compile(rb"[ ,(]{1,2}ext(?:ension|\.)?:? ?\d{1,5}\)?|\s?[/-]\s?\d{2}(?![\w.,])")
+_PHONE_GROUPED = re.compile(
+    NOT_IN_NUMBER
+    + rb"(?:[6-9]\d{2}(?:([ \-])\d{3}\1\d{3}|([ .\-])\d{2}[ .\-]\d{2}[ .\-]\d{2})|[89]\d([ .\-])\d{3}\3\d{2}\3\d{2})"
+    + rb"(?![\w/]|[.,\- ]\d)"
+)
+_PHONE_LOOSE = re.compile(NOT_IN_NUMBER + rb"[6-9](?:[ .\-]?\d){8}(?!\w|[.,]\d)")
+_PHONE_CUE = re.compile(
+    rb"telef\w*|\bcel(?:u|ular)?\b|\btelf?\b|\btfn?o?\b|\btlfn?o?\b|\btlf\b|\bmo[bv]il|whats\s?app|wh?asap|guasap|"
+    rb"wasap|"
+    rb"wassap|wats\w?app|guats\w?app|\bwh?ats\b|\bwpp?\b|\bwsp\b|\bwa\b|telegram|signal|bizum|\bmvl?\b|\bmovl\b|"
+    rb"\bfono\b|\bfax\b|"
+    rb"\bllama(?:s|me|nos|dme|r|la|le|lo)?\b|\btruca|\btrucar|contacto|\bmi n(?:umero|um)\b|"
+    rb"\bel meu n(?:umero|um)\b|\bsu n(?:umero|um)\b|"
+    rb"\bmeu numero|\bnire zenbakia|zenbakia|\bphone|\bcall me|\bfijo\b|\bmarca(?:me)? el|"
+    rb"\bn(?:umero|um\.?|\.?\xba) de (?:mi|mama|papa|casa|contacto)|\bn(?:umero|um) (?:del meu|de la meva|do meu|"
+    rb"da mina)|sms|localiza\w* en|\burgencias?\b|emergencias?\b|"
+    rb"\b(?:mi|nuestro|su|tu) (?:numer\w{1,3}|n\xba)(?! de)|"
+    rb"\b(?:dejo|paso|doy|apunta\w*|guarda\w*|toma)\b[^.\n]{0,15}\bn(?:umero|um\b|\xba)"
+)
+# "agrégame al 612345678", "enviar els deures al": what is sent to or looked up under so many digits.
+_REACHED_AT = re.compile(
+    rb"\b(?:agreg\w+|anad[ei]\w+|anade|apunta\w*|localiza\w+|contact\w+|envi\w+|mand[aeo]\w*|pas[ae]\w*|"
+    rb"escribe[mdt]\w+|"
+    rb"escribid\w*|avis\w+|ubica\w+|encontrar\w*|responde\w*)\b[^.\n]{0,30}?\b"
+    rb"(?:al|ao|a|en el|al numero|a este|a aquest|en este)\s?:?\s?$|"
+    # One's own after another's: "pásame el tuyo, el mío es".
+    rb"\b(?:pas[ae]\w*|dam[eo]\w*|dime\w*|apunt\w+|guard\w+|tuyo|teu)\b[^.\n]{0,25}\b(?:el mio|el meu|o meu) (?:es|e)"
+    rb"(?: el)?\s?:?\s?$"
+)
+_SPELT_DIGITS = {
+    word.encode(): digits
+    for digits, words in {
+        "0": "cero zero", "1": "uno un one", "2": "dos two", "3": "tres three", "4": "cuatro quatre four",
+        "5": "cinco cinc five", "6": "seis sis six", "7": "siete set seven", "8": "ocho vuit eight",
+        "9": "nueve nou nine", "10": "diez deu", "11": "once onze", "12": "doce dotze",
+        "13": "trece tretze", "14": "catorce catorze", "15": "quince quinze", "16": "dieciseis setze",
+        "17": "diecisiete disset", "18": "dieciocho divuit", "19": "diecinueve dinou", "20": "veinte vint",
+        "21": "veintiuno", "22": "veintidos", "23": "veintitres", "24": "veinticuatro",
+        "25": "veinticinco", "26": "veintiseis", "27": "veintisiete", "28": "veintiocho",
+        "29": "veintinueve", "30": "treinta trenta", "40": "cuarenta quaranta",
+        "50": "cincuenta cinquanta", "60": "sesenta seixanta", "70": "setenta", "80": "ochenta vuitanta",
+        "90": "noventa noranta", "100": "cien ciento", "200": "doscientos", "300": "trescientos",
+        "400": "cuatrocientos", "500": "quinientos", "600": "seiscientos sis-cents",
+        "700": "setecientos set-cents", "800": "ochocientos", "900": "novecientos nou-cents",
+    }.items()
+    for word in words.split()
+}  # fmt: skip
+# What a number that begins with 6, 7, 8 or 9 has at its beginning.
+_FIRST_DIGITS = BytesAhoCorasick(
+    b"seis siete ocho nueve sesent setent ochent novent setec novec sis set vuit nou seixant norant "
+    b"six seven eight nine cero zero".split()
+)
+_NUMBER_WORD = "|".join(sorted((word.decode() for word in _SPELT_DIGITS), key=len, reverse=True)).encode()
+_SPELT_PHONE = re.compile(
+    rb"\b(?:(?:%b|\d{1,3})\b(?:[ ,.\-]{1,3}(?:y |i )?)){3,14}(?:%b|\d{1,3})\b" % (_NUMBER_WORD, _NUMBER_WORD)
+)
+_SPELT_PART = re.compile(rb"([,.\-]? ?)(?:y |i )?(\d+|[a-z]+(?:-cents)?)")
+# A quantity or a calculation, not a telephone: what may stand after or before a number in groups of three.
+_QUANTITY_AFTER = re.compile(
+    r"\s?(?:[%€$£º°=+*×·^<>≤≥÷]|:\s?\d|"
+    r"(?:k|c|m|d|da|h|M|G)?(?:m|g|l|L|J|W|N|V|A|Hz|Pa|s|b|B)(?:[²³23]|/\w+)?(?!\w)|"
+    r"(?:redondead\w+|euros?|d[oó]lares|pesetas|habitantes|personas|a[nñ]os|metros|kil[oó]metros|gramos|litros|"
+    r"segundos|bytes|d[ií]as|unidades|millones|hect[aá]reas|votos|especies|c[eé]lulas|estrellas|toneladas|"
+    r"se (?:lee|escribe (?:con|en|as[ií])|descompone|llegeix)|entre \d|dividid\w+|multiplicad\w+|elevad\w+|"
+    r"es (?:m[uú]ltiplo|divisible|un n[uú]mero|par|impar|primo|mayor|menor|igual))\b)"
+)
+# "¿Cómo se lee 900 100 200?", "el siguiente de 699 999 999": numbers that are learnt to be read and counted.
+_READ_BEFORE = re.compile(
+    rb"\b(?:se (?:lee|escribe|llegeix|escriu)|(?:siguiente|anterior|posterior|seguent|doble|mitad|cifras?)"
+    rb" (?:de|a|al|del)|(?:lee|escrib[ei]\w*|descompon\w*|redonde\w+|compar\w+|orden\w+)(?: (?:con|en) (?:letras?|"
+    rb"palabras|cifras?))?(?: (?:los|estos|el) (?:siguientes? )?numeros?:?)) (?:el )?(?:numero )?$"
+)
+_CALCULATION_BEFORE = re.compile(rb"[=+*\xd7\xb7^<>\xf7(]\s?$")
+
+# What stands between the word for a telephone and the number.
+_LINKED = re.compile(
+    rb"(?:\btele(?:f\w*|fono)|\btlfn?o?|\btfn?o?|\btel|\bm[ou]v(?:il|l)?\w*|\bmobil|\bmvl?|\bcel(?:u|ular)?|"
+    rb"\bw(?:h?ats?\w*|asap\w*|assap|pp?|sp|a)|"
+    rb"\bg(?:uasap|uatsap\w*)|\bfono|\bfijo|\bfax|\bllama\w{0,4}|\btruca\w{0,3}|\bbizum|\bsms|\bphone|\bcall me|"
+    rb"\b(?:mi|meu|su|tu|este es mi|nuestro|nire|my) (?:n(?:umero|um|\xba|\.\xba)|zenbakia|number|numero de "
+    rb"telefono))(?:\b|(?<=\xba))"
+    rb"(?:[ .:,;=\-(\xba]|\b(?:es|e|el|al|a|o|son|da|is|de|del|en|no|at|on|mi|meu|meva|casa|mama|papa|madre|padre|"
+    rb"mare|pare|abuel[oa]|tia|tio|"
+    rb"herman[oa]|prim[oa]|contacto|trabajo|numero|num|sms|whatsapp|movil)\b){0,12}$"
+)
+_ALL_HUNDREDS = re.compile(rb"\d00 \d00 \d00")
+_PUBLIC_LINE = re.compile(rb"(?:90[012]|80[0-7])")
+_NO_DIGITS = bytes(code for code in range(256) if code not in b"0123456789")
+_CUE_CHARACTERS = 40
+_CUE_AFTER = 22
+
+
+def phones(seen: View) -> Iterator[Finding]:
+    """Numbers with +34 or a country, in a phone's groups, or bare after a word such as "llámame"."""
+    text, folded = seen.text, seen.folded
+    for found in _PHONE_OF_SPAIN.finditer(folded):
+        yield _with_extension(folded, found)
+    for found in _PHONE_ABROAD.finditer(folded):
+        digits = len(re.sub(rb"\D", b"", found[0]))
+        if 9 <= digits <= 15 and not _QUANTITY_AFTER.match(text, found.end()):
+            yield _with_extension(folded, found)
+    for found in _PHONE_BY_ZEROS.finditer(folded):
+        if 11 <= len(found[0].translate(None, _NO_DIGITS)) <= 16:
+            yield _with_extension(folded, found)
+    grouped = list(_PHONE_GROUPED.finditer(folded))
+    for number, found in enumerate(grouped):
+        before = folded[max(0, found.start() - 2) : found.start()]
+        # Hundreds of millions are counted; nobody has the number 700 000 000.
+        rounded = found[0].endswith((b"000 000", b"000000")) or (
+            _ALL_HUNDREDS.fullmatch(found[0]) is not None
+            and not _spoken_of(folded, found.start(), found.end())
+        )
+        public = _PUBLIC_LINE.match(found[0]) is not None
+        if (
+            rounded
+            or public
+            or _QUANTITY_AFTER.match(text, found.end())
+            or _CALCULATION_BEFORE.search(before)
+        ):
+            continue
+        if _before(_READ_BEFORE, folded, found.start()):
+            continue
+        near = grouped[max(0, number - 2) : number + 3]
+        if (
+            len(near) >= 3
+            and _are_listed(folded, near)
+            and not _spoken_of(folded, near[0].start(), found.end())
+        ):
+            continue  # "Ordena 912 345 678, 812 345 678 y 712 345 678"
+        yield _with_extension(folded, found)
+    for found in _PHONE_LOOSE.finditer(folded):
+        if _PUBLIC_LINE.match(found[0]) is not None:
+            continue
+        if _spoken_of(folded, found.start(), found.end()) and not _QUANTITY_AFTER.match(text, found.end()):
+            yield _with_extension(folded, found)
+    for found in _PHONE_ANYHOW.finditer(folded):
+        digits = len(found[0].translate(None, _NO_DIGITS))
+        if (
+            8 <= digits <= 14
+            and _PUBLIC_LINE.match(found[0]) is None
+            and _LINKED.search(folded, max(0, found.start() - _CUE_CHARACTERS), found.start())
+            and not _QUANTITY_AFTER.match(text, found.end())
+        ):
+            yield _with_extension(folded, found)
+
+
+def _with_extension(folded: bytes, found: re.Match[bytes]) -> Finding:
+    extension = _EXTENSION.match(folded, found.end())
+    return Finding(found.start(), extension.end() if extension else found.end(), Kind.PHONE)
+
+
+def spelt_phones(seen: View) -> Iterator[Finding]:
+    """A number in words after a word such as "móvil": nine digits when its parts are put together."""
+    if not _FIRST_DIGITS.find_matches_as_indexes(seen.folded):
+        return
+    for found in _SPELT_PHONE.finditer(seen.folded):
+        digits, open_places = "", 0
+        for gap, part in _SPELT_PART.findall(found[0]):
+            value = _SPELT_DIGITS.get(part, part.decode() if part.isdigit() else "")
+            # "treinta y cuatro" is 34 and not 304, "seiscientos doce" 612; "treinta, cuatro" is 304.
+            joins = (
+                gap in {b"", b" ", b"-"} and len(value) <= open_places and value != "0" and not part.isdigit()
+            )
+            digits = digits[: -len(value)] + value if joins else digits + value
+            zeros = len(value) - len(value.rstrip("0"))
+            open_places = 0 if part.isdigit() or value in {"0", "10"} else zeros
+        if (
+            len(digits) == 9
+            and digits[0] in "6789"
+            and (
+                _before(_PHONE_CUE, seen.folded, found.start())
+                or _PHONE_CUE.search(seen.folded, found.end(), found.end() + _CUE_AFTER)
+            )
+        ):
+            yield Finding(found.start(), found.end(), Kind.PHONE)
+
+
+def _are_listed(folded: bytes, numbers: list[re.Match[bytes]]) -> bool:
+    """Whether nothing but commas and an "and" stands between the numbers."""
+    gaps = (folded[one.end() : other.start()] for one, other in pairwise(numbers))
+    return all(gap.strip(b" ,;<>") in {b"", b"y", b"i", b"e", b"o", b"and"} for gap in gaps)
+
+
+def _spoken_of(folded: bytes, start: int, end: int) -> bool:
+    """Whether a telephone is spoken of before the number, or right after it ("612345678 por teléfono")."""
+    after = _PHONE_CUE.search(folded, end, end + _CUE_AFTER)
+    return (
+        _before(_PHONE_CUE, folded, start)
+        or _before(_REACHED_AT, folded, start)
+        or (after is not None and b"." not in folded[end : after.start()])
+    )
+
+
+def _before(cue: re.Pattern[bytes], folded: bytes, position: int) -> bool:
+    return cue.search(folded, max(0, position - _CUE_CHARACTERS), position) is not None
