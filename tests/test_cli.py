@@ -241,7 +241,7 @@ def test_a_run_is_begun_followed_shown_and_listed_by_hand(bench: Workbench) -> N
     assert json.loads(listed.output())[0]["state"] == "packaged"
     assert keys(listed) == RUN_KEYS
     shown = json.loads(run(bench, "runs", "show", str(found.id), "--json").output())
-    assert set(shown) == RUN_KEYS | {"journal"}
+    assert set(shown) == RUN_KEYS | {"training", "journal"}
     assert set(shown["journal"][0]) == {"at", "kind", "message", "data"}
     status = json.loads(run(bench, "status", "--json").output())
     assert set(status) == {

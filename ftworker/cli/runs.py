@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import Any
 
 import click
@@ -11,14 +10,16 @@ import click
 from ftworker.cli.context import load
 from ftworker.cli.output import age, emit_json, fail, printable, printable_lines, table
 from ftworker.cli.triggers import forecast_facts, forecast_lines
+from ftworker.cli.watching import figures, follow, training_facts
 from ftworker.installation import Installation
 from ftworker.runs import control, cutting
 from ftworker.runs.driver import drive_run
 from ftworker.runs.forecast import forecast
-from ftworker.runs.states import IN_FLIGHT, SUCCEEDED, RunState
+from ftworker.runs.states import SUCCEEDED, RunState
 from ftworker.runs.triggers import blocker_by_hand
 from ftworker.store import runs as stored
 from ftworker.store.runs import RunRow
+from ftworker.store.trainings import training_of_run
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON with stable keys.")
 RUN = click.argument("run_id", metavar="RUN", type=int)
@@ -169,14 +170,20 @@ def show(run_id: int, json_: bool) -> None:
     with here.store.transaction() as cursor:
         run = stored.get_run(cursor, run_id)
         journal = stored.read_journal(cursor, run_id)
+        training = training_of_run(cursor, run_id)
+    trained = training_facts(training) if training is not None else None
     if json_:
         entries = [{"at": e.at, "kind": e.kind, "message": e.message, "data": e.data} for e in journal]
-        emit_json({**run_facts(run), "journal": entries})
+        emit_json({**run_facts(run), "training": trained, "journal": entries})
         return
     facts = {**run_facts(run), "detail": ""}
     table(
         f"Run {run.id}", ["", ""], [[key, value] for key, value in facts.items() if value not in (None, "")]
     )
+    if trained is not None:
+        trained["progress"] = figures(trained["progress"])
+        shown = [[key, value] for key, value in trained.items() if value not in (None, "", 0)]
+        table("Training on a machine of yours", ["", ""], shown)
     table(
         "Journal",
         ["at (UTC)", "kind", "message"],
@@ -189,25 +196,13 @@ def show(run_id: int, json_: bool) -> None:
 @runs.command("watch")
 @RUN
 def watch(run_id: int) -> None:
-    """Follow a run's journal until it is over or waits for a person.
+    """Follow a run's journal, and the progress of its training, until it is over or waits for a person.
 
     \b
     Example:
       ftworker runs watch 1
     """
-    here = load()
-    after = 0
-    while True:
-        with here.store.transaction() as cursor:
-            run = stored.get_run(cursor, run_id)
-            entries = stored.read_journal(cursor, run_id, after=after)
-        for entry in entries:
-            after = entry.id
-            click.echo(f"{entry.at:%H:%M:%S} {entry.kind:8} {printable(entry.message)}")
-        if run.state not in IN_FLIGHT or run.next_action_at is None:
-            _end(run)
-            return
-        time.sleep(0.5)
+    _end(follow(load(), run_id))
 
 
 @runs.command("cancel")
