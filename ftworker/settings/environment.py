@@ -52,3 +52,12 @@ def passed_environment(wanted: Callable[[str], bool]) -> dict[str, str]:
 def rag_database_url() -> str | None:
     """Where the RAG keeps its conversations, for `main.py`: `RAG_DATABASE_URL`, else the usual `DATABASE_URL`."""
     return os.environ.get("RAG_DATABASE_URL") or os.environ.get("DATABASE_URL") or None
+
+
+def place_among_processes() -> tuple[int, int, int]:
+    """Of a training in several processes, as torchrun and `accelerate launch` say it: this one's number, how many there
+    are, and its number on this machine. (0, 1, 0) for a single one.
+    """
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        return 0, 1, 0
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", "0"))
