@@ -48,8 +48,11 @@ def check_template(ollama: OllamaClient, tag: str, trained: TrainedRendering, sy
     `system` is the model's own, which Ollama puts before a conversation that brings none.
     """
     seen = 0
-    for name, probe in PROBES.items():
-        messages = probe if probe[0][0] == "system" or not system else (("system", system), *probe)
+    # Those that bring a system message first: of the others no difference is shown, since Ollama puts the pipeline's
+    # own prompt before them, and no word of that belongs into a message.
+    for name, probe in sorted(PROBES.items(), key=lambda item: item[1][0][0] != "system"):
+        is_ours = probe[0][0] == "system" or not system
+        messages = probe if is_ours else (("system", system or ""), *probe)
         try:
             expected = trained.of(messages)
         except TemplateRefusal as error:
@@ -59,18 +62,15 @@ def check_template(ollama: OllamaClient, tag: str, trained: TrainedRendering, sy
         shown = ollama.rendered(tag, probe)
         if shown.text is not None:
             difference = first_difference(expected, shown.text)
-            # The model's own system prompt is the pipeline's, and no word of it belongs into a message.
-            where = difference if messages is probe else "a conversation that brings no system message"
             if difference:
+                where = difference if is_ours else "where the pipeline's system prompt is put in"
                 raise NotServed("template_mismatch", _mismatch(tag, f"with {name}, {where}"))
             seen += 1
-        else:
-            counted = ollama.count_tokens(tag, expected)
-            if counted is not None and shown.prompt_tokens is not None and counted != shown.prompt_tokens:
-                raise NotServed(
-                    "template_mismatch",
-                    _mismatch(tag, f"with {name}, {shown.prompt_tokens} tokens instead of {counted}"),
-                )
+            continue
+        counted = ollama.count_tokens(tag, expected)
+        if counted is not None and shown.prompt_tokens is not None and counted != shown.prompt_tokens:
+            what = f"with {name}, {shown.prompt_tokens} tokens instead of {counted}"
+            raise NotServed("template_mismatch", _mismatch(tag, what))
     if seen == len(PROBES):
         return f"the served template equals the trained one over {seen} probes"
     return (

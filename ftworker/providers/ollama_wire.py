@@ -15,6 +15,14 @@ from typing import Any, Final
 from ftworker.providers.contract import ProviderRejected, ProviderUnavailable
 from ftworker.providers.modelfile import PARAMETERS, Modelfile
 
+_PERMANENT: Final = (
+    "not in GGUF format",
+    "unknown type",
+    "adapters are no longer supported",
+    "only one adapter",
+    "invalid GGUF",
+)
+"""Words of Ollama's own that will be the same tomorrow."""
 _PARAMETER_LINE: Final = re.compile(r"(\w+)\s+(.+)")
 
 
@@ -174,10 +182,12 @@ def read_line(line: bytes, what: str) -> dict[str, Any]:
 def failed_late(what: str, said: str) -> ProviderRejected | ProviderUnavailable:
     """The error that an `{"error"}` line stands for."""
     # These errors carry no status; before the first line they would have been 500s, so they are transient
-    # like those. One text has a permanent meaning: the registry's manifest is not there, so the name is
-    # wrong.
+    # like those. Some texts have a permanent meaning, such as the registry's manifest that is not there: the
+    # name is wrong.
     if "file does not exist" in said:
         return ModelNotFound(f"{what}: {shortened(said)}; is the name right?")
+    if any(text in said for text in _PERMANENT):
+        return ProviderRejected(f"{what}: Ollama says {shortened(said)}", code="refused")
     code = "disk_full" if "no space left" in said else "failed"
     return ProviderUnavailable(f"{what}: Ollama says {shortened(said)}", code=code)
 

@@ -111,6 +111,9 @@ def test_0_33_takes_adapters_and_looks_into_what_it_imports() -> None:
         older.put_blob(digest_of(b"no"), b"no")
         answer = post(older, "/api/create", {"model": "n", "files": {"x.bin": digest_of(b"no")}})
         assert (answer.status_code, answer.json()["error"]) == (400, "unknown type")
+        answer = post(older, "/api/create", {"model": "n", "files": {"x.gguf": digest_of(b"no")}})
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        assert lines[-1] == {"error": "supplied file was not in GGUF format"}
 
 
 def test_creating_from_an_unknown_base_fetches_it_without_asking() -> None:

@@ -25,6 +25,8 @@ FaultKind = Literal[
     "malformed",
     "no_success",
     "not_kept",
+    "restart",
+    "corrupt",
 ]
 STREAMED = frozenset({"create", "pull"})
 DISK_FULL = "write /root/.ollama/models/blobs/sha256-1: no space left on device"
@@ -90,6 +92,7 @@ class OllamaDouble(OllamaState):
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self.close()
 
     def inject(self, kind: FaultKind, operation: str | None = None, **details: Any) -> None:
         """Let a coming call go wrong; see Fault."""
@@ -170,6 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
         match fault:
             case Fault(kind="slow"):
                 time.sleep(fault.seconds)
+            case Fault(kind="restart"):
+                self.server.double.restart()
             case Fault(kind="error_500"):
                 raise Refused(500, "something inside Ollama failed")
             case Fault(kind="not_found"):
@@ -197,10 +202,13 @@ class _Handler(BaseHTTPRequestHandler):
                 double.delete(body)
             case ("POST", "chat"):
                 answer = double.chat(body)
+            case ("POST", "generate"):
+                answer = double.generate(body)
             case ("HEAD", "blobs"):
                 status = 200 if double.has_blob(rest) else 404
             case ("POST", "blobs"):
-                status = double.put_blob(rest, raw)
+                broken = fault is not None and fault.kind == "corrupt"
+                status = double.put_blob(rest, raw[::-1] if broken else raw)
             case _:
                 status, answer = 404, {"error": "404 page not found"}
         if fault and fault.kind == "drop_after_effect":

@@ -1,6 +1,7 @@
 """What an Ollama has and does, without the network: names, models, blobs, and the operations on them.
 
-Answers, refusals and progress lines are those of Ollama's own routes (server/routes.go, server/create.go).
+Answers, refusals and progress lines are those of Ollama's own routes (server/routes.go, server/create.go). A model that
+was made of a GGUF answers through llama.cpp, rendered as Ollama renders; any other one knows its examples alone.
 `server` puts it on a socket.
 """
 
@@ -13,6 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from tests.doubles.ollama_api.go_template import render as render_go
+from tests.doubles.ollama_api.llama_cpp import NotLoaded, Opened
 
 DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}\Z")
 PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
@@ -29,6 +33,7 @@ class Model:
     parent: str = ""
     system: str = ""
     template: str = "{{ .Prompt }}"
+    parser: str = ""
     license: tuple[str, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
     messages: tuple[dict[str, str], ...] = ()
@@ -39,7 +44,15 @@ class Model:
 
     @property
     def digest(self) -> str:
-        contents = [self.weights, self.system, self.template, self.license, self.parameters, self.messages]
+        contents = [
+            self.weights,
+            self.system,
+            self.template,
+            self.parser,
+            self.license,
+            self.parameters,
+            self.messages,
+        ]
         layers = json.dumps([*contents, self.adapters], sort_keys=True)
         return hashlib.sha256(layers.encode()).hexdigest()
 
@@ -69,11 +82,22 @@ class OllamaState:
         """What `pull`, and `create` from an unknown name, can fetch."""
         self.models = {canonical(name): Model(weights=f"weights of {canonical(name)}") for name in models}
         self.blobs: dict[str, bytes] = {}
+        self.known_templates: dict[str, str] = {}
+        """Jinja to Go: what `create` recognises in a GGUF by its text (template/index.json) and puts in its place."""
+        self.says: str | None = None
+        """What every model answers, when set."""
+        self._opened: dict[tuple[str, ...], Opened] = {}
         self._ticks = 0
+
+    def close(self) -> None:
+        """Free the models that are open."""
+        for opened in self._opened.values():
+            opened.close()
+        self._opened.clear()
 
     def restart(self) -> None:
         """What a restart of Ollama does to its files: blobs that no model uses are gone."""
-        used = {digest for model in self.models.values() for digest in model.blobs}
+        used = {digest for model in self.models.values() for digest in (*model.blobs, *model.adapters)}
         self.blobs = {digest: content for digest, content in self.blobs.items() if digest in used}
 
     @property
@@ -168,22 +192,73 @@ class OllamaState:
         if not isinstance(body.get("model"), str):
             raise Refused(400, "model is required")
         model = self._named(body["model"])
-        messages = body.get("messages") or []
-        question = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
-        answer = "No lo sé."
-        for asked, answered in zip(model.messages, model.messages[1:], strict=False):
-            if asked["role"] == "user" and asked["content"] == question and answered["role"] == "assistant":
-                answer = answered["content"]
-        prompt = model.system + "".join(m["content"] for m in (*model.messages, *messages))
+        messages = [*model.messages, *(body.get("messages") or [])]
+        if body.get("messages") and body["messages"][0]["role"] != "system" and model.system:
+            messages.insert(0, {"role": "system", "content": model.system})
+        options = {**model.parameters, **(body.get("options") or {})}
+        head = {"model": body["model"], "created_at": self._now().isoformat()}
+        if not model.blobs:
+            answer = _answer_by_example(model, body.get("messages") or [])
+            counts = len("".join(m["content"] for m in messages).split()), len(answer.split())
+            return self._answered(head, answer, *counts)
+        prompt = self._prompt(model, messages)
+        if body.get("_debug_render_only") and self._versions >= (0, 11):
+            return {
+                **head,
+                "message": {"role": "", "content": ""},
+                "done": False,
+                "_debug_info": {"rendered_template": prompt},
+            }
+        return self._answered(head, *self._open(model).complete(prompt, options))
+
+    def generate(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Only a text as it stands: `raw`."""
+        if not body.get("raw"):
+            raise Refused(400, "the double answers raw prompts alone")
+        model = self._named(body.get("model"))
+        answer, read, written = self._open(model).complete(
+            body["prompt"], {**model.parameters, **(body.get("options") or {})}
+        )
         return {
             "model": body["model"],
-            "created_at": self._now().isoformat(),
-            "message": {"role": "assistant", "content": answer},
+            "response": answer,
+            "done": True,
+            "prompt_eval_count": read,
+            "eval_count": written,
+        }
+
+    def _answered(self, head: dict[str, Any], answer: str, read: int, written: int) -> dict[str, Any]:
+        return {
+            **head,
+            "message": {"role": "assistant", "content": answer if self.says is None else self.says},
             "done": True,
             "done_reason": "stop",
-            "prompt_eval_count": len(prompt.split()),
-            "eval_count": len(answer.split()),
+            "prompt_eval_count": read,
+            "eval_count": written,
         }
+
+    def _prompt(self, model: Model, messages: list[dict[str, str]]) -> str:
+        """As server/routes.go chooses: the TEMPLATE, unless the file's own Jinja can do more and no PARSER stands."""
+        jinja = _chat_template(self.blobs[model.blobs[0]])
+        go_can = {word for word in ("Tools", "Thinking") if f".{word}" in model.template}
+        jinja_can = {word for word, sign in (("Tools", "tools"), ("Thinking", "</think>")) if sign in jinja}
+        natively = self._versions >= (0, 30) and (
+            not model.template or (jinja_can > go_can and not model.parser)
+        )
+        if natively:
+            return self._open(model).render(messages)
+        return render_go(model.template or "{{ .Prompt }}", messages)
+
+    def _open(self, model: Model) -> Opened:
+        key = (*model.blobs, *model.adapters)
+        if key not in self._opened:
+            try:
+                self._opened[key] = Opened(
+                    self.blobs[model.blobs[0]], tuple(self.blobs[digest] for digest in model.adapters)
+                )
+            except NotLoaded as error:
+                raise Refused(500, f"unable to load model: {model.blobs[0]}") from error
+        return self._opened[key]
 
     def has_blob(self, digest: str) -> bool:
         if not DIGEST.match(digest):
@@ -235,8 +310,8 @@ class OllamaState:
             start = replace(self.models[parent], parent=parent)
             yield {"status": f"using existing layer sha256:{start.digest}"}
         else:
-            start = self._imported(body)
             yield {"status": "parsing GGUF"}
+            start = self._imported(body)
         built = self._built(start, body)
         yield {"status": f"creating new layer sha256:{built.digest}"}
         yield {"status": "writing manifest"}
@@ -269,26 +344,54 @@ class OllamaState:
                 raise Refused(400, QUANTIZE_REFUSED)
         if not body.get("from") and not body.get("files"):
             raise Refused(400, "neither 'from' or 'files' was specified")
+        if body.get("files") and not any(name.endswith(".gguf") for name in body["files"]):
+            raise Refused(400, "unknown type")
 
     def _imported(self, body: dict[str, Any]) -> Model:
         digests = tuple(body["files"].values())
         for digest in digests:
-            if digest not in self.blobs:
-                raise Refused(500, f"open /root/.ollama/models/blobs/{digest}: no such file or directory")
+            self._check_blob(digest)
             # Newer servers wrap what they are given without looking into it.
             if self._versions < (0, 34, 1) and not self.blobs[digest].startswith(b"GGUF"):
-                raise Refused(400, "unknown type")
-        return Model(weights=" ".join(digests), template="", blobs=digests)
+                raise Refused(400, "supplied file was not in GGUF format")
+        template = self.known_templates.get(_chat_template(self.blobs[digests[0]]), "")
+        return Model(weights=" ".join(digests), template=template, blobs=digests)
+
+    def _check_blob(self, digest: str) -> None:
+        if digest not in self.blobs:
+            raise Refused(500, f"open /root/.ollama/models/blobs/{digest}: no such file or directory")
 
     def _built(self, start: Model, body: dict[str, Any]) -> Model:
         given = body.get("license") or []
+        for digest in body.get("adapters", {}).values():
+            self._check_blob(digest)
         return replace(
             start,
             system=body.get("system") or start.system,
             template=body.get("template") or start.template,
+            parser=body.get("parser") or start.parser,
             license=(*start.license, *([given] if isinstance(given, str) else given)),
             parameters={**start.parameters, **body.get("parameters", {})},
             messages=tuple(body.get("messages") or start.messages),
             adapters=(*start.adapters, *body.get("adapters", {}).values()),
             modified_at=self._now(),
         )
+
+
+def _answer_by_example(model: Model, messages: list[dict[str, str]]) -> str:
+    question = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+    for asked, answered in zip(model.messages, model.messages[1:], strict=False):
+        if asked["role"] == "user" and asked["content"] == question and answered["role"] == "assistant":
+            return answered["content"]
+    return "No lo sé."
+
+
+def _chat_template(content: bytes) -> str:
+    """The Jinja text in a GGUF, found by its key: length and type stand before it, then the text and its length."""
+    key = b"tokenizer.chat_template"
+    at = content.find(key)
+    if at < 0:
+        return ""
+    at += len(key) + 4
+    length = int.from_bytes(content[at : at + 8], "little")
+    return content[at + 8 : at + 8 + length].decode()
