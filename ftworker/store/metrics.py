@@ -84,6 +84,20 @@ class RunInFlight:
 
 
 @dataclass(frozen=True)
+class TrainingGroup:
+    """Open trainings of one pipeline and provider; figures are None while none runs or none is known."""
+
+    pipeline: str
+    provider: str
+    waiting: int
+    running: int
+    progress_ratio: float | None
+    loss: float | None
+    tokens_per_second: float | None
+    memory_bytes: float | None
+
+
+@dataclass(frozen=True)
 class ParkedGroup:
     """Parked messages of one reason."""
 
@@ -123,6 +137,7 @@ class Snapshot:
     processes: Mapping[str, ProcessGroup]
     totals: Mapping[tuple[str, str], float]
     quarantined: Mapping[str, QuarantinedGroup]
+    trainings: Sequence[TrainingGroup] = ()
 
 
 def read_snapshot(cursor: Cursor, pipelines: Sequence[str], *, statement_timeout_seconds: float) -> Snapshot:
@@ -170,6 +185,7 @@ def _read(cursor: Cursor, pipelines: list[str]) -> Snapshot:
         },
         totals=totals.read(cursor),
         quarantined={name: QuarantinedGroup(*rest) for name, *rest in _rows(cursor, "quarantined")},
+        trainings=tuple(TrainingGroup(*row) for row in _rows(cursor, "trainings")),
     )
 
 

@@ -53,7 +53,7 @@ class Metric:
     @property
     def adds_up(self) -> bool:
         """Whether two values make sense as one sum; of times, ratios and yes-or-no the larger one does."""
-        return not self.unit.startswith("seconds") and self.unit not in ("ratio", "0 or 1")
+        return not self.unit.startswith(("seconds", "nats")) and self.unit not in ("ratio", "0 or 1")
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -290,6 +290,55 @@ PROMOTION_TIMESTAMP = Metric(
     "When the model that the pipeline serves was promoted; absent before the first promotion.",
     ("pipeline",),
 )
+TRAININGS_WAITING = Metric(
+    "ftworker_trainings_waiting",
+    "gauge",
+    "trainings",
+    "Trainings on machines of yours that nobody works on: before a place is free, or in a pause after a crash.",
+    ("pipeline", "provider"),
+)
+TRAININGS_RUNNING = Metric(
+    "ftworker_trainings_running",
+    "gauge",
+    "trainings",
+    "Trainings on machines of yours that a process works on.",
+    ("pipeline", "provider"),
+)
+TRAINING_PROGRESS = Metric(
+    "ftworker_training_progress_ratio",
+    "gauge",
+    "ratio",
+    "How much of its present stage (train, convert, check) a training has done; absent while none runs.",
+    ("pipeline", "provider"),
+)
+TRAINING_LOSS = Metric(
+    "ftworker_training_loss",
+    "gauge",
+    "nats a token",
+    "Training loss of its last step; absent while none trains.",
+    ("pipeline", "provider"),
+)
+TRAINING_SPEED = Metric(
+    "ftworker_training_tokens_per_second",
+    "gauge",
+    "tokens a second",
+    "How fast it trains; absent while none trains.",
+    ("pipeline", "provider"),
+)
+TRAINING_MEMORY = Metric(
+    "ftworker_training_memory_bytes",
+    "gauge",
+    "bytes",
+    "Peak memory of the device, or of the process where it trains on the CPU; absent while none trains.",
+    ("pipeline", "provider"),
+)
+TRAINING_CRASHES = Metric(
+    "ftworker_training_crashes_total",
+    "counter",
+    "crashes",
+    "Stages of trainings, or their jobs, that ended without a word, as they do when memory runs out.",
+    ("pipeline", "provider"),
+)
 PARKED = Metric(
     "ftworker_parked_messages",
     "gauge",
@@ -385,6 +434,18 @@ CATALOGUE: tuple[Group, ...] = (
             ESTIMATED_COST,
             PROVIDER_ERRORS,
             PROMOTION_TIMESTAMP,
+        ),
+    ),
+    Group(
+        "Trainings on machines of yours",
+        (
+            TRAININGS_WAITING,
+            TRAININGS_RUNNING,
+            TRAINING_PROGRESS,
+            TRAINING_LOSS,
+            TRAINING_SPEED,
+            TRAINING_MEMORY,
+            TRAINING_CRASHES,
         ),
     ),
     Group("What waits for a person", (PARKED, PARKED_OLDEST, QUARANTINED, QUARANTINED_OLDEST)),

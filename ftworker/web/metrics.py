@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from ftworker import __version__
 from ftworker.runs.states import IN_FLIGHT, RunState
-from ftworker.settings import Settings
+from ftworker.settings import LocalSettings, Settings
 from ftworker.store.metrics import SWEEP_TOTAL, ProcessGroup, Snapshot
 from ftworker.store.totals import BATCH_SIZE_BOUNDS
 from ftworker.web import catalogue
@@ -69,6 +69,7 @@ def families(settings: Settings, reading: Reading) -> Iterator[Family]:
         _events(reading.snapshot, collected)
         _examples(settings, reading.snapshot, collected)
         _runs(settings, reading.snapshot, collected)
+        _trainings(reading.snapshot, collected)
         _totals(reading.snapshot, collected)
         _batch_sizes(reading.snapshot.totals, collected)
     for metric in catalogue.all_metrics():
@@ -154,6 +155,13 @@ def _zeros(settings: Settings, collected: _Samples) -> None:
             collected.add(metric, 0, pipeline=name)
         collected.add(catalogue.TRAINED_TOKENS, 0, **both)
         collected.add(catalogue.ESTIMATED_COST, 0, **both)
+        if isinstance(settings.providers.get(pipeline.provider), LocalSettings):
+            for metric in (
+                catalogue.TRAININGS_WAITING,
+                catalogue.TRAININGS_RUNNING,
+                catalogue.TRAINING_CRASHES,
+            ):
+                collected.add(metric, 0, **both)
         for state in RunState:
             collected.add(catalogue.RUNS, 0, **both, state=state.value)
             if state not in IN_FLIGHT:
@@ -225,6 +233,17 @@ def _runs(settings: Settings, snapshot: Snapshot, collected: _Samples) -> None:
         collected.add(catalogue.PROMOTION_TIMESTAMP, promoted_timestamp, pipeline=name)
 
 
+def _trainings(snapshot: Snapshot, collected: _Samples) -> None:
+    for group in snapshot.trainings:
+        both = {"pipeline": group.pipeline, "provider": group.provider}
+        collected.add(catalogue.TRAININGS_WAITING, group.waiting, **both)
+        collected.add(catalogue.TRAININGS_RUNNING, group.running, **both)
+        collected.add(catalogue.TRAINING_PROGRESS, group.progress_ratio, **both)
+        collected.add(catalogue.TRAINING_LOSS, group.loss, **both)
+        collected.add(catalogue.TRAINING_SPEED, group.tokens_per_second, **both)
+        collected.add(catalogue.TRAINING_MEMORY, group.memory_bytes, **both)
+
+
 TOTALS: Mapping[str, Metric] = {
     "examples_dropped": catalogue.EXAMPLES_DROPPED,
     "examples_kept": catalogue.EXAMPLES_KEPT,
@@ -237,6 +256,7 @@ TOTALS: Mapping[str, Metric] = {
     "redactions": catalogue.REDACTIONS,
     "runs_finished": catalogue.RUNS_FINISHED,
     "tokens_trained": catalogue.TRAINED_TOKENS,
+    "training_crashes": catalogue.TRAINING_CRASHES,
 }
 """The totals of the database that are counters as they are. The labels' keys are the metric's labels."""
 

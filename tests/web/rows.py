@@ -27,6 +27,7 @@ def fill(store: Store) -> None:
         _events(cursor)
         _examples(cursor)
         _runs(cursor)
+        _trainings(cursor)
         _rest(cursor)
 
 
@@ -143,6 +144,25 @@ def _runs(cursor: Cursor) -> None:
     )
 
 
+def _trainings(cursor: Cursor) -> None:
+    cursor.execute(
+        """
+        INSERT INTO ftworker.trainings (run_key, run_id, "order", state, stage, host, message, progress,
+                                        lease_token, lease_expires_at)
+        SELECT row.key, run.id, jsonb_build_object('system_prompt', %(text)s::text), row.state, 'train', %(name)s,
+               %(text)s, row.progress, row.token, CASE WHEN row.token IS NOT NULL THEN now() END
+        FROM (VALUES
+            ('running', 'running', 'tutor', gen_random_uuid(),
+             '{"stage": "train", "completed": 30, "total": 120, "unit": "steps", "loss": 1.5,
+               "tokens_per_second": 200, "memory_bytes": 2000000000}'::jsonb),
+            ('waiting', 'waiting', 'other', NULL, '{"stage": "train", "completed": 9, "total": 10}')
+        ) AS row (key, state, pipeline, token, progress)
+        JOIN ftworker.runs AS run ON run.pipeline = row.pipeline AND run.state IN ('submitted', 'parked')
+        """,
+        {"text": TEXT, "name": NAME},
+    )
+
+
 def _rest(cursor: Cursor) -> None:
     # Four in quarantine: one waits, one for both pipelines, one was decided about, one was deleted meanwhile.
     cursor.execute(
@@ -207,6 +227,7 @@ def _rest(cursor: Cursor) -> None:
             ('provider_errors', 'kind=rate_limit_exceeded,provider=openai,step=create_job', 1, 3),
             ('runs_finished', 'outcome=promoted,pipeline=tutor,provider=openai', 1, 1),
             ('tokens_trained', 'pipeline=tutor,provider=openai', 1, 60000),
+            ('training_crashes', 'pipeline=tutor,provider=openai', 1, 2),
             ('sweep_timestamp_seconds', '', 0, extract(epoch FROM now())),
             ('unknown_total', %(name)s, 0, 1)
         """,

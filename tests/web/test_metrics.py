@@ -57,6 +57,20 @@ def test_examples_show_their_distance_to_each_threshold(series: Series) -> None:
     assert value(series, "ftworker_trigger_tokens_ratio", **tutor) == pytest.approx(0.4)
 
 
+def test_trainings_show_how_far_they_are_and_what_waits(series: Series) -> None:
+    tutor = {"pipeline": "tutor", "provider": "openai"}
+    assert value(series, "ftworker_trainings_running", **tutor) == 1
+    assert value(series, "ftworker_training_progress_ratio", **tutor) == pytest.approx(0.25)
+    assert value(series, "ftworker_training_loss", **tutor) == 1.5
+    assert value(series, "ftworker_training_tokens_per_second", **tutor) == 200
+    assert value(series, "ftworker_training_memory_bytes", **tutor) == 2e9
+    assert value(series, "ftworker_training_crashes_total", **tutor) == 2
+    waiting = {"pipeline": "other", "provider": "local"}
+    assert value(series, "ftworker_trainings_waiting", **waiting) == 1
+    # Of one that waits, the figures of its last process say nothing.
+    assert ("ftworker_training_progress_ratio", frozenset(waiting.items())) not in series
+
+
 def test_a_pipeline_without_a_threshold_has_no_distance_to_it(series: Series) -> None:
     names = {name for name, labels in series if ("pipeline", "other") in labels}
     assert "ftworker_examples_waiting" in names

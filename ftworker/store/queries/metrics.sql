@@ -67,6 +67,23 @@ SELECT id, pipeline, provider, state,
 FROM ftworker.runs
 WHERE state IN ('cut', 'exported', 'awaiting_approval', 'uploaded', 'submitting', 'submitted', 'parked');
 
+-- name: trainings
+-- What waits and runs on machines of the operator's own, by the index `trainings_open`; figures of what runs alone.
+SELECT run.pipeline, run.provider,
+       count(*) FILTER (WHERE training.state = 'waiting') AS waiting,
+       count(*) FILTER (WHERE training.state = 'running') AS running,
+       max((now.progress ->> 'completed')::float8 / nullif((now.progress ->> 'total')::float8, 0)) AS progress_ratio,
+       max((now.progress ->> 'loss')::float8) AS loss,
+       sum((now.progress ->> 'tokens_per_second')::float8) AS tokens_per_second,
+       sum((now.progress ->> 'memory_bytes')::float8) AS memory_bytes
+FROM ftworker.trainings AS training
+JOIN ftworker.runs AS run ON run.id = training.run_id
+LEFT JOIN LATERAL (
+    SELECT training.progress
+    WHERE training.state = 'running' AND training.progress ->> 'stage' = training.stage) AS now ON true
+WHERE training.state IN ('waiting', 'running')
+GROUP BY run.pipeline, run.provider;
+
 -- name: promotions
 -- The present model of each pipeline, by the index `promotions_present`.
 SELECT pipeline, extract(epoch FROM promoted_at)::float8 AS promoted_timestamp
