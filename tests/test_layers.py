@@ -107,7 +107,7 @@ CONFINED = {
     "psycopg2": ("ftworker.sources", "ftworker.store"),
     "redis": ("ftworker.events.stream",),
     "requests": ("ftworker.providers",),
-    "tokenizers": ("ftworker.tokenizers",),
+    "tokenizers": ("ftworker.tokenizers", "ftworker.training.pre_tokenizing"),
 }
 
 # The whole environment, handed on to the processes of `ftworker up` without being read.
