@@ -56,7 +56,7 @@ from ftworker.training.results import (
     Converted,
     Trained,
 )
-from ftworker.training.templates import TemplateUnknown, served_template
+from ftworker.training.templates import TemplateUnknown
 
 
 def read_made(run: RunView) -> MadeModel:
@@ -157,7 +157,7 @@ class TrainedRegistration:
         )
 
     def _check_template(self, tag: str, modelfile: Modelfile, made: MadeModel) -> str:
-        rendering = _rendering(made.converted)
+        rendering = TrainedRendering.of_model(made.converted)
         if rendering is None:
             return "the base has no chat template to compare with"
         if not self._settings.gates.template_parity:
@@ -215,11 +215,11 @@ class TrainedRegistration:
         """
         if self._settings.template_file is not None:
             return self._settings.template_file.read_text(encoding="utf-8"), "passthrough", converted.stop
-        rendering = _rendering(converted)
+        rendering = TrainedRendering.of_model(converted)
         if rendering is None:
             return None, None, converted.stop
         try:
-            read = served_template(rendering.chat_template, bos_token=rendering.bos, eos_token=rendering.eos)
+            read = rendering.served_template()
         except TemplateUnknown:
             return None, None, converted.stop
         return read.go, "passthrough" if read.forced else None, (*converted.stop, *read.stop)
@@ -250,13 +250,6 @@ class _Hashed:
         while self.read(1 << 20):
             pass
         return self._digest.hexdigest() == file.sha256
-
-
-def _rendering(converted: Converted) -> TrainedRendering | None:
-    if converted.chat_template is None:
-        return None
-    eos = converted.stop[-1] if converted.stop else ""
-    return TrainedRendering(converted.chat_template, converted.bos or "", eos)
 
 
 def _parameters(

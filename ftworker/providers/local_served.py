@@ -15,7 +15,16 @@ from ftworker.providers.contract import ProviderRejected, ProviderUnavailable
 from ftworker.providers.local_registry import NotServed
 from ftworker.providers.ollama import OllamaClient
 from ftworker.providers.ollama_wire import ModelNotFound
-from ftworker.training.templates import PROBES, Messages, TemplateRefusal, first_difference, render
+from ftworker.training.results import Converted
+from ftworker.training.templates import (
+    PROBES,
+    Messages,
+    ServedTemplate,
+    TemplateRefusal,
+    first_difference,
+    render,
+    served_template,
+)
 
 SMOKE_QUESTION: Final = "Hola. ¿Puedes presentarte en una frase?"
 """Ours and harmless. The answer is looked at, not written down."""
@@ -30,16 +39,35 @@ _CANNOT_LOAD: Final = re.compile(
 
 @dataclass(frozen=True)
 class TrainedRendering:
-    """How conversations were rendered for training. `bos` is what the tokenizer puts in front by itself."""
+    """How conversations were rendered for training."""
 
     chat_template: str
     bos: str
-    eos: str
+    """What the tokenizer puts in front by itself; empty: nothing."""
+    bos_token: str
+    eos_token: str
 
-    def of(self, messages: Messages) -> str:
+    @classmethod
+    def of_model(cls, converted: Converted) -> TrainedRendering | None:
+        """None for a base without a chat template."""
+        if converted.chat_template is None:
+            return None
+        bos, last = converted.bos or "", converted.stop[-1] if converted.stop else ""
+        return cls(converted.chat_template, bos, converted.bos_token or bos, converted.eos_token or last)
+
+    def text(self, messages: Messages) -> str:
         """What serving must give to the model, besides what the tokenizer puts in front. Raises TemplateRefusal."""
-        text = render(self.chat_template, messages, bos_token=self.bos, eos_token=self.eos)
+        text = render(self.chat_template, messages, bos_token=self.bos_token, eos_token=self.eos_token)
         return text.removeprefix(self.bos)
+
+    def served_template(self) -> ServedTemplate:
+        """The same for Ollama. Raises TemplateUnknown."""
+        return served_template(
+            self.chat_template,
+            bos_token=self.bos_token,
+            eos_token=self.eos_token,
+            adds_bos=bool(self.bos),
+        )
 
 
 def check_template(ollama: OllamaClient, tag: str, trained: TrainedRendering, system: str | None) -> str:
@@ -54,7 +82,7 @@ def check_template(ollama: OllamaClient, tag: str, trained: TrainedRendering, sy
         is_ours = probe[0][0] == "system" or not system
         messages = probe if is_ours else (("system", system or ""), *probe)
         try:
-            expected = trained.of(messages)
+            expected = trained.text(messages)
         except TemplateRefusal as error:
             raise NotServed(
                 "template_mismatch", f"the trained chat template refuses {name}: {error}"

@@ -84,6 +84,10 @@ class Converted(msgspec.Struct, frozen=True):
     """Texts that end an answer: the end-of-turn token, and the end-of-text token where it differs."""
     bos: str | None = None
     """The beginning-of-text token that the tokenizer puts in front by itself; None: it puts none."""
+    bos_token: str | None = None
+    """What the chat template means by `bos_token`, whoever writes it; None: the same as `bos`."""
+    eos_token: str | None = None
+    """What the chat template means by `eos_token`; None: the last of `stop`."""
 
 
 class Gate(msgspec.Struct, frozen=True):

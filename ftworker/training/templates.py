@@ -5,8 +5,8 @@ template of the base is not recognised by its name or its text, of which there a
 probes, what stands around each turn is read off, and the result must reproduce every probe to the letter. `render`
 is what training renders, `served_template` reads a template off, `ServedTemplate.go` writes it for Ollama.
 
-`rendering_variables` are given to the template wherever a conversation is rendered for training, so that a rendering
-neither depends on the day nor waits for a chain of thought. jinja2 is imported only when something is rendered.
+A rendering must neither depend on the day nor on who renders it: `self_contained`. jinja2 is imported only when
+something is rendered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from ftworker.errors import PermanentError
 
@@ -50,6 +50,15 @@ PROBES: Final[Mapping[str, Messages]] = {
 """What is rendered on both sides. Ours, so that a difference may be shown. No content begins or ends with a blank:
 some templates trim, and no Go template can."""
 
+_WRITTEN: Final = "{#- written by ftworker -#}"
+_ASKED: Final[Mapping[str, str]] = {
+    "enable_thinking": "{%- set enable_thinking = false -%}",
+    "date_string": f"{{%- set date_string = '{FIXED_DAY:%d %b %Y}' -%}}",
+    "strftime_now": (
+        f"{{%- macro strftime_now(format) -%}}{{%- if format == '%d %b %Y' -%}}{FIXED_DAY:%d %b %Y}"
+        f"{{%- else -%}}{FIXED_DAY:%Y-%m-%d}{{%- endif -%}}{{%- endmacro -%}}"
+    ),
+}
 _NAMES: Final[Mapping[str, str]] = {
     "<|im_start|>": "chatml",
     "<|start_header_id|>": "llama3",
@@ -74,17 +83,18 @@ class TemplateUnknown(PermanentError):
     """No Go template of ours says what the Jinja template does."""
 
 
-def rendering_variables() -> dict[str, Any]:
-    """What a chat template is given besides messages, in training and wherever the trained rendering is meant.
+def self_contained(chat_template: str) -> str:
+    """The template with what it asks its surroundings for written into it, so that everybody renders alike.
 
-    `enable_thinking` false: tutors' answers hold no chain of thought, so none is waited for (Qwen 3). The rest fixes
-    the day that a template prints (Llama 3.1, Mistral Small).
+    `enable_thinking` false: tutors' answers hold no chain of thought, so none is waited for (Qwen 3). A day is
+    FIXED_DAY, so that neither training nor serving depends on when it is done (Llama 3.1, Mistral Small). One that asks
+    for none of that, or was written so before, comes back as it is.
     """
-    return {
-        "enable_thinking": False,
-        "date_string": FIXED_DAY.strftime("%d %b %Y"),
-        "strftime_now": FIXED_DAY.strftime,
-    }
+    if _WRITTEN in chat_template:
+        return chat_template
+    written = "".join(text for name, text in _ASKED.items() if re.search(rf"\b{name}\b", chat_template))
+    # The empty text keeps a line feed with which the template may begin.
+    return f"{_WRITTEN}{written}{{{{- '' }}}}{chat_template}" if written else chat_template
 
 
 def system_in_question(messages: Messages) -> Messages:
@@ -103,23 +113,24 @@ def render(
     bos_token: str = "",
     eos_token: str = "",
     generate: bool = True,
-    variables: Mapping[str, Any] | None = None,
 ) -> str:
     """The text of a conversation as training sees it; `generate` adds what asks for an answer.
 
-    A system message that the template refuses or leaves out stands in the first question (`system_in_question`).
-    Raises TemplateRefusal.
+    The template is taken as `self_contained` makes it. A system message that it refuses or leaves out stands in the
+    first question (`system_in_question`). Raises TemplateRefusal.
     """
     if messages[0][0] == "system" and not _shows_system(chat_template):
         messages = system_in_question(messages)
-    given = rendering_variables() if variables is None else variables
+    return _rendered(self_contained(chat_template), messages, bos_token, eos_token, generate)
+
+
+def _rendered(chat_template: str, messages: Messages, bos_token: str, eos_token: str, generate: bool) -> str:
     try:
         return _compiled(chat_template).render(
             messages=[{"role": role, "content": content} for role, content in messages],
             add_generation_prompt=generate,
             bos_token=bos_token,
             eos_token=eos_token,
-            **given,
         )
     except Exception as error:  # a template is foreign code and may raise whatever it likes
         raise TemplateRefusal(f"the chat template cannot render: {type(error).__name__}") from error
@@ -142,8 +153,8 @@ class ServedTemplate:
     generation: str
     """What asks for an answer."""
     forced: bool
-    """True when Ollama must not take the file's own Jinja instead, which would ask for a chain of thought or print
-    today's date: `PARSER passthrough`."""
+    """True when Ollama must not take the file's own Jinja instead, which may ask for a chain of thought or print the
+    day: `PARSER passthrough`."""
 
     @property
     def stop(self) -> tuple[str, ...]:
@@ -210,14 +221,12 @@ def served_template(
     """
     adds = bool(bos_token) if adds_bos is None else adds_bos
 
-    def trained(messages: Messages, *, generate: bool = True, **changes: Any) -> str:
-        text = render(
-            chat_template, messages, bos_token=bos_token, eos_token=eos_token, generate=generate, **changes
-        )
+    def trained(messages: Messages, *, generate: bool = True) -> str:
+        text = render(chat_template, messages, bos_token=bos_token, eos_token=eos_token, generate=generate)
         return text.removeprefix(bos_token) if adds else text
 
     try:
-        read = _read_off(trained, eos_token)
+        read = _read_off(trained, eos_token, forced=_WRITTEN in self_contained(chat_template))
     except TemplateRefusal as error:
         raise TemplateUnknown(str(error)) from error
     for name, messages in PROBES.items():
@@ -243,7 +252,7 @@ def first_difference(trained: str, served: str) -> str | None:
     return f"at character {at}: trained on {trained[before : at + 24]!r}, served {served[before : at + 24]!r}"
 
 
-def _read_off(trained: Callable[..., str], eos_token: str) -> ServedTemplate:
+def _read_off(trained: Callable[..., str], eos_token: str, *, forced: bool) -> ServedTemplate:
     question, answer, following = ("user", _QUESTION), ("assistant", _ANSWER), ("user", _NEXT)
     opening, between, again, asking = _parts(
         trained([question, answer, following]), _QUESTION, _ANSWER, _NEXT
@@ -262,9 +271,6 @@ def _read_off(trained: Callable[..., str], eos_token: str) -> ServedTemplate:
         raise TemplateUnknown("the chat template writes its first turn in another way than the next ones")
     no_system = opening.removesuffix(before_question)
     place, system = _system_of(trained, before_question)
-    probe = [question, answer, following]
-    # What a server would make of the file's own Jinja, on another day and without our variables.
-    elsewhere = trained(probe, variables={"strftime_now": date(2026, 2, 3).strftime})
     return ServedTemplate(
         name=next((name for sign, name in _NAMES.items() if sign in before_question), "other"),
         no_system=no_system,
@@ -273,7 +279,7 @@ def _read_off(trained: Callable[..., str], eos_token: str) -> ServedTemplate:
         user=(before_question, after_question),
         assistant=(between.removeprefix(after_question), after_answer),
         generation=asking.removeprefix(after_question),
-        forced=elsewhere != trained(probe),
+        forced=forced,
     )
 
 
@@ -307,11 +313,9 @@ def _end_of(text: str, word: str, follows: str, eos_token: str) -> str:
 @lru_cache(maxsize=8)
 def _shows_system(chat_template: str) -> bool:
     try:
-        probe = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": _QUESTION}]
-        return _SYSTEM in _compiled(chat_template).render(
-            messages=probe, add_generation_prompt=True, bos_token="", eos_token="", **rendering_variables()
-        )
-    except Exception:  # noqa: BLE001 - as in `render`
+        probe = (("system", _SYSTEM), ("user", _QUESTION))
+        return _SYSTEM in _rendered(self_contained(chat_template), probe, "", "", True)
+    except TemplateRefusal:
         return False
 
 

@@ -18,11 +18,14 @@ from ftworker.training.templates import (
     TemplateUnknown,
     first_difference,
     render,
+    self_contained,
     served_rendering,
     served_template,
     system_in_question,
 )
 from tests.doubles.ollama_api.go_template import render as render_go
+from tests.doubles.ollama_api.llama_cpp import Opened
+from tests.doubles.tiny_gguf import write_tiny_gguf
 
 
 def published() -> Path:
@@ -176,6 +179,22 @@ def test_an_answer_is_asked_for_without_a_chain_of_thought() -> None:
 def test_a_day_in_the_template_is_the_same_day_always() -> None:
     assert "Today Date: 26 Jul 2024" in read_off("Llama 3.2").no_system
     assert "2024-07-26" in read_off("Mistral 7").no_system
+
+
+@pytest.mark.parametrize("name", ["Qwen 3", "Llama 3.2", "Mistral 7", "SmolLM2"])
+def test_llama_cpp_renders_a_self_contained_template_as_it_was_trained(name: str, tmp_path: Path) -> None:
+    jinja, _ = jinja_of(name)
+    whole = self_contained(jinja)
+    assert self_contained(whole) == whole
+    assert (whole == jinja) is (name == "SmolLM2")
+    opened = Opened(write_tiny_gguf(tmp_path / "tiny.gguf", chat_template=whole).read_bytes())
+    try:
+        for messages in PROBES.values():
+            # This file's tokenizer puts nothing in front, so that the template's own bos stays.
+            expected = render(whole, messages, bos_token="<|im_start|>", eos_token="<|im_end|>")
+            assert opened.render(as_dicts(messages)) == expected
+    finally:
+        opened.close()
 
 
 def test_a_bos_that_the_tokenizer_does_not_add_is_part_of_the_template() -> None:
