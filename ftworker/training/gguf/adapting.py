@@ -36,7 +36,7 @@ def write_adapter(path: Path, lora: Lora, *, name: str, told: Callable[[], None]
         for pair in lora.pairs.values():
             try:
                 for matrix in lora.read(pair):
-                    writer.write(encode(matrix, TensorType.F32))
+                    writer.write(encode(matrix.reshape(-1), TensorType.F32))
             except NotFinite as error:
                 raise GgufProblem(
                     "not_finite",

@@ -10,18 +10,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ftworker.training.gguf.header import GgufHeader, GgufProblem, TensorInfo, ValueType
 from ftworker.training.gguf.lora import Lora
-from ftworker.training.gguf.stored_numbers import NotFinite, decode, encode
+from ftworker.training.gguf.stored_numbers import Floats, NotFinite, Room, decode, encode
 from ftworker.training.gguf.tensor_types import FILE_TYPES, TensorType
 from ftworker.training.gguf.writing import GgufWriter, PlannedTensor, key_record
 from ftworker.training.results import ArtefactFile
@@ -29,10 +30,11 @@ from ftworker.training.results import ArtefactFile
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-PART_NUMBERS: Final = 1 << 19
-"""Numbers that are worked on at once: 2 MiB of floats, which stay in a core's cache."""
+PART_NUMBERS: Final = 1 << 17
+"""Numbers that are worked on at once: 512 KiB of floats, which stay in a core's cache."""
 WORKERS: Final = 2
-_AHEAD: Final = 2 * WORKERS
+_ROOMS: Final = 2 * WORKERS
+"""Parts that are worked on or wait to be written."""
 _HASHED_TOGETHER: Final = 1 << 20
 _QUANTIZATION_VERSION: Final = 2
 """ggml.h, GGML_QNT_VERSION: of the layout of quantised blocks."""
@@ -44,13 +46,36 @@ class Merged:
     base_sha256: str
 
 
+class _Base:
+    """The base's file, open."""
+
+    def __init__(self, header: GgufHeader) -> None:
+        self.path = header.path
+        self._descriptor = os.open(header.path, os.O_RDONLY)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def read(self, into: memoryview, offset: int) -> memoryview:
+        """Fill `into` from there on."""
+        if os.preadv(self._descriptor, [into], offset) < len(into):
+            raise GgufProblem(
+                "base_missing", f"{self.path} became shorter while it was read; put it back as it was"
+            )
+        return into
+
+
 @dataclass(frozen=True)
 class _Step:
     """One tensor of the base and what becomes of it."""
 
+    base: _Base
     source: TensorInfo
     type: TensorType
-    matrices: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    matrices: tuple[Floats, Floats] | None
     """A, and B times the scale, where the LoRA touches it."""
 
 
@@ -70,32 +95,35 @@ def write_merged(
     """
     ordered = sorted(base.tensors, key=lambda tensor: tensor.offset)
     plan = [PlannedTensor(tensor.name, tensor.shape, _stored_as(tensor, stored)) for tensor in ordered]
+    most = max((tensor.row * _together(tensor) for tensor in ordered), default=0)
+    rooms = [Room(most) for _ in range(_ROOMS)]
     digest = hashlib.sha256()
-    descriptor = os.open(base.path, os.O_RDONLY)
-    try:
-        with (
-            GgufWriter(path, _records(base, stored, name), plan, base.alignment) as writer,
-            ThreadPoolExecutor(WORKERS) as pool,
-        ):
-            at = 0
-            for source, planned in zip(ordered, plan, strict=True):
-                # What lies between tensors is no part of the work, but of the base's hash.
-                _hash_between(digest, descriptor, base, at, source.offset)
-                pair = lora.pairs.get(source.name)
-                matrices = None
-                if pair is not None:
-                    a, b = lora.read(pair)
-                    matrices = a, b * np.float32(lora.scale)
-                step = _Step(source, planned.type, matrices)
-                for taken, made in _parts(step, descriptor, base, pool):
-                    digest.update(taken)
-                    writer.write(made)
-                at = source.offset + source.size_bytes
-                told()
-            _hash_between(digest, descriptor, base, at, base.size_bytes)
-            return Merged(writer.finish(), digest.hexdigest())
-    finally:
-        os.close(descriptor)
+    with (
+        _Base(base) as file,
+        GgufWriter(path, _records(base, stored, name), plan, base.alignment) as writer,
+        # The threads of BLAS would fight with ours for the cores: measured, half as fast.
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(WORKERS) as pool,
+    ):
+        at = 0
+        for source, planned in zip(ordered, plan, strict=True):
+            _hash_between(digest, file, at, source.offset)
+            step = _Step(file, source, planned.type, _matrices(lora, source.name))
+            for taken, made in _parts(step, rooms, pool):
+                digest.update(taken)
+                writer.write(made)
+            at = source.offset + source.size_bytes
+            told()
+        _hash_between(digest, file, at, base.size_bytes)
+        return Merged(writer.finish(), digest.hexdigest())
+
+
+def _matrices(lora: Lora, tensor: str) -> tuple[Floats, Floats] | None:
+    pair = lora.pairs.get(tensor)
+    if pair is None:
+        return None
+    a, b = lora.read(pair)
+    return a, b * np.float32(lora.scale)
 
 
 def _stored_as(tensor: TensorInfo, wanted: TensorType) -> TensorType:
@@ -121,37 +149,44 @@ def _records(base: GgufHeader, stored: TensorType, name: str) -> list[bytes]:
 
 
 def _parts(
-    step: _Step, descriptor: int, base: GgufHeader, pool: ThreadPoolExecutor
-) -> Iterator[tuple[bytes, bytes]]:
-    """The tensor's parts in order, as stored in the base and as made; a few are worked on at once."""
-    waiting: deque[Future[tuple[bytes, bytes]]] = deque()
-    for first, last in _ranges(step.source):
-        waiting.append(pool.submit(_work, step, first, last, descriptor, base))
-        if len(waiting) > _AHEAD:
+    step: _Step, rooms: Sequence[Room], pool: ThreadPoolExecutor
+) -> Iterator[tuple[memoryview, memoryview]]:
+    """The tensor's parts in order, as stored in the base and as made; both are gone when the next is asked for."""
+    waiting: deque[Future[tuple[memoryview, memoryview]]] = deque()
+    for (first, last), room in zip(_ranges(step.source), cycle(rooms)):
+        if len(waiting) == len(rooms):
             yield waiting.popleft().result()
+        waiting.append(pool.submit(_work, step, first, last, room))
     while waiting:
         yield waiting.popleft().result()
 
 
-def _ranges(tensor: TensorInfo) -> Iterable[tuple[int, int]]:
-    """Rows from, to; a row is never cut, since a LoRA adds to whole ones."""
-    rows = tensor.numbers // tensor.row if tensor.row else 0
-    together = max(1, PART_NUMBERS // max(1, tensor.row))
+def _together(tensor: TensorInfo) -> int:
+    """Rows in a part; a row is never cut, since a LoRA adds to whole ones."""
+    return max(1, PART_NUMBERS // tensor.row)
+
+
+def _ranges(tensor: TensorInfo) -> Iterator[tuple[int, int]]:
+    """Rows from, to."""
+    rows, together = tensor.numbers // tensor.row, _together(tensor)
     return ((first, min(first + together, rows)) for first in range(0, rows, together))
 
 
-def _work(step: _Step, first: int, last: int, descriptor: int, base: GgufHeader) -> tuple[bytes, bytes]:
+def _work(step: _Step, first: int, last: int, room: Room) -> tuple[memoryview, memoryview]:
     source = step.source
-    a_row = source.type.size_of(source.row)
-    stored = _read(descriptor, base, source.offset + first * a_row, (last - first) * a_row)
+    row_bytes = source.type.size_of(source.row)
+    stored = memoryview(room.stored)[: (last - first) * row_bytes]
+    step.base.read(stored, source.offset + first * row_bytes)
     if step.matrices is None and source.type is step.type:
         return stored, stored
     try:
-        numbers = decode(stored, source.type)
+        numbers = decode(stored, source.type, room)
         if step.matrices is not None:
             a, b = step.matrices
-            numbers += (b[first:last] @ a).reshape(-1)
-        return stored, encode(numbers, step.type)
+            product = room.spare[: numbers.size]
+            np.matmul(b[first:last], a, out=product.reshape(last - first, source.row))
+            numbers += product
+        return stored, encode(numbers, step.type, room)
     except NotFinite as error:
         raise GgufProblem(
             "not_finite",
@@ -161,20 +196,12 @@ def _work(step: _Step, first: int, last: int, descriptor: int, base: GgufHeader)
     except NotImplementedError as error:
         raise GgufProblem(
             "gguf_unsupported",
-            f"{base.path}: {source.name} is stored as {source.type.name}, which cannot be read here; take a GGUF of "
-            "the base in F16, BF16 or Q8_0",
+            f"{step.base.path}: {source.name} is stored as {source.type.name}, which cannot be read here; take a "
+            "GGUF of the base in F16, BF16 or Q8_0",
         ) from error
 
 
-def _hash_between(digest: Hash, descriptor: int, base: GgufHeader, start: int, end: int) -> None:
+def _hash_between(digest: Hash, file: _Base, start: int, end: int) -> None:
+    """What lies between tensors is no part of the work, but of the base's hash."""
     for at in range(start, end, _HASHED_TOGETHER):
-        digest.update(_read(descriptor, base, at, min(_HASHED_TOGETHER, end - at)))
-
-
-def _read(descriptor: int, base: GgufHeader, offset: int, count: int) -> bytes:
-    content = os.pread(descriptor, count, offset)
-    if len(content) < count:
-        raise GgufProblem(
-            "base_missing", f"{base.path} became shorter while it was read; put it back as it was"
-        )
-    return content
+        digest.update(file.read(memoryview(bytearray(min(_HASHED_TOGETHER, end - at))), at))

@@ -104,7 +104,7 @@ class GgufWriter:
             self._file.close()
             self._part.unlink(missing_ok=True)
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: bytes | memoryview) -> None:
         """The next bytes of the tensor whose turn it is; its last part is filled up to the alignment."""
         if len(content) > self._missing:
             raise ValueError(
@@ -153,7 +153,7 @@ class GgufWriter:
     def _padded(self, size: int) -> int:
         return -(-size // self._alignment) * self._alignment
 
-    def _put(self, content: bytes) -> None:
+    def _put(self, content: bytes | memoryview) -> None:
         assert self._file is not None
         self._hash.update(content)
         rest = memoryview(content)
