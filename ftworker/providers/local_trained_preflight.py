@@ -100,7 +100,7 @@ def base_findings(settings: LocalSettings, base: str, room: Path | None) -> Iter
                 f"{base} is no GGUF and training.base_gguf is not set: there will be an adapter for vLLM, and no file "
                 "for Ollama",
             )
-    except GgufProblem as problem:
+    except (GgufProblem, OSError) as problem:
         yield Finding("error", "training_base", str(problem))
         return
     if room is not None and size_bytes:
@@ -142,17 +142,14 @@ def _template_findings(settings: LocalSettings, base: str, served: Served) -> It
     if settings.template_file is not None:
         return
     try:
-        served_template(served.chat_template, bos_token=served.bos or "", eos_token=_eos(served))
+        eos = served.stop[-1] if served.stop else ""
+        served_template(served.chat_template, bos_token=served.bos or "", eos_token=eos)
     except TemplateUnknown as unknown:
         yield Finding(
             "warning",
             "template_unknown",
             f"{base}: {unknown}. Ollama from 0.30 on uses the file's own template; for an older one set template_file",
         )
-
-
-def _eos(served: Served) -> str:
-    return served.stop[-1] if served.stop else ""
 
 
 def serving_findings(
