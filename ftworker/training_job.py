@@ -36,9 +36,8 @@ from ftworker.training.files import clear_work, fetch_dataset, publish_artefacts
 from ftworker.training.order import ARTEFACTS, ORDER, TrainingOrder
 from ftworker.training.places import LOGS, Place, is_in_use, make_work_folder, take_place
 from ftworker.training.relay import Entry, Relay
-from ftworker.training.results import CHECKED, Checked
 from ftworker.training.stage import StageFailed, named_failure
-from ftworker.training.stages import CHECK, FETCH, PUBLISH, Stage, stages_of
+from ftworker.training.stages import FETCH, PUBLISH, Stage, stages_of
 from ftworker.training_lease import PATIENCE_SECONDS, Cancelled, Interrupted, Lease, Lost
 
 logger = logging.getLogger(__name__)
@@ -159,8 +158,6 @@ class TrainingJob:
             lease.confirm()
             if not (work / ARTEFACTS / stage.result).exists():
                 self._run_stage(stage, work, place, lease)
-            if stage.name == CHECK:
-                _require_gates(work)
         self._relay.begin(PUBLISH)
         lease.confirm()
         publish_artefacts(work, order.artefacts_url, lease.check)
@@ -343,14 +340,6 @@ def _read_order(training: TrainingRow) -> TrainingOrder:
         raise StageFailed(
             "order_unreadable", f"the order is of another version of ftworker: {error}"
         ) from error
-
-
-def _require_gates(work: Path) -> None:
-    """A stage that was killed right after its result must not let through what did not pass."""
-    checked = msgspec.json.decode((work / ARTEFACTS / CHECKED).read_bytes(), type=Checked)
-    failed = [gate for gate in checked.gates if not gate.passed]
-    if failed:
-        raise StageFailed("gate_failed", "; ".join(f"{gate.name}: {gate.message}" for gate in failed))
 
 
 def _count_crash(cursor: Cursor, training: TrainingRow) -> None:

@@ -15,7 +15,8 @@ from typing import IO, Any, Final
 
 from ftworker.datasets.storage import make_folder, open_storage, storage_errors, sync_file
 from ftworker.masking import mask_url
-from ftworker.training.order import ARTEFACTS, CHECKPOINTS, DATA, OrderedFile, TrainingOrder
+from ftworker.training.order import ARTEFACTS, DATA, ORDER, OrderedFile, TrainingOrder
+from ftworker.training.places import LOCKS, LOGS
 from ftworker.training.stage import StageFailed
 
 SUMS: Final = "SHA256SUMS"
@@ -48,9 +49,18 @@ def publish_artefacts(work: Path, url: str, check: Check) -> dict[str, str]:
 
 
 def clear_work(work: Path, *, artefacts: bool) -> None:
-    """Remove what only a training that goes on needs: the dataset's copy, the checkpoints; and what was published."""
-    for name in (DATA, CHECKPOINTS, *((ARTEFACTS,) if artefacts else ())):
-        shutil.rmtree(work / name, ignore_errors=True)
+    """Remove what only a training that goes on needs, such as the dataset's copy and the checkpoints.
+
+    The logs and the order stay, for a person who asks; `artefacts` says whether those go too.
+    """
+    kept = {LOGS, ORDER, *LOCKS, *(() if artefacts else (ARTEFACTS,))}
+    for path in work.iterdir():
+        if path.name in kept:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _fetch(file: OrderedFile, target: Path, check: Check) -> None:

@@ -26,6 +26,7 @@ _FOLDER_LOCK: Final = "lock"
 """Held by a job and by all that it started."""
 _JOB_LOCK: Final = "job.lock"
 """Held by a job alone: while it is, the process that it names is that job, and no other that got its number."""
+LOCKS: Final = (_FOLDER_LOCK, _JOB_LOCK)
 _AGAIN_SECONDS: Final = 0.1
 
 

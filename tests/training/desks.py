@@ -160,7 +160,7 @@ class Bench:
 
     def steps(self, run_key: str) -> list[tuple[int, int]]:
         """(process, step) of everything that the trainer did."""
-        path = self.work(run_key) / "steps.log"
+        path = self.work(run_key) / "logs" / "steps.log"
         lines = path.read_text().splitlines() if path.exists() else []
         return [(int(line.split()[0]), int(line.split()[1])) for line in lines if len(line.split()) == 2]
 

@@ -36,7 +36,7 @@ def train(work: Path, events: Events, stop: Stop) -> None:
     events.send(Noted("stub begins"))
     steps = int(told.get("steps", 4))
     every = int(told.get("checkpoint_every", 1))
-    with (work / "steps.log").open("a") as log:
+    with (work / "logs" / "steps.log").open("a") as log:
         while step < steps:
             time.sleep(float(told.get("step_seconds", 0.02)))
             step += 1
@@ -91,15 +91,9 @@ def convert(work: Path, events: Events, stop: Stop) -> None:
 
 def check(work: Path, events: Events, stop: Stop) -> None:
     told = json.loads((work / "order.json").read_bytes())["method"]
-    passed = told.get("gate", True)
-    gate = {
-        "name": "validation_loss",
-        "passed": passed,
-        "figure": 1.0,
-        "threshold": 2.0,
-        "message": "was no better",
-    }
-    write(work / ARTEFACTS / CHECKED, {"gates": [gate]})
+    if not told.get("gate", True):
+        raise StageFailed("gate_failed", "validation_loss: was no better")
+    write(work / ARTEFACTS / CHECKED, {"gates": []})
 
 
 def write(path: Path, value: object) -> None:
