@@ -7,10 +7,11 @@ an at sign it is the work of `contacts`. Rules run over the fold; capitals are l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.triggers import stretches
 
 _SERVICE = (
     rb"(?:insta(?:gram)?|ig|tik ?tok|tt|twitter|twitch|snap(?:chat)?|discord|telegram|facebook|fb|be ?real|"
@@ -96,26 +97,34 @@ _NUMBER = re.compile(
     rb"fifa|ps|covid|nba|f|g|v|mp|a|b|c|h)-?\d{1,2}"
 )
 _CUE_CHARACTERS = 40
+_BEFORE, _AFTER = 60, 120
+"""How far around the word an account may stand."""
 
 
-def bare_handles(seen: View) -> Iterator[Finding]:
-    """The account that somebody names without an at sign: "mi insta es lucia.gc_07"."""
+def bare_handles(seen: View, at: Iterable[int]) -> Iterator[Finding]:
+    """The account that somebody names without an at sign: "mi insta es lucia.gc_07". `at`: where networks are "
+    "named."""
+    for begin, end in stretches(seen, at, _BEFORE, _AFTER):
+        yield from _accounts(seen, begin, end)
+
+
+def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
     folded = seen.folded
     for pattern in (_OWN_ACCOUNT, _NAMED, _NAME_FIRST):
-        for found in pattern.finditer(folded):
+        for found in pattern.finditer(folded, begin, stop):
             group = found.lastgroup or "name"
             name = found[group].rstrip(b".-#")
             start, end = found.start(group), found.start(group) + len(name)
             if _is_account(seen, found, name, start, end):
                 yield Finding(start, end, Kind.HANDLE)
-    for found in _TAGGED.finditer(folded):
+    for found in _TAGGED.finditer(folded, begin, stop):
         if found[1] not in _NO_TAGGED and any(97 <= sign < 123 for sign in found[1]):
             yield Finding(found.start(), found.end(), Kind.HANDLE)
-    for found in _MAIL_NAME.finditer(folded):
+    for found in _MAIL_NAME.finditer(folded, begin, stop):
         name = found["name"].rstrip(b".")
         if _SIGN.search(name) and not _FILE_OR_SITE.fullmatch(name):
             yield Finding(found.start("name"), found.start("name") + len(name), Kind.EMAIL)
-    for found in _PROFILE.finditer(folded):
+    for found in _PROFILE.finditer(folded, begin, stop):
         name = found["name"].rstrip(b".")
         own = (
             found[1]
@@ -130,13 +139,7 @@ def bare_handles(seen: View) -> Iterator[Finding]:
 def _is_account(seen: View, found: re.Match[bytes], name: bytes, start: int, end: int) -> bool:
     if name.isdigit() and len(name) > 5 and _ID_OF_A_GAME.match(found[0]):
         return True
-    if (
-        len(name) < 3
-        or _BEGINS_IBAN.match(name)
-        or _BEGINS_IBAN.match(name)
-        or _FILE_OR_SITE.fullmatch(name)
-        or _NUMBER.fullmatch(name)
-    ):
+    if len(name) < 3 or _BEGINS_IBAN.match(name) or _FILE_OR_SITE.fullmatch(name) or _NUMBER.fullmatch(name):
         return False
     if _SIGN.search(name.strip(b".")):
         # "en Twitch 2.000": a number is no account, and "5to" neither.

@@ -10,13 +10,12 @@ import re
 from typing import assert_never
 
 from ftworker.curation.privacy import cues
-from ftworker.curation.privacy.contexts import SENTENCE_START, is_of_a_story, sentence_around
+from ftworker.curation.privacy.contexts import begins_sentence, is_of_a_story, sentence_around
 from ftworker.curation.privacy.cues import Cue
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.lexicon import Figures
 from ftworker.curation.privacy.spans import Name, NameWords
 
-WORD_BEFORE = re.compile(rb"([a-z_]+)[\"'* ]? ?$")
 _FIRST_WORD = re.compile(
     rb"[ \t\"'(*_\xab\xbf\xa1]{0,4}(?:(?:la|el|en|na|don|dona) |(?:l'|n'|d'|sr\.|sra\.) ?)?([a-z_]+)"
 )
@@ -29,6 +28,7 @@ _SIGNED_ALONE = re.compile(rb"[!.]{1,3}\s{1,2}([a-z_]{3,})\s{0,3}$")
 _SPECIES = re.compile(rb" ([a-z]{4,})\s*(?=[.,;)(\n]|$)")
 _SIGNED = re.compile(rb"[ \t]*[,.:;\-]*\s{0,4}(?:de )?")
 
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz_"
 _WITHOUT_A_GAP = (Cue.GREETING, Cue.TITLE, Cue.WEAK)
 """Cues whose name is the next word in sight. No set: to hash them costs more than to compare them."""
 _GREETINGS = (
@@ -79,8 +79,7 @@ class Announced:
                 # A number is called prime, and prime is a cousin in Spanish: in lower case only for "mi primo".
                 ours = False
                 if person is not None:
-                    whose = WORD_BEFORE.search(folded, max(0, person.start() - 30), person.start())
-                    ours = whose is not None and whose[1] in cues.OF_THE_SPEAKER
+                    ours = word_before(folded, person.start(), 30) in cues.OF_THE_SPEAKER
                 name = self._first(seen, end, cue, unknown_lower=ours) if person else None
             case Cue.WEAK:
                 name = self._first(seen, end, cue)
@@ -98,8 +97,9 @@ class Announced:
             case Cue.FORM:
                 name = self._filled_in(seen, end)
             case Cue.AFTER:
-                word = WORD_BEFORE.search(folded, max(0, start - 40), start)
-                name = self._at(seen, word.start(1), word.end(1), cue) if word else None
+                word = word_before(folded, start, 40)
+                end = folded.rfind(word, 0, start) + len(word)
+                name = self._at(seen, end - len(word), end, cue) if word else None
             case _:
                 assert_never(cue)
         return name
@@ -112,12 +112,15 @@ class Announced:
         return seen.text[word.start(1)].isupper() or word[1] in _BEFORE_NAMES or self._words.is_given(word[1])
 
     def _after_role(self, seen: View, start: int, end: int) -> Name | None:
-        before = WORD_BEFORE.search(seen.folded, max(0, start - 30), start)
-        spoken_to = SENTENCE_START.search(seen.folded[max(0, start - 3) : start])  # "Profe Marta, ..."
-        if not spoken_to and (before is None or before[1] not in cues.DETERMINERS):
+        before = word_before(seen.folded, start, 30)
+        # "Profe Marta, ..."; three spaces begin one as well.
+        spoken_to = begins_sentence(seen.folded, start, 3) or not seen.folded[
+            max(0, start - 3) : start
+        ].rstrip(b" \t")
+        if not spoken_to and before not in cues.DETERMINERS:
             return None
         # "la abuela Caperucita" is of a tale, "mi abuela Casilda" is not.
-        theirs = before is None or before[1] not in cues.OF_THE_SPEAKER
+        theirs = before not in cues.OF_THE_SPEAKER
         gap = cues.AFTER_ROLE.match(seen.folded, end)
         called = gap is not None and gap[0].rstrip().endswith(
             (b"llama", b"llamaba", b"diu", b"called", b"named", b"llamado", b"llamada")
@@ -133,7 +136,7 @@ class Announced:
             name = self._first(seen, place, Cue.ROLE, unknown_lower=announced, article=announced)
             if name is None or cues.NUMERAL_AFTER.match(seen.text, name.end):
                 continue  # "el papa Juan Pablo II"
-            if before is not None and theirs and is_of_a_story(seen, start, end):
+            if before and theirs and is_of_a_story(seen, start, end):
                 return None
             known = self._words.is_given(name.words[0])
             if known or (
@@ -263,3 +266,13 @@ class Announced:
         ):
             return None
         return Name(start, end, words, sure)
+
+
+def word_before(folded: bytes, start: int, reach: int) -> bytes:
+    """The word right before this place, within so many bytes; empty where something else stands there."""
+    before = folded[max(0, start - reach) : start]
+    if before.endswith(b" "):
+        before = before[:-1]
+    if before.endswith((b'"', b"'", b"*", b" ")):
+        before = before[:-1]
+    return before[len(before.rstrip(_LETTERS)) :]

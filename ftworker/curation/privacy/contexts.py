@@ -12,6 +12,7 @@ from ftworker.curation.privacy.folding import View
 
 SENTENCE_START = re.compile(rb"(?:^|[.!?:\n\"\xab\xbf\xa1(*\x95\-])[ \t]*$")
 ARTICLE_BEFORE = re.compile(rb"\b(?:el|la|los|las|un|una|al|del|mi|tu|su|en|desde|hacia|lo|de la|como) $")
+_SENTENCE_SIGNS = b'.!?:\n"\xab\xbf\xa1(*\x95-'
 _PERSON_BEFORE_NAME = re.compile(
     rb"\b(?:con|entre|contad[oa] a|conte a|dicho a|dije a|decirle a|le a|amb|y|de parte de|sin) $"
 )
@@ -36,6 +37,12 @@ _SENTENCE_END = re.compile(rb"[.!?\n:;]")
 
 _WINDOW = 120
 """How far around a name the words of an exercise or a lesson still speak of it, in characters."""
+
+
+def begins_sentence(folded: bytes, start: int, reach: int) -> bool:
+    """Whether a sentence or a line begins here, by so many bytes before: as `SENTENCE_START` without a pattern."""
+    before = folded[max(0, start - reach) : start].rstrip(b" \t")
+    return before[-1] in _SENTENCE_SIGNS if before else start <= reach
 
 
 def sentence_around(seen: View, start: int, end: int) -> bytes:

@@ -6,11 +6,12 @@ Ages stay, and so do the dates of a lesson: "Cervantes nació en 1547" tells of 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ftworker.curation.privacy.cues import TASK
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.triggers import stretches
 
 _MONTH = (
     rb"(?:enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|setiembre|octubre|noviembre|diciembre|"
@@ -102,6 +103,7 @@ _BORN_THEN = re.compile(
 """The date before who was born: "nació el 12/03/2011 mi hermano"."""
 _BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|faig|hago|birthday|aniversari\w*)")
 _BIRTHDAY_BACK = 45
+_BIRTH_BEFORE, _BIRTH_AFTER = 80, 120
 
 _PLATE = re.compile(rb"(?<![\w.,+\-/])((?:[cre][ \-]?)?\d{4}[ .\-]?([bcdfghjklmnpqrstvwxyz]{3}))(?![\w\-])")
 _UNITS = frozenset(
@@ -125,10 +127,18 @@ _VEHICLE_CHARACTERS = 60
 _OF_ALL_PLATES = re.compile(rb",? (?:es (?:el|un) (?:formato|ejemplo)|por ejemplo)")
 
 
-def birth_dates(seen: View) -> Iterator[Finding]:
-    """The date after "nací el", "fecha de nacimiento", "mi cumpleaños es"."""
+def birth_dates(seen: View, at: Iterable[int]) -> Iterator[Finding]:
+    """The date after "nací el", "fecha de nacimiento", "mi cumpleaños es", and before "cumplo 14".
+
+    `at`: where such a word is.
+    """
+    for begin, end in stretches(seen, at, _BIRTH_BEFORE, _BIRTH_AFTER):
+        yield from _births(seen, begin, end)
+
+
+def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
     folded = seen.folded
-    for cue in _BIRTH_CUE.finditer(folded):
+    for cue in _BIRTH_CUE.finditer(folded, begin, end):
         reach = cue.end() + _BIRTH_CHARACTERS
         stop = min(
             (
@@ -146,9 +156,9 @@ def birth_dates(seen: View) -> Iterator[Finding]:
             again = _DATE.search(folded, found.end(), min(stop + 1, len(folded)))
             if again and _WITH_YEAR.search(again[0]) and not _WITH_YEAR.search(found[0]):
                 yield Finding(again.start(), again.end(), Kind.BIRTH_DATE)
-    for found in _BORN_THEN.finditer(folded):
+    for found in _BORN_THEN.finditer(folded, begin, end):
         yield Finding(*found.span(found.lastgroup or 0), Kind.BIRTH_DATE)
-    for cue in _BIRTHDAY.finditer(folded):
+    for cue in _BIRTHDAY.finditer(folded, begin, end):
         before = _dated_before(seen, cue)
         if before is not None:
             yield before

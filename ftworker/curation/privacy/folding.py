@@ -135,7 +135,7 @@ def view(text: str) -> View:
     try:
         if "\xad" in text:
             raise _NeedsNormalising
-        raw = text.encode("latin-1", "ftworker_fold")
+        raw = _encoded(text)
     except _NeedsNormalising:
         text, offsets = _composed(text)
         raw = text.encode("latin-1", "ftworker_fold")
@@ -146,6 +146,16 @@ def view(text: str) -> View:
             masked[found.start() : found.end()] = MASK * len(found[0])
         folded = bytes(masked)
     return View(text, folded, b" " + folded.translate(_WORDS) + b" ", offsets)
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        # A sign at a time costs more than all of one kind at once, and these are most of what is beyond Latin-1.
+        for sign, plain in _SIGNS.items():
+            text = text.replace(sign, plain)
+        return text.encode("latin-1", "ftworker_fold")
 
 
 def fold(text: str) -> str:

@@ -58,6 +58,13 @@ class Figures:
                 if words not in entries:
                     entries.append(words)
 
+    def __bool__(self) -> bool:
+        return bool(self._by_word)
+
+    def mention(self, word: bytes) -> bool:
+        """Whether the word stands in any of them: where it does not, nothing with it is one."""
+        return word in self._by_word
+
     def holds(self, words: Iterable[bytes]) -> bool:
         """Whether these words are one of them: all of it, or two words of it that are not too usual."""
         asked = frozenset(word for word in words if word not in PARTICLES)
@@ -74,6 +81,8 @@ class Figures:
 
     def include(self, words: tuple[bytes, ...]) -> bool:
         """Whether they are one of these names, or one with a word or two after it ("Isaac Newton Inglaterra")."""
+        if words[0] not in self._by_word and words[0] not in PARTICLES:
+            return False
         if self.holds(words):
             return True
         count = self.begins(list(words))

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick
 
 from ftworker.curation.privacy import cues, triggers
-from ftworker.curation.privacy.announced import WORD_BEFORE, Announced
+from ftworker.curation.privacy.announced import Announced, word_before
 from ftworker.curation.privacy.contexts import (
     ARTICLE_BEFORE,
-    SENTENCE_START,
+    begins_sentence,
     is_in_an_exercise,
     is_of_a_lesson,
     is_spoken_of,
@@ -47,14 +46,8 @@ _NAME_AND = re.compile(rb"\b([a-z_]+) (?:y|i|e|and|eta) (?:a |con |amb )?$")
 _PAIR_BEFORE = re.compile(rb"\b(?:somos|som|son|entre|con|amb|a|companer\w+|amig\w+|herman\w+) $")
 
 
-class Place(NamedTuple):
-    """A stretch of a view that rules are called to."""
-
-    start: int
-    end: int
-    family: int
-    cue: Cue | None = None
-    """What announces a name here, if something does."""
+Place = tuple[int, int, int, Cue | None]
+"""Where a stretch of a view begins and ends that a family of rules is called to, and what announces a name there."""
 
 
 class NameRules:
@@ -74,16 +67,16 @@ class NameRules:
 
     def places(self, seen: View) -> list[Place]:
         """Where a cue stands, a name could begin, or a word calls for other rules."""
-        found = []
+        found: list[Place] = []
         cues_, first_word = len(self._cues), self._first_word
         text, folded = seen.text, seen.folded
         for pattern, start, end in self._automaton.find_matches_as_indexes(seen.words, overlapping=True):
             if pattern < cues_:
-                found.append(Place(start, end - 2, Family.NAMES, self._cues[pattern]))
+                found.append((start, end - 2, Family.NAMES, self._cues[pattern]))
             elif pattern < first_word:
-                found.append(Place(start, end - 2, triggers.PHRASES[pattern - cues_][1]))
+                found.append((start, end - 2, triggers.PHRASES[pattern - cues_][1], None))
             elif text[start].isupper() or self._could_be_lower(seen, end - 2, folded[start : end - 2]):
-                found.append(Place(start, end - 2, Family.NAMES))
+                found.append((start, end - 2, Family.NAMES, None))
         return found
 
     def find(self, seen: View, places: Iterable[Place]) -> list[Name]:
@@ -127,21 +120,24 @@ class NameRules:
         )
         if not words:
             return [[] for _ in views]
-        automaton = BytesAhoCorasick([b" %b " % word for word in words])
-        return [self._again(seen, automaton, frozenset(words)) for seen in views]
+        known_words = frozenset(words)
+        return [self._again(seen, words, known_words) for seen in views]
 
-    def _again(self, seen: View, automaton: BytesAhoCorasick, known: frozenset[bytes]) -> list[Name]:
+    def _again(self, seen: View, words: Iterable[bytes], known: frozenset[bytes]) -> list[Name]:
         found = []
-        for _, start, stop in automaton.find_matches_as_indexes(seen.words, overlapping=True):
-            word = seen.folded[start : stop - 2]
-            end, more, _ = self._words.extended(seen, start, stop - 2, word, unknown=False)
-            # "candela urrutia" is she again, though a candle is a candle.
-            whole = bool(more) and known.issuperset(more)
-            if (whole or self._is_again(seen, start, word)) and not self._is_elsewhere(
-                seen, start, (word, *more), known
-            ):
-                found.append(Name(start, end, (word, *more)))
-        return _apart(found)
+        # A conversation has a few names: to look for each costs less than to build an automaton of them.
+        for word in words:
+            start = seen.words.find(b" %b " % word)
+            while start != -1:
+                end, more, _ = self._words.extended(seen, start, start + len(word), word, unknown=False)
+                # "candela urrutia" is she again, though a candle is a candle.
+                whole = bool(more) and known.issuperset(more)
+                if (whole or self._is_again(seen, start, word)) and not self._is_elsewhere(
+                    seen, start, (word, *more), known
+                ):
+                    found.append(Name(start, end, (word, *more)))
+                start = seen.words.find(b" %b " % word, start + 1)
+        return _apart(found) if found else found
 
     def _standing(
         self, seen: View, start: int, end: int, mentioned: set[bytes], covered: int
@@ -152,12 +148,12 @@ class NameRules:
         listed = word in self._words.lexicon.given
         ambiguous = word in self._words.lexicon.ambiguous or word in cues.NOT_NAMES
         if large and ambiguous and word not in self._words.lexicon.public and word not in cues.NOT_NAMES:
-            ambiguous = SENTENCE_START.search(seen.folded, max(0, start - 4), start) is not None
+            ambiguous = begins_sentence(seen.folded, start, 4)
         stop, more, has_surname = self._words.extended(
             seen, start, end, word, unknown=listed and not ambiguous
         )
         words = (word, *more)
-        if self._own_terms.holds(words) or self._own_terms.begins(list(words)):
+        if self._own_terms and (self._own_terms.holds(words) or self._own_terms.begins(list(words))):
             return None, stop
         # Surnames before a comma: "García López, Lucía".
         before = self._words.surnames_before(seen, start) if large and self._words.is_given(word) else None
@@ -182,7 +178,8 @@ class NameRules:
             start = maria.start()
         if self._words.roster.is_person(words):
             return Name(start, stop, words), stop
-        figure = self._figures.begins(ahead := words_ahead(seen, end, word))
+        ahead = words_ahead(seen, end, word) if self._figures.mention(word) else []
+        figure = self._figures.begins(ahead)
         if self._figures.include(words) or figure > 1 or self._ends_figure(seen, start, words):
             mentioned.update(words, ahead[:figure])
             return None, max(stop, end + len(b" ".join(ahead[1:figure])))
@@ -280,6 +277,8 @@ class NameRules:
 
     def _ends_figure(self, seen: View, start: int, words: tuple[bytes, ...]) -> bool:
         """Whether words before this one make a figure of it: "Rosalind Franklin", "doña Inés"."""
+        if not self._figures.mention(words[0]) and words[0] not in PARTICLES:
+            return False
         before = seen.folded[max(0, start - 40) : start].split()[-3:]
         return any(self._figures.holds([*before[-count:], *words]) for count in range(1, len(before) + 1))
 
@@ -324,20 +323,17 @@ class NameRules:
         self, seen: View, start: int, words: tuple[bytes, ...], known: frozenset[bytes]
     ) -> bool:
         """Whether this is a part of somebody else's name: of a figure's, or after a given name that nobody has here."""
-        if (
-            self._figures.include(words)
-            or self._figures.begins(words_ahead(seen, start + len(words[0]), words[0])) > 1
+        if self._figures.include(words) or (
+            self._figures.mention(words[0])
+            and self._figures.begins(words_ahead(seen, start + len(words[0]), words[0])) > 1
         ):
             return True
-        before = WORD_BEFORE.search(seen.folded, max(0, start - 25), start)
+        before = word_before(seen.folded, start, 25)
         return (
-            before is not None
-            and before[1] not in known
-            and before[1] not in cues.NOT_NAMES
-            and (
-                CAPITAL_BEFORE.search(seen.text, max(0, start - 25), start) is not None
-                and self._words.is_given(before[1])
-            )
+            before not in known
+            and self._words.is_given(before)
+            and before not in cues.NOT_NAMES
+            and CAPITAL_BEFORE.search(seen.text, max(0, start - 25), start) is not None
         )
 
 

@@ -51,6 +51,11 @@ _CARD = re.compile(
     + rb"(?:\d{13,19}|\d{4}([ .\-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ .\-])\d{6}\2\d{5})(?![\w\-/]|[.,]\d)"
 )
 
+_ACCOUNT_ANYHOW = re.compile(NOT_IN_NUMBER + rb"(?:es ?)?\d(?:[ .\-/]?\d){17,25}(?![\w/]|[.,\-]\d)")
+_ACCOUNT_CUE = re.compile(
+    rb"\b(?:cuentas?|cta|iban|compte|conta|kontu\w*|transferencia|ingres\w+|domicili\w+)\b"
+)
+"""What is said of an account: then slips in its numbers do not make it nobody's."""
 _CARD_ANYHOW = re.compile(NOT_IN_NUMBER + rb"\d(?:[ .\-/]?\d){12,18}(?![\w/]|[.,\-]\d)")
 _CARD_CUE = re.compile(
     rb"\b(?:tarjeta|targeta|tarxeta|visa|mastercard|amex|american express|debito|credito|maestro|card)\b"
@@ -72,9 +77,9 @@ _CUE_CHARACTERS = 40
 """How far before a number a word such as "expediente" still speaks of it."""
 
 
-def identity_numbers(seen: View) -> Iterator[Finding]:
+def identity_numbers(seen: View, begin: int, end: int) -> Iterator[Finding]:
     """DNI and NIE: with the right letter in any spelling, with a wrong one where it is written as one."""
-    for found in _DNI.finditer(seen.folded):
+    for found in _DNI.finditer(seen.folded, begin, end):
         number, separator = int(re.sub(rb"\D", b"", found[1])), found[2]
         right_letter = _LETTERS[number % 23] == found[3].decode()
         # "12345678 N" and "10000000N" are quantities unless the letter is right, and so is a small unit.
@@ -83,13 +88,13 @@ def identity_numbers(seen: View) -> Iterator[Finding]:
         )
         if right_letter or (as_one and number % 10_000 != 0):
             yield Finding(found.start(), found.end(), Kind.DNI)
-    for found in _DNI_ANYHOW.finditer(seen.folded):
+    for found in _DNI_ANYHOW.finditer(seen.folded, begin, end):
         digits = found["number"].translate(None, b" .-_")
         grouped = len(digits) < len(found["number"])
         right = found["letter"] is not None and _LETTERS[int(digits) % 23] == found["letter"].decode()
         if digits not in _EXAMPLES and (right or (len(digits) == 8 and grouped)):
             yield Finding(found.start("number"), found.end() if right else found.end("number"), Kind.DNI)
-    for found in _NIE.finditer(seen.folded):
+    for found in _NIE.finditer(seen.folded, begin, end):
         number = b"xyz".index(found[1]) * 10_000_000 + int(found[3].replace(b".", b""))
         right_letter = _LETTERS[number % 23] == found[5].decode() and number > 0
         as_one = {found[2], found[4]} <= {b"", b" ", b"-", b"/"} and not (found[2] == found[4] == b" ")
@@ -98,28 +103,31 @@ def identity_numbers(seen: View) -> Iterator[Finding]:
             yield Finding(found.start(), found.end(), Kind.NIE)
 
 
-def bank_numbers(seen: View) -> Iterator[Finding]:
+def bank_numbers(seen: View, begin: int, end: int) -> Iterator[Finding]:
     """IBANs of 23 countries, Spanish account numbers (CCC), cards."""
-    for found in _IBAN.finditer(seen.folded):
+    for found in _IBAN.finditer(seen.folded, begin, end):
         length = _iban_length(found[0])
         if length:
             yield Finding(found.start(), found.start() + length, Kind.IBAN)
-    for found in _IBAN_ANYHOW.finditer(seen.folded):
+    for found in _IBAN_ANYHOW.finditer(seen.folded, begin, end):
         written = seen.folded[found.start() : found.end(1)]
         length = _iban_length(written)
         # In no groups of four: only the check number tells that it is one.
         if length and _is_right_iban(written[:length].translate(None, _IBAN_GAPS)):
             yield Finding(found.start(), found.start() + length, Kind.IBAN)
-    for found in _CCC.finditer(seen.folded):
+    for found in _CCC.finditer(seen.folded, begin, end):
         if _is_account(re.sub(rb"\D", b"", found[0])):
             yield Finding(found.start(), found.end(), Kind.CCC)
-    for found in _CARD.finditer(seen.folded):
+    for found in _CARD.finditer(seen.folded, begin, end):
         digits = re.sub(rb"\D", b"", found[0])
         # Thirteen digits are mostly a bar code; cards as short as that were Visa's.
         begins = b"4" if len(digits) == 13 else b"23456"
         if len(digits) <= 19 and digits[:1] in begins and not digits.endswith(b"000000") and luhn(digits):
             yield Finding(found.start(), found.end(), Kind.CARD)
-    for found in _CARD_ANYHOW.finditer(seen.folded):
+    for found in _ACCOUNT_ANYHOW.finditer(seen.folded, begin, end):
+        if _cue(_ACCOUNT_CUE, seen, found.start()):
+            yield Finding(found.start(), found.end(), Kind.IBAN)
+    for found in _CARD_ANYHOW.finditer(seen.folded, begin, end):
         digits = re.sub(rb"\D", b"", found[0])
         if (
             len(digits) in (15, 16)
@@ -130,9 +138,9 @@ def bank_numbers(seen: View) -> Iterator[Finding]:
             yield Finding(found.start(), found.end(), Kind.CARD)
 
 
-def social_security_numbers(seen: View) -> Iterator[Finding]:
+def social_security_numbers(seen: View, begin: int, end: int) -> Iterator[Finding]:
     """NUSS: with slashes, with right check digits in its groups, or after the word that says so."""
-    for found in _NUSS.finditer(seen.folded):
+    for found in _NUSS.finditer(seen.folded, begin, end):
         first, second = ((gap or b"").strip() for gap in found.group(2, 4))
         alike = (found[2] is None) == (found[4] is None) and first == second
         # A number below ten millions is counted with seven digits, though it is written with eight.
@@ -146,7 +154,7 @@ def social_security_numbers(seen: View) -> Iterator[Finding]:
         written = first == b"/" and not _cue(_CALCULATION, seen, found.start())
         if (alike and (written or _cue(_NUSS_CUE, seen, found.start()))) or right:
             yield Finding(found.start(), found.end(), Kind.NUSS)
-    for found in _NUSS_ANYHOW.finditer(seen.folded):
+    for found in _NUSS_ANYHOW.finditer(seen.folded, begin, end):
         if _cue(_NUSS_CUE, seen, found.start()):
             yield Finding(found.start(), found.end(), Kind.NUSS)
 

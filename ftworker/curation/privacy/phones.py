@@ -7,7 +7,7 @@ the fold; units, whose case counts, are looked up in the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from ahocorasick_rs import BytesAhoCorasick
@@ -15,6 +15,7 @@ from ahocorasick_rs import BytesAhoCorasick
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.numbers import NOT_IN_NUMBER
+from ftworker.curation.privacy.triggers import stretches
 
 _PHONE_OF_SPAIN = re.compile(
     rb"(?<!\w)(?:\(?(?:\+|00) ?34\)?)[ .\-/]?\(?[6-9](?:[ .\-)/\xb7]{0,2}\d){8}(?!\d)"
@@ -122,21 +123,23 @@ _PUBLIC_LINE = re.compile(rb"(?:90[012]|80[0-7])")
 _NO_DIGITS = bytes(code for code in range(256) if code not in b"0123456789")
 _CUE_CHARACTERS = 40
 _CUE_AFTER = 22
+_SPELT_BEFORE, _SPELT_AFTER = 140, 180
+"""How far around such a word a number in words may stand: nine words, the longest of twelve letters."""
 
 
-def phones(seen: View) -> Iterator[Finding]:
+def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
     """Numbers with +34 or a country, in a phone's groups, or bare after a word such as "llámame"."""
     text, folded = seen.text, seen.folded
-    for found in _PHONE_OF_SPAIN.finditer(folded):
+    for found in _PHONE_OF_SPAIN.finditer(folded, begin, end):
         yield _with_extension(folded, found)
-    for found in _PHONE_ABROAD.finditer(folded):
+    for found in _PHONE_ABROAD.finditer(folded, begin, end):
         digits = len(re.sub(rb"\D", b"", found[0]))
         if 9 <= digits <= 15 and not _QUANTITY_AFTER.match(text, found.end()):
             yield _with_extension(folded, found)
-    for found in _PHONE_BY_ZEROS.finditer(folded):
+    for found in _PHONE_BY_ZEROS.finditer(folded, begin, end):
         if 11 <= len(found[0].translate(None, _NO_DIGITS)) <= 16:
             yield _with_extension(folded, found)
-    grouped = list(_PHONE_GROUPED.finditer(folded))
+    grouped = list(_PHONE_GROUPED.finditer(folded, begin, end))
     for number, found in enumerate(grouped):
         before = folded[max(0, found.start() - 2) : found.start()]
         # Hundreds of millions are counted; nobody has the number 700 000 000.
@@ -162,12 +165,12 @@ def phones(seen: View) -> Iterator[Finding]:
         ):
             continue  # "Ordena 912 345 678, 812 345 678 y 712 345 678"
         yield _with_extension(folded, found)
-    for found in _PHONE_LOOSE.finditer(folded):
+    for found in _PHONE_LOOSE.finditer(folded, begin, end):
         if _PUBLIC_LINE.match(found[0]) is not None:
             continue
         if _spoken_of(folded, found.start(), found.end()) and not _QUANTITY_AFTER.match(text, found.end()):
             yield _with_extension(folded, found)
-    for found in _PHONE_ANYHOW.finditer(folded):
+    for found in _PHONE_ANYHOW.finditer(folded, begin, end):
         digits = len(found[0].translate(None, _NO_DIGITS))
         if (
             8 <= digits <= 14
@@ -183,11 +186,18 @@ def _with_extension(folded: bytes, found: re.Match[bytes]) -> Finding:
     return Finding(found.start(), extension.end() if extension else found.end(), Kind.PHONE)
 
 
-def spelt_phones(seen: View) -> Iterator[Finding]:
-    """A number in words after a word such as "móvil": nine digits when its parts are put together."""
-    if not _FIRST_DIGITS.find_matches_as_indexes(seen.folded):
-        return
-    for found in _SPELT_PHONE.finditer(seen.folded):
+def spelt_phones(seen: View, at: Iterable[int]) -> Iterator[Finding]:
+    """A number in words after a word such as "móvil": nine digits when its parts are put together.
+
+    `at`: where such a word is.
+    """
+    for begin, end in stretches(seen, at, _SPELT_BEFORE, _SPELT_AFTER):
+        if _FIRST_DIGITS.find_matches_as_indexes(seen.folded[begin:end]):
+            yield from _spelt(seen, begin, end)
+
+
+def _spelt(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    for found in _SPELT_PHONE.finditer(seen.folded, begin, end):
         digits, open_places = "", 0
         for gap, part in _SPELT_PART.findall(found[0]):
             value = _SPELT_DIGITS.get(part, part.decode() if part.isdigit() else "")

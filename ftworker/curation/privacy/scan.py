@@ -18,29 +18,50 @@ from ftworker.curation.privacy import accounts, addresses, contacts, dates, home
 from ftworker.curation.privacy.folding import BETWEEN_TEXTS, View, view
 from ftworker.curation.privacy.kinds import PLACEHOLDER, Finding, Kind
 from ftworker.curation.privacy.names import NameRules, Place, name_words
-from ftworker.curation.privacy.triggers import EVERY, PLACED, Family, by_signs, possible
+from ftworker.curation.privacy.triggers import (
+    EVERY,
+    PLACED,
+    Family,
+    by_signs,
+    digits_alike,
+    possible,
+    stretches,
+)
 
-_WITH_PLACES = frozenset((Family.NAMES, Family.ADDRESS, Family.HOME, Family.OWN_NUMBER))
+_WITH_PLACES = Family.NAMES | PLACED
 _MOST_NAMESAKES = 20
 _MOST_ROUNDS = 8
 _RULES: tuple[tuple[int, tuple[Callable[[View], Iterator[Finding]], ...]], ...] = (
     (Family.AT_SIGN, (contacts.emails, contacts.handles)),
     (Family.SPELT_EMAIL, (contacts.spelt_emails,)),
-    (Family.BARE_HANDLE, (accounts.bare_handles,)),
-    (Family.SPELT_PHONE, (phones.spelt_phones,)),
-    (Family.BIRTH, (dates.birth_dates,)),
-    (
-        Family.NUMBERS,
-        (numbers.identity_numbers, numbers.bank_numbers, numbers.social_security_numbers, phones.phones),
-    ),
     (Family.RECORD, (records.record_numbers,)),
     (Family.POSTAL_CODE, (addresses.postal_codes,)),
     (Family.PLATE, (dates.plates,)),
 )
+
+
+def _long_numbers(seen: View, at: Iterable[int]) -> Iterator[Finding]:
+    """Whatever is told by its digits. `at`: where long numbers are."""
+    for begin, end in stretches(seen, at, _BEFORE_NUMBER, _AFTER_NUMBER):
+        for rule in (
+            numbers.identity_numbers,
+            numbers.bank_numbers,
+            numbers.social_security_numbers,
+            phones.phones,
+        ):
+            yield from rule(seen, begin, end)
+
+
+_BEFORE_NUMBER, _AFTER_NUMBER = 40, 110
+"""How far around seven digits a number goes on, in signs."""
 _PLACED_RULES: tuple[tuple[int, Callable[[View, Iterable[int]], Iterator[Finding]]], ...] = (
     (Family.ADDRESS, addresses.addresses),
     (Family.HOME, homes.homes),
     (Family.OWN_NUMBER, records.announced_numbers),
+    (Family.BARE_HANDLE, accounts.bare_handles),
+    (Family.SPELT_PHONE, phones.spelt_phones),
+    (Family.BIRTH, dates.birth_dates),
+    (Family.NUMBERS, _long_numbers),
 )
 """Those that are told the places of their words."""
 _NO_VALUE = re.compile(r"[\W_]+")
@@ -151,26 +172,26 @@ class Scanner:
             looks.append(_Look(seen.part(begin, begin + len(text)), 0, []))
             begin += len(text) + len(BETWEEN_TEXTS)
             ends.append(begin)
+        digits = digits_alike(seen.folded)
+        places += [(position, position, family, None) for position, family in by_signs(seen, digits)]
         for start, end, family, cue in places:
             number = bisect_right(ends, start)
             look = looks[number]
             look.families |= family
-            if family in _WITH_PLACES:
+            if family & _WITH_PLACES:
                 begin = ends[number - 1] if number else 0
-                look.places.append(Place(start - begin, end - begin, family, cue))
-        for position, family in by_signs(seen):
-            number = bisect_right(ends, position)
-            looks[number].families |= family
-            if family in _WITH_PLACES:
-                begin = position - (ends[number - 1] if number else 0)
-                looks[number].places.append(Place(begin, begin, family))
-        for look in looks:
-            look.families = possible(look.families, look.seen.folded)
+                look.places.append((start - begin, end - begin, family, cue))
+        begin = 0
+        for look, end in zip(looks, ends, strict=True):
+            if look.families > Family.NAMES:
+                look.families = possible(look.families, look.seen.folded, digits[begin:end])
+            begin = end
         return looks
 
     def _thorough_look(self, text: str) -> _Look:
         seen = view(text)
-        placed = [Place(position, position, family) for position, family in by_signs(seen)]
+        signs = by_signs(seen, digits_alike(seen.folded))
+        placed: list[Place] = [(position, position, family, None) for position, family in signs]
         return _Look(seen, EVERY, [*self._names.places(seen), *placed])
 
 
@@ -181,11 +202,13 @@ def _structured(look: _Look) -> Iterator[Finding]:
             for rule in rules:
                 yield from rule(seen)
     if families & PLACED:
+        at: dict[int, set[int]] = {}
+        for start, _, family, _ in look.places:
+            if family & families:
+                at.setdefault(family, set()).add(start)
         for family, placed_rule in _PLACED_RULES:
-            if families & family:
-                yield from placed_rule(
-                    seen, sorted({place.start for place in look.places if place.family == family})
-                )
+            if family in at:
+                yield from placed_rule(seen, sorted(at[family]))
 
 
 _RANK = {kind: rank for rank, kind in enumerate(

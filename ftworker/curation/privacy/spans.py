@@ -147,6 +147,8 @@ class NameWords:
 
     def surnames_before(self, seen: View, start: int) -> tuple[int, list[bytes]] | None:
         """Surnames before a comma and a given name ("García López, Lucía"): where they begin, and their words."""
+        if not seen.folded.endswith((b",", b", "), 0, start):
+            return None
         found = _SURNAMES_BEFORE.search(seen.folded, max(0, start - 50), start)
         if found is None:
             return None

@@ -7,6 +7,7 @@ tell, so that patterns run over few texts. What stands here must stand in whatev
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from ftworker.curation.privacy.folding import View
 
@@ -30,104 +31,109 @@ class Family:
 
 
 EVERY = 8191
-PLACED = Family.ADDRESS | Family.HOME | Family.OWN_NUMBER
-"""Rules that look at the place of their word alone."""
+PLACED = (
+    Family.ADDRESS
+    | Family.HOME
+    | Family.OWN_NUMBER
+    | Family.BARE_HANDLE
+    | Family.SPELT_PHONE
+    | Family.BIRTH
+    | Family.NUMBERS
+)
+"""Rules that look around the places of their words alone."""
 
-# A space is the beginning or the end of a word; without one at the end, words that begin so count too.
+# Words whose presence calls for rules, folded. An asterisk: whatever begins so; an underscore: a space.
 _WORDS: dict[int, str] = {
-    Family.SPELT_EMAIL: " arroba| arrova| arrob | abildua| at gmail| at hotmail| at outlook| at yahoo| at icloud",
-    Family.BARE_HANDLE: " insta | instagram | ig | tik tok | tiktok | twitter | twitch | snap | snapchat | discord "
-    "| telegram | youtube | roblox | fortnite | steam | usuario | nick | user | alias | gamertag | facebook "
-    "| minecraft | valorant | brawl | clash | be real | bereal | tt | ps4 | ps5 | psn | play | playstation | xbox "
-    "| nintendo "
-    "| switch | epic | lol | genshin | wattpad | pinterest | spotify | reddit | tumblr | kick | threads | vinted |"
-    " duolingo "
-    "| kahoot | signal | linkedin | usuaria | username | nickname | login | cuenta | perfil | canal | compte | conta "
-    "| gmail | hotmail | outlook | yahoo | icloud | fb | mi arroba | mi tag | mi id | me encuentras | me encontrais "
-    "| me buscas | buscame | buscadme | agregame | agregadme | anademe | sigueme ",
-    Family.SPELT_PHONE: " telef| tel | telf | tfn | tfno | tfo | tlf| movil| mobil| whats| wasap| wassap| wa | guasap"
-    "| whasap| bizum| llama| truca| contact| mi num| meu num| su num| nire | zenbakia| phone| call "
-    "| fijo | marca| numero de | sms| cel | celu| signal | mvl | mv | movl | fono | fax | whats| wats| guats| wpp "
-    "| wp | wsp "
-    "| este es mi num| este numero | localiza| urgencia| emergencia| numero | telegram ",
-    Family.ADDRESS: " calle | cl | avda | avgda | avenida | avd | av | plaza | pza | plza | plz | pca | pl | "
-    "plazuela "
-    "| plazoleta | placeta | paseo | pg | pso | psg | camino | cno | cmno | carretera | ctra | crta | ronda | rda "
-    "| travesia "
-    "| trav | trv | trva | tva | urbanizacion | urb | glorieta | gta | pasaje | pje | psje | ptge | callejon | "
-    "calleja "
-    "| callejuela | barriada | bda | bulevar | boulevard | blvd | calzada | jiron | jr | prolongacion | carrer | "
-    "avinguda "
-    "| placa | passeig | passatge | cami | rua | praza | estrada | costanilla | cuesta | rambla | poligono | pol |"
-    " via "
-    "| gran via | apartado | c | kale | kalea | etorbidea | hiribidea | bidea | pasealekua | alameda | corredera |"
-    " travessera | "
-    "travessia "
-    "| riera | baixada | costa do | costa da | costa dos | costa das | mz | mza | manzana | carrera | cra | kr | "
-    "kra | cr "
-    "| diagonal | dg | diag | transversal | tv | transv | k ",
-    Family.HOME: " vivo | vivimos | visc | vivim | moro | estoy viviendo | i live | we live | bizi naiz | vive | "
-    "viven | viu "
-    "| viuen | mora | reside | resido | residen | empadronad| direccion | domicilio | domicili | adreca | "
-    "enderezo | helbidea "
-    "| etxea | address | casa | piso | calle | envi| mand| recog| quedamos | mud",
-    Family.OWN_NUMBER: " n i a | n r e | n i p | n i e | n i f | d n i | evau | ebau | pau | exp | expte | expdte "
-    "| pin | justificante | localizador | candidate | hoja | folio | dorsal "
-    "| comedor "
-    "| inscripcion | usuaria | poliza | credencial | identificacion | discapacidad | codi | afiliado | afiliada | "
-    "asegurado "
-    "| opositor | federado | federada | mutualista | txartela | niu | nip | nic | tarxeta | n | numero | num | no "
-    "| nro | codigo | cod | id | identificador | clave | nia | nre | nip | niu | nhc "
-    "| n h c | idesp | sip | cip | cipa | cipf | tsi | nuhsa | nif | dni | nie | tie | ralc | idalu | cial | curp "
-    "| cuit "
-    "| cuil | rut | run | cpf | dui | dpi | nit | nuip | cedula | c c | t i | c i | ci | ti | legajo | boleta | "
-    "muface | isfas "
-    "| mugeju | expedient | expediente | pasaporte | passaport | passport | student id | student number | usuario "
-    "| user "
-    "| alumno | alumna | socio | soci | socia | lector | candidato | candidata | opositor | opositora | jugador | "
-    "jugadora "
-    "| ficha | licencia | ref | referencia | solicitud | resguardo | registro | matricula | carne | carnet | tarjeta "
-    "| targeta | tarxeta | abono | permiso de | certificado | historia | libro de | mi resguardo | nss | familia "
-    "numerosa "
-    "| poliza | seguro ",
-    Family.BIRTH: " naci | nacid| nac | nacim| fnac| cumple| cumplo | cumpli | neixer | nascu| naix| aniversari "
-    "| nacin | nacemos | nacemento | nacio | naceu | jaio| born | birth| dob | d o b | soy del | f n | fn | fdn | "
-    "faig | cumplire "
-    "| hago | es del | urtebete| edad | nacim| aniversario ",
-    Family.RECORD: " dni | rfc | curp | nif | nie | nia | nuss | naf | n a f | sip | cip | nuhsa | carn| pasaport|"
-    " passaport"
-    "| passport| expedient| espedient| documento | document | tarjeta | targeta | historia | historial "
-    "| student | de alumn| de historia| de cuenta| de afiliacion| de identificacion| de matricula"
-    "| de soci| de estudiante| matricula | identificador | alumno n | id de | seguridad | seguretat "
-    "| seguridade | gizarte | afiliaci| ralc | idalu | cial | nre | niu | escolar | poliza | familia "
-    "| discapaci| dependencia | seguro | muface | tarxeta | tsi | cipa | cipf | licencia | llicencia "
-    "| federativa | credencial | mutualista ",
-    Family.POSTAL_CODE: " cp | c p | codigo | codi | zip | posta | vivo en | visc a | vivimos en | viviamos en "
-    "| domicilio | direccion ",
-    Family.PLATE: " matricul| placa | coche| cotxe| carro | moto| furgo| aparc| vehicul| autobus | autocar "
-    "| patinete | camion| taxi | conduc| multa| remolque | autoa | plate | car | van | seat | renault "
-    "| opel | peugeot | citroen | toyota | ford | audi | bmw | kia | dacia | volkswagen | scooter | ciclomotor | "
-    "quad | itv | parking | garaje | accidente "
-    "| atropell| choc| golpe ",
-}  # fmt: skip
+    Family.SPELT_EMAIL: """
+        arroba* arrova* arrob abildua* at_gmail* at_hotmail* at_outlook* at_yahoo* at_icloud*
+    """,
+    Family.BARE_HANDLE: """
+        insta instagram ig tik_tok tiktok twitter twitch snap snapchat discord telegram youtube roblox fortnite
+        steam usuario nick user alias gamertag facebook minecraft valorant brawl clash be_real bereal tt ps4 ps5
+        psn play playstation xbox nintendo switch epic lol genshin wattpad pinterest spotify reddit tumblr kick
+        threads vinted duolingo kahoot signal linkedin usuaria username nickname login gmail hotmail outlook
+        yahoo icloud fb mi_arroba mi_tag mi_id me_encuentras me_encontrais me_buscas buscame buscadme agregame
+        agregadme anademe sigueme mi_cuenta su_cuenta tu_cuenta meva_compte meu_compte mina_conta mi_perfil
+        su_perfil meu_perfil mi_canal su_canal meu_canal
+    """,
+    Family.SPELT_PHONE: """
+        telef* tel telf tfn tfno tfo tlf* movil* mobil* whats* wasap* wassap* wa guasap* whasap* bizum* llama*
+        truca* contact* mi_num* meu_num* su_num* nire zenbakia* phone* call fijo marca* numero_de sms* cel celu*
+        signal mvl mv movl fono fax wats* guats* wpp wp wsp este_es_mi_num* este_numero localiza* urgencia*
+        emergencia* numero telegram
+    """,
+    Family.ADDRESS: """
+        calle cl avda avgda avenida avd av plaza pza plza plz pca pl plazuela plazoleta placeta paseo pg pso psg
+        camino cno cmno carretera ctra crta ronda rda travesia trav trv trva tva urbanizacion urb glorieta gta
+        pasaje pje psje ptge callejon calleja callejuela barriada bda bulevar boulevard blvd calzada jiron jr
+        prolongacion carrer avinguda placa passeig passatge cami rua praza estrada costanilla cuesta rambla
+        poligono pol via gran_via apartado c kale kalea etorbidea hiribidea bidea pasealekua alameda corredera
+        travessera travessia riera baixada costa_do costa_da costa_dos costa_das mz mza manzana carrera cra kr
+        kra cr diagonal dg diag transversal tv transv k
+    """,
+    Family.HOME: """
+        vivo vivimos visc vivim moro estoy_viviendo i_live we_live bizi_naiz vive viven viu viuen mora reside
+        resido residen empadronad* direccion domicilio domicili adreca enderezo helbidea etxea address casa piso
+        calle envi* mand* recog* quedamos mud*
+    """,
+    Family.OWN_NUMBER: """
+        n_i_a n_r_e n_i_p n_i_e n_i_f d_n_i evau ebau pau exp expte expdte justificante localizador candidate
+        hoja folio dorsal comedor inscripcion usuaria poliza credencial identificacion discapacidad codi
+        afiliado afiliada asegurado opositor federado federada mutualista txartela niu nip nic tarxeta n numero
+        num nro codigo cod id identificador clave nia nre nhc n_h_c idesp sip cip cipa cipf tsi nuhsa nif dni
+        nie tie ralc idalu cial curp cuit cuil rut run cpf dui dpi nit nuip cedula c_c t_i c_i ci ti legajo
+        boleta muface isfas mugeju expedient expediente pasaporte passaport passport student_id student_number
+        usuario user alumno alumna socio soci socia lector candidato candidata opositora jugador jugadora ficha
+        licencia ref referencia solicitud resguardo registro matricula carne carnet tarjeta targeta abono
+        permiso_de certificado historia libro_de mi_resguardo nss familia_numerosa seguro
+    """,
+    Family.BIRTH: """
+        naci nacid* nac nacim* fnac* cumple* cumplo cumpli neixer nascu* naix* aniversari nacin nacemos
+        nacemento nacio naceu jaio* born birth* dob d_o_b soy_del f_n fn fdn faig cumplire hago es_del urtebete*
+        edad aniversario
+    """,
+    Family.RECORD: """
+        dni rfc curp nif nie nia nuss naf n_a_f sip cip nuhsa carn* pasaport* passaport* passport* expedient*
+        espedient* documento document tarjeta targeta historia historial student de_alumn* de_historia*
+        de_cuenta* de_afiliacion* de_identificacion* de_matricula* de_soci* de_estudiante* matricula
+        identificador alumno_n id_de seguridad seguretat seguridade gizarte afiliaci* ralc idalu cial nre niu
+        escolar poliza familia discapaci* dependencia seguro muface tarxeta tsi cipa cipf licencia llicencia
+        federativa credencial mutualista
+    """,
+    Family.POSTAL_CODE: """
+        cp c_p codigo codi zip posta vivo_en visc_a vivimos_en viviamos_en domicilio direccion
+    """,
+    Family.PLATE: """
+        matricul* placa coche* cotxe* carro moto* furgo* aparc* vehicul* autobus autocar patinete camion* taxi
+        conduc* multa* remolque autoa plate car van seat renault opel peugeot citroen toyota ford audi bmw kia
+        dacia volkswagen scooter ciclomotor quad itv parking garaje accidente atropell* choc* golpe
+    """,
+}
 
 PHRASES: list[tuple[bytes, int]] = [
-    (phrase.encode(), family) for family, phrases in _WORDS.items() for phrase in phrases.split("|")
+    (f" {word.rstrip('*')}{'' if word.endswith('*') else ' '}".replace("_", " ").encode(), family)
+    for family, words in _WORDS.items()
+    for word in words.split()
 ]
 """What the automaton looks for beside names, and which rules it is for."""
 
 # A sign is looked for where its rare byte is: one byte is found twenty times quicker than two.
-_SIGNS = (
-    (b"@", (b"@",), Family.AT_SIGN),
-    (b"@", (b"mi @", b"meu @"), Family.BARE_HANDLE),
-    (b"(", (b"(at", b"( at"), Family.SPELT_EMAIL),
-    (b"[", (b"[at", b"[ at"), Family.SPELT_EMAIL),
-    (b"{", (b"{at", b"{ at"), Family.SPELT_EMAIL),
-    (b"<", (b"<at",), Family.SPELT_EMAIL),
-    (b"_", (b"_arroba_",), Family.SPELT_EMAIL),
-    (b"/", (b".me/", b".com/", b".tv/", b".net/@"), Family.BARE_HANDLE),
-    (b"/", (b"c/", b"r/"), Family.ADDRESS),
-    (b"\xba", (b"p\xba", b"p.\xba"), Family.ADDRESS),
+_SIGNS: tuple[tuple[bytes, tuple[tuple[bytes, int], ...]], ...] = (
+    (b"@", ((b"@", Family.AT_SIGN), (b"mi @", Family.BARE_HANDLE), (b"meu @", Family.BARE_HANDLE))),
+    (b"(", ((b"(at", Family.SPELT_EMAIL), (b"( at", Family.SPELT_EMAIL))),
+    (b"[", ((b"[at", Family.SPELT_EMAIL), (b"[ at", Family.SPELT_EMAIL))),
+    (b"{", ((b"{at", Family.SPELT_EMAIL), (b"{ at", Family.SPELT_EMAIL))),
+    (b"<", ((b"<at", Family.SPELT_EMAIL),)),
+    (b"_", ((b"_arroba_", Family.SPELT_EMAIL),)),
+    (
+        b"/",
+        (
+            *((sign, Family.BARE_HANDLE) for sign in (b".me/", b".com/", b".tv/", b".net/@")),
+            (b"c/", Family.ADDRESS),
+            (b"r/", Family.ADDRESS),
+        ),
+    ),
+    (b"\xba", ((b"p\xba", Family.ADDRESS), (b"p.\xba", Family.ADDRESS))),
 )
 _LONG_NUMBER = re.compile(rb"\d(?:[ .\-/()_*\xb7]{0,2}\d){6}")
 _OLD_PLATE = re.compile(rb"-\d{4}-")
@@ -139,27 +145,35 @@ _IN_NUMBERS = b" .-/()_*\xb7"
 _NEEDS = (
     # "calle Mayor s/n" has no digit.
     (Family.ADDRESS, (b"0", b" - ")),
-    (Family.OWN_NUMBER, (b"0",)),
+    (Family.HOME, (b"0", b" - ")),
+    (Family.OWN_NUMBER, (b"000", b"0-00", b"0 000", b"00 00", b"0 0 0")),
     (Family.RECORD, (b"00000", b"0-000")),
     (Family.POSTAL_CODE, (b"00000",)),
     (Family.PLATE, (b"0000",)),
 )
 _PLATE = re.compile(rb"\d{4}[ .\-]?[a-z]")
+_NUMBER_IN_WORDS = (b"numero", b"izquierda", b"derecha")
+"""What stands beside a number in words: "plaza de España número doce", "calle Luna, doce, segundo izquierda"."""
+_WITHOUT_A_NUMBER = Family.ADDRESS | Family.HOME
 _NEED_DIGITS = sum(family for family, _ in _NEEDS)
 
 
-def by_signs(seen: View) -> list[tuple[int, int]]:
+def digits_alike(folded: bytes) -> bytes:
+    """The text as `by_signs` and `possible` read it: every digit a nought, hyphens and slashes alike, no letters."""
+    return folded.translate(_DIGITS_ALIKE)
+
+
+def by_signs(seen: View, digits: bytes) -> list[tuple[int, int]]:
     """Families that signs and digits call for, and where."""
     folded = seen.folded
     found = []
-    for rare, signs, family in _SIGNS:
+    for rare, signs in _SIGNS:
         if rare in folded:
-            for sign in signs:
+            for sign, family in signs:
                 at = folded.find(sign)
                 while at != -1:
                     found.append((at, family))
                     at = folded.find(sign, at + 1)
-    digits = folded.translate(_DIGITS_ALIKE)
     if b"0" not in digits:
         return found
     # Putting digits together and looking for seven costs a fourth of what the pattern costs.
@@ -170,15 +184,34 @@ def by_signs(seen: View) -> list[tuple[int, int]]:
     return found
 
 
-def possible(families: int, folded: bytes) -> int:
+def stretches(seen: View, at: Iterable[int], before: int, after: int) -> Iterator[tuple[int, int]]:
+    """So many characters around each of these places, in order; those that overlap are one."""
+    begin = end = -1
+    for place in at:
+        if place - before > end:
+            if end > 0:
+                yield max(begin, 0), min(end, len(seen.folded))
+            begin = place - before
+        end = place + after
+    if end > 0:
+        yield max(begin, 0), min(end, len(seen.folded))
+
+
+def possible(families: int, folded: bytes, digits: bytes) -> int:
     """What is left of the families of a text that lacks the digits some of them need."""
     if families & _NEED_DIGITS:
-        digits = folded.translate(_DIGITS_ALIKE)
-        if b"numero" in folded or b"calle" in folded:
-            pass
+        if b"0" not in digits:
+            kept = families & _WITHOUT_A_NUMBER if b" - " in digits else 0
+            if families & Family.HOME and any(word in folded for word in _NUMBER_IN_WORDS):
+                kept |= Family.HOME
+            return families & ~_NEED_DIGITS | kept
         for family, needed in _NEEDS:
-            if families & family and not any(run in digits for run in needed):
-                families &= ~family
+            if families & family:
+                for run in needed:
+                    if run in digits:
+                        break
+                else:
+                    families &= ~family
         if families & Family.PLATE and not _PLATE.search(folded):
             families &= ~Family.PLATE
     return families
