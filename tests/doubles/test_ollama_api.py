@@ -15,6 +15,9 @@ import pytest
 import requests
 
 from tests.doubles.ollama_api import ADAPTERS_REFUSED, QUANTIZE_REFUSED, OllamaDouble
+from tests.doubles.tiny_gguf import write_tiny_gguf
+
+JINJA = "{% for m in messages %}{% if m.role == 'user' %}{{ 'Jinja: ' + m.content }}{% endif %}{% endfor %}"
 
 
 def official(double: OllamaDouble) -> ollama.Client:
@@ -114,6 +117,77 @@ def test_0_33_takes_adapters_and_looks_into_what_it_imports() -> None:
         answer = post(older, "/api/create", {"model": "n", "files": {"x.gguf": digest_of(b"no")}})
         lines = [json.loads(line) for line in answer.text.splitlines()]
         assert lines[-1] == {"error": "supplied file was not in GGUF format"}
+
+
+def test_a_gguf_answers_through_llama_cpp_as_the_official_client_asks(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf")
+    asked = [{"role": "user", "content": "Hola"}]
+    with OllamaDouble("0.34.1", models=()) as newer:
+        client = official(newer)
+        client.create(model="tiny", files={"tiny.gguf": client.create_blob(path)}, system="Eres un tutor.")
+        first = client.chat("tiny", messages=asked, options={"temperature": 0, "num_predict": 5})
+        assert first.message.content
+        assert first.eval_count == 5
+        again = client.chat("tiny", messages=asked, options={"temperature": 0, "num_predict": 5})
+        assert again.message.content == first.message.content
+
+
+CHATML = (
+    "{{ range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n"
+)
+BARE = "<|im_start|>user\nHola<|im_end|>\n<|im_start|>assistant\n"
+WITH_DEFAULT = (
+    "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+    + BARE
+)
+
+
+@pytest.mark.parametrize(
+    "version,jinja,create,rendered",
+    [
+        ("0.34.1", None, {}, WITH_DEFAULT),  # the file's own Jinja
+        ("0.34.1", None, {"template": CHATML}, BARE),
+        ("0.29.0", None, {}, "Hola"),  # nothing is inherited, and no Jinja
+        ("0.34.1", "{# tools #}" + JINJA, {"template": CHATML}, "Jinja: Hola"),  # the Jinja can do more
+        ("0.34.1", "{# tools #}" + JINJA, {"template": CHATML, "parser": "passthrough"}, BARE),
+    ],
+)
+def test_a_conversation_is_rendered_as_the_version_does(
+    tmp_path: Path, version: str, jinja: str | None, create: dict[str, object], rendered: str
+) -> None:
+    content = write_tiny_gguf(tmp_path / "tiny.gguf", chat_template=jinja).read_bytes()
+    with OllamaDouble(version, models=()) as double:
+        double.put_blob(digest_of(content), content)
+        post(double, "/api/create", {"model": "tiny", "files": {"tiny.gguf": digest_of(content)}, **create})
+        body = {"model": "tiny", "stream": False, "messages": [{"role": "user", "content": "Hola"}]}
+        shown = post(double, "/api/chat", {**body, "_debug_render_only": True}).json()
+        assert shown["_debug_info"] == {"rendered_template": rendered}
+
+
+def test_before_0_11_nothing_is_shown_and_tokens_are_counted(tmp_path: Path) -> None:
+    content = write_tiny_gguf(tmp_path / "tiny.gguf").read_bytes()
+    with OllamaDouble("0.9.0", models=()) as old:
+        old.put_blob(digest_of(content), content)
+        post(old, "/api/create", {"model": "t", "files": {"t.gguf": digest_of(content)}, "template": CHATML})
+        body = {
+            "model": "t",
+            "messages": [{"role": "user", "content": "Hola"}],
+            "options": {"num_predict": 1},
+        }
+        answer = post(old, "/api/chat", {**body, "_debug_render_only": True}).json()
+        raw = {"model": "t", "prompt": BARE, "raw": True, "options": {"num_predict": 1}}
+        counted = post(old, "/api/generate", raw).json()
+        assert "_debug_info" not in answer
+        assert answer["prompt_eval_count"] == counted["prompt_eval_count"] > 5
+
+
+def test_a_file_that_is_no_model_is_wrapped_by_newer_versions_and_fails_when_it_is_asked() -> None:
+    content = b"GGUF and nothing more"
+    with OllamaDouble("0.34.1", models=()) as newer:
+        newer.put_blob(digest_of(content), content)
+        assert post(newer, "/api/create", {"model": "t", "files": {"t.gguf": digest_of(content)}}).ok
+        with pytest.raises(ollama.ResponseError, match="unable to load model"):
+            official(newer).chat("t", messages=[{"role": "user", "content": "Hola"}])
 
 
 def test_creating_from_an_unknown_base_fetches_it_without_asking() -> None:

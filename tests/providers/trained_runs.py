@@ -40,7 +40,9 @@ TRAINED = Trained(
     hyperparameters={"rank": 16},
     versions={"torch": "2.13"},
 )
-PASSED = Checked([Gate("template_parity", True, 0.0, 0.0, "equal"), Gate("validation_loss", True, 0.31, 2.41, "lower")])
+PASSED = Checked(
+    [Gate("template_parity", True, 0.0, 0.0, "equal"), Gate("validation_loss", True, 0.31, 2.41, "lower")]
+)
 
 
 @cache
@@ -68,9 +70,17 @@ def folder_of(run: RunView) -> Path:
     return Path(run.artefacts_url.removeprefix("file://"))
 
 
-def leave_artefacts(run: RunView, *, chat_template: str | None = None, **changes: Any) -> Converted:
+def leave_artefacts(
+    run: RunView,
+    *,
+    chat_template: str | None = None,
+    merged_content: bytes | None = None,
+    adapter_content: bytes | None = None,
+    **changes: Any,
+) -> Converted:
     """What the stages publish. `changes` are of the Converted."""
-    merged, adapter = tiny_gguf(chat_template), tiny_lora()
+    merged = merged_content or tiny_gguf(chat_template)
+    adapter = adapter_content or tiny_lora()
     folder = folder_of(run)
     folder.mkdir(parents=True, exist_ok=True)
     converted = Converted(
@@ -95,7 +105,9 @@ def leave_artefacts(run: RunView, *, chat_template: str | None = None, **changes
     }
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    (folder / "SHA256SUMS").write_text("".join(f"{digest(content)}  {name}\n" for name, content in files.items()))
+    (folder / "SHA256SUMS").write_text(
+        "".join(f"{digest(content)}  {name}\n" for name, content in files.items())
+    )
     return converted
 
 

@@ -52,6 +52,11 @@ class Opened:
         self._server = None
         self._folder.cleanup()
 
+    @property
+    def address(self) -> str:
+        """Where llama-server answers: `http://127.0.0.1:PORT`."""
+        return str(self._server.listening_address)
+
     def render(self, messages: list[dict[str, str]]) -> str:
         """By the file's own Jinja template, without what the tokenizer puts in front."""
         return str(self._ask("/apply-template", {"messages": messages})["prompt"])
@@ -73,7 +78,7 @@ class Opened:
         with requests.Session() as session:
             session.trust_env = False
             answer = session.post(
-                f"{self._server.listening_address}{path}",
+                f"{self.address}{path}",
                 data=json.dumps(body),
                 headers={"Content-Type": "application/json"},
                 timeout=60,
