@@ -33,7 +33,7 @@ from ftworker.store.trainings import TrainingRow
 from ftworker.training.child import Child
 from ftworker.training.events import INTERRUPTED, Failed, Noted, Progressed
 from ftworker.training.files import clear_work, fetch_dataset, publish_artefacts
-from ftworker.training.order import ARTEFACTS, ORDER, TrainingOrder
+from ftworker.training.order import ARTEFACTS, CANCELLED, ORDER, TrainingOrder
 from ftworker.training.places import LOGS, Place, is_in_use, make_work_folder, take_place
 from ftworker.training.relay import Entry, Relay
 from ftworker.training.stage import StageFailed, named_failure
@@ -175,9 +175,7 @@ class TrainingJob:
                 if lease.why_stop == "lost":
                     raise Lost("the lease is another's")
                 if lease.why_stop is not None and kill_at is None:
-                    seconds = CANCEL_SECONDS if lease.why_stop == "cancelled" else stage.stop_seconds
-                    kill_at = time.monotonic() + seconds
-                    child.terminate()
+                    kill_at = time.monotonic() + _ask_to_stop(child, stage, work, lease)
                 if kill_at is not None and time.monotonic() >= kill_at:
                     child.kill()
         finally:
@@ -340,6 +338,16 @@ def _read_order(training: TrainingRow) -> TrainingOrder:
         raise StageFailed(
             "order_unreadable", f"the order is of another version of ftworker: {error}"
         ) from error
+
+
+def _ask_to_stop(child: Child, stage: Stage, work: Path, lease: Lease) -> float:
+    """Send SIGTERM; returns the seconds until the stage is ended by force."""
+    seconds = stage.stop_seconds
+    if lease.why_stop == "cancelled":
+        (work / CANCELLED).touch()
+        seconds = CANCEL_SECONDS
+    child.terminate()
+    return seconds
 
 
 def _count_crash(cursor: Cursor, training: TrainingRow) -> None:

@@ -63,6 +63,8 @@ def train(work: Path, events: Events, stop: Stop) -> None:
     stop.defer()
     points = _run(program, settings, output, events, stop)
     artefacts = work / ARTEFACTS
+    if (artefacts / TRAINED).exists():
+        return  # the program was ftworker's own trainer, somewhere else
     if not take_adapter(output, artefacts):
         # Of an adapter the next stage makes both files; without one there is nothing to convert.
         converted = take_ggufs(output, artefacts)
@@ -174,6 +176,9 @@ def _run(
     progress.relay()
     if stop.requested:
         raise Interrupted
+    if status != 0 and progress.failed is not None:
+        failed = progress.failed
+        raise StageFailed(failed.code, failed.message, transient=failed.transient)
     _judge(program[0], status, settings)
     return progress.points
 

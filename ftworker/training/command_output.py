@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from ftworker.training.events import Progressed
+from ftworker.training.events import Event, Failed, Progressed, decode_event
 from ftworker.training.gguf.reading import GgufMetadata, read_metadata
 from ftworker.training.order import ADAPTER, TrainingOrder
 from ftworker.training.results import ArtefactFile, Converted, LossPoint, Trained
@@ -28,10 +28,10 @@ _WEIGHTS: Final = "adapter_model.safetensors"
 _CONFIG: Final = "adapter_config.json"
 
 
-class Point(msgspec.Struct):
-    """One line of progress.jsonl."""
+class Point(msgspec.Struct, rename={"completed": "step"}):
+    """One line of progress.jsonl; `completed` is its `step`."""
 
-    step: int
+    completed: int
     total: int
     loss: float | None = None
     validation_loss: float | None = None
@@ -57,35 +57,43 @@ class Metrics(msgspec.Struct):
 
 
 class ProgressFile:
-    """Reads the lines that the program adds to its file. A line that is none is passed over."""
+    """Reads the lines that the program adds to its file: points, or events of ftworker's own trainer.
+
+    A line that is neither is passed over. What an earlier attempt wrote is part of the curve and told to nobody again.
+    """
 
     def __init__(self, path: Path, events: Events) -> None:
         self._path = path
         self._events = events
         self._offset = 0
         self.points: list[Point] = []
+        self.failed: Failed | None = None
+        """The last failure that this attempt told."""
+        for _ in self._new_events():
+            continue
 
     def relay(self) -> None:
         """Send an event for each new line; half a line waits for the rest."""
+        for event in self._new_events():
+            if isinstance(event, Failed):
+                self.failed = event
+            else:
+                self._events.send(event)
+
+    def _new_events(self) -> Iterator[Event]:
         for line in self._new_lines():
+            event = decode_event(line)
+            if event is not None:
+                if isinstance(event, Progressed) and event.stage == "train":
+                    self.points.append(msgspec.convert(event, Point, from_attributes=True))
+                yield event
+                continue
             with contextlib.suppress(msgspec.DecodeError):
                 point = msgspec.json.decode(line, type=Point)
                 self.points.append(point)
-                self._events.send(
-                    Progressed(
-                        "train",
-                        point.step,
-                        point.total,
-                        "steps",
-                        loss=point.loss,
-                        validation_loss=point.validation_loss,
-                        learning_rate=point.learning_rate,
-                        epoch=point.epoch,
-                        tokens_per_second=point.tokens_per_second,
-                        eta_seconds=point.eta_seconds,
-                        memory_bytes=point.memory_bytes,
-                    )
-                )
+                values = msgspec.structs.asdict(point)
+                step, total = values.pop("completed"), values.pop("total")
+                yield Progressed("train", step, total, "steps", **values)
 
     def _new_lines(self) -> Iterator[bytes]:
         try:
@@ -94,8 +102,8 @@ class ProgressFile:
                 received = file.read()
         except OSError:
             return
-        whole, _, _ = received.rpartition(b"\n")
-        self._offset += len(whole) + 1 if whole else 0
+        whole, line_feed, _ = received.rpartition(b"\n")
+        self._offset += len(whole) + len(line_feed)
         yield from whole.splitlines()
 
 
@@ -180,7 +188,7 @@ def describe_training(
         method="command",
         base=order.base,
         seed=metrics.seed,
-        steps=metrics.steps or (last.step if last else 0),
+        steps=metrics.steps or (last.completed if last else 0),
         epochs=metrics.epochs or ((last.epoch if last else None) or 0.0),
         trained_tokens=metrics.trained_tokens,
         seen_tokens=metrics.seen_tokens,
@@ -189,7 +197,9 @@ def describe_training(
         train_loss=metrics.train_loss if metrics.train_loss is not None else (last.loss if last else None),
         stopped_early=False,
         seconds=seconds,
-        curve=[LossPoint(p.step, p.epoch or 0.0, p.loss, p.validation_loss, p.learning_rate) for p in points],
+        curve=[
+            LossPoint(p.completed, p.epoch or 0.0, p.loss, p.validation_loss, p.learning_rate) for p in points
+        ],
         hyperparameters={"program": program},
         versions=metrics.versions,
         attempts=attempts,

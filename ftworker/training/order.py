@@ -18,6 +18,10 @@ CHECKPOINTS: Final = "checkpoints"
 ARTEFACTS: Final = "artefacts"
 """Folder of what is handed on: GGUF files, the adapter, the results. All of it goes to the run's own folder."""
 
+CANCELLED: Final = "CANCELLED"
+"""An empty file of this name: the stage is stopped for good, and not to go on later. For programs that have work
+elsewhere, such as in the queue of a cluster."""
+
 
 class OrderedFile(msgspec.Struct, frozen=True):
     """One file of the dataset: where it lies, and what its content must hash to."""

@@ -13,7 +13,8 @@ STUB = Path(__file__).with_name("stub_stage.py")
 
 
 def stub_stages(order: TrainingOrder) -> tuple[Stage, ...]:
-    """The real stages with another program in each."""
+    """The first of the real stages, or as many as the order's method says, with another program in each."""
+    stages = stages_of(order)[: order.method.get("stages", 1)]
     return tuple(
         Stage(
             stage.name,
@@ -22,7 +23,7 @@ def stub_stages(order: TrainingOrder) -> tuple[Stage, ...]:
             stage.environment,
             float(order.method.get("stop_seconds", 20.0)),
         )
-        for stage in stages_of(order)
+        for stage in stages
     )
 
 

@@ -1,7 +1,7 @@
 """A stage that trains nothing: `stub_stage.py NAME WORK`. Counts steps, keeps checkpoints, and fails as it is told.
 
 Told by the order's `method`: `steps`, `step_seconds`, `checkpoint_every`, `kill_at` (ends itself there by SIGKILL, as
-often as `kill_times` says), `failed` (a Failed event), `deaf` (ignores SIGTERM), `gate` (whether the gate passes).
+often as `kill_times` says), `failed` (a Failed event), `deaf` (ignores SIGTERM).
 """
 
 from __future__ import annotations
@@ -90,9 +90,6 @@ def convert(work: Path, events: Events, stop: Stop) -> None:
 
 
 def check(work: Path, events: Events, stop: Stop) -> None:
-    told = json.loads((work / "order.json").read_bytes())["method"]
-    if not told.get("gate", True):
-        raise StageFailed("gate_failed", "validation_loss: was no better")
     write(work / ARTEFACTS / CHECKED, {"gates": []})
 
 
