@@ -7,11 +7,12 @@ Handles without an at sign are the work of `accounts`, telephones that of `phone
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.triggers import stretches
 
 _EMAIL_NAME_BACKWARDS = re.compile(rb"[\w.%+\-]{1,64}")
 _EMAIL_DOMAIN = re.compile(rb"(?:[\w\-]{1,63}\.){1,8}[a-z]{2,24}(?![\w@])")
@@ -67,6 +68,8 @@ _NETWORK = re.compile(
     rb"stories|dm|md)\b"
 )
 _NETWORK_CHARACTERS = 70
+_SPELT_BEFORE, _SPELT_AFTER = 180, 180
+"""How far around its at sign an address in words goes."""
 
 
 def emails(seen: View) -> Iterator[Finding]:
@@ -97,16 +100,23 @@ def emails(seen: View) -> Iterator[Finding]:
         yield Finding(found.start(), found.end(), Kind.EMAIL)
 
 
-def spelt_emails(seen: View) -> Iterator[Finding]:
-    """Addresses whose at sign is written as a word: "lucia punto perez arroba gmail punto com"."""
-    for found in chain(_SPELT_EMAIL.finditer(seen.folded), _JOINED_EMAIL.finditer(seen.folded)):
+def spelt_emails(seen: View, at: Iterable[int]) -> Iterator[Finding]:
+    """Addresses whose at sign is written as a word: "lucia punto perez arroba gmail punto com". `at`: where that "
+    "is."""
+    for begin, end in stretches(seen, at, _SPELT_BEFORE, _SPELT_AFTER):
+        yield from _spelt_out(seen, begin, end)
+
+
+def _spelt_out(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    folded = seen.folded
+    for found in chain(_SPELT_EMAIL.finditer(folded, begin, end), _JOINED_EMAIL.finditer(folded, begin, end)):
         if _DOCUMENTATION_DOMAIN.fullmatch(re.sub(rb"\W?\b(?:punto|punt|dot)\b\W?", b".", found[2])):
             continue
         # "look at gmail" is no address.
         if (
             b"." in found[2]
             or _NOT_A_WORD.search(found[0])
-            or _MAIL_BEFORE.search(seen.folded, max(0, found.start() - 40), found.start())
+            or _MAIL_BEFORE.search(folded, max(0, found.start() - 40), found.start())
         ):
             yield Finding(found.start(), found.end(), Kind.EMAIL)
 

@@ -103,8 +103,16 @@ _BORN_THEN = re.compile(
 """The date before who was born: "nació el 12/03/2011 mi hermano"."""
 _BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|faig|hago|birthday|aniversari\w*)")
 _BIRTHDAY_BACK = 45
+# Every date has a digit, or a month or a year in words.
+_OF_DATES = re.compile(
+    rb"\d| (?:ener|febr|mar[zct]|abril|may[o ]|juni|juli|agost|sep|setiem|oct|nov|dic|gener|maig|juny|juliol|"
+    rb"desemb|xan|maio|"
+    rb"xu|outub|dec|dez|urt|ots|api|mai|eka|uzt|abu|ira|urri|aza|abe|jan|june|aug|mil )"
+)
 _BIRTH_BEFORE, _BIRTH_AFTER = 80, 120
 
+_FOUR_DIGITS = re.compile(rb"(?<!\d)\d{4}(?!\d)")
+_MOST_BEFORE_DIGITS = 3
 _PLATE = re.compile(rb"(?<![\w.,+\-/])((?:[cre][ \-]?)?\d{4}[ .\-]?([bcdfghjklmnpqrstvwxyz]{3}))(?![\w\-])")
 _UNITS = frozenset(
     b"rpm ppm khz mhz ghz kwh mwh gwh kmh bps mbps kgs kms grs mts pts hrs mhz gbs mbs".split()
@@ -133,7 +141,8 @@ def birth_dates(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     `at`: where such a word is.
     """
     for begin, end in stretches(seen, at, _BIRTH_BEFORE, _BIRTH_AFTER):
-        yield from _births(seen, begin, end)
+        if _OF_DATES.search(seen.words, begin, end + 2):
+            yield from _births(seen, begin, end)
 
 
 def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
@@ -176,11 +185,19 @@ def _dated_before(seen: View, cue: re.Match[bytes]) -> Finding | None:
 def plates(seen: View) -> Iterator[Finding]:
     """Spanish plates where a vehicle is spoken of; old ones with both hyphens and a province's sign anywhere."""
     folded = seen.folded
-    for found in _PLATE.finditer(folded):
-        if found[2] not in _UNITS and _vehicle(folded, found.start(), found.end()):
+    for digits in _FOUR_DIGITS.finditer(folded):
+        yield from _plate(seen, digits.start())
+
+
+def _plate(seen: View, digits: int) -> Iterator[Finding]:
+    """The plate that has its four digits here. Looking for them first costs a tenth of looking for letters."""
+    folded = seen.folded
+    for begin in range(max(0, digits - _MOST_BEFORE_DIGITS), digits + 1):
+        found = _PLATE.match(folded, begin)
+        if found is not None and found[2] not in _UNITS and _vehicle(folded, found.start(), found.end()):
             yield Finding(found.start(), found.end(), Kind.PLATE)
-    for found in _PLATE_OLD.finditer(folded):
-        if found[1] not in _PROVINCES:
+        found = _PLATE_OLD.match(folded, begin)
+        if found is None or found[1] not in _PROVINCES:
             continue
         # "MA-2024-II" is a course; a plate's last letters were no such number, and years are rare on it.
         alone = (

@@ -82,9 +82,11 @@ _SPELT_DIGITS = {
 }  # fmt: skip
 # What a number that begins with 6, 7, 8 or 9 has at its beginning.
 _FIRST_DIGITS = BytesAhoCorasick(
-    b"seis siete ocho nueve sesent setent ochent novent setec novec sis set vuit nou seixant norant "
-    b"six seven eight nine cero zero".split()
-)
+    [b" " + word.replace(b"_", b" ") for word in (
+        b"seis siete ocho nueve sesent setent ochent novent setec novec sis_ set_ vuit nou_ seixant norant "
+        b"six_ seven_ eight_ nine_ cero_ zero_"
+    ).split()]
+)  # fmt: skip
 _NUMBER_WORD = "|".join(sorted((word.decode() for word in _SPELT_DIGITS), key=len, reverse=True)).encode()
 _SPELT_PHONE = re.compile(
     rb"\b(?:(?:%b|\d{1,3})\b(?:[ ,.\-]{1,3}(?:y |i )?)){3,14}(?:%b|\d{1,3})\b" % (_NUMBER_WORD, _NUMBER_WORD)
@@ -192,7 +194,7 @@ def spelt_phones(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     `at`: where such a word is.
     """
     for begin, end in stretches(seen, at, _SPELT_BEFORE, _SPELT_AFTER):
-        if _FIRST_DIGITS.find_matches_as_indexes(seen.folded[begin:end]):
+        if _FIRST_DIGITS.find_matches_as_indexes(seen.words[begin : end + 2]):
             yield from _spelt(seen, begin, end)
 
 

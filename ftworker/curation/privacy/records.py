@@ -100,6 +100,9 @@ _TELLING = _NUMBER_WORDS | {b"mi", b"es", b"su", b"meu"}
 _PREFIX = re.compile(rb"[a-z]{1,8}[ \-/.]?\d")
 """Letters that belong to the number: "MD 0482"."""
 _MOST_GUESSES = 2
+_NEAR = re.compile(rb"\d\D{0,2}\d\D{0,2}\d")
+_FARTHEST = 160
+"""A quick look: three digits must stand so near."""
 _MOST_WORDS_BEFORE = 9
 _FEWEST_AFTER_ONE_THING = 6
 _FEWEST_AFTER_A_GUESS = 8
@@ -147,7 +150,7 @@ def announced_numbers(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     "word is."""
     covered = 0
     for place in at:
-        if place < covered:
+        if place < covered or not _NEAR.search(seen.folded, place, place + _FARTHEST):
             continue
         said, end, guessed = _announcement(seen, place)
         fewest = _fewest_digits(said, guessed=guessed)

@@ -28,12 +28,10 @@ from ftworker.curation.privacy.triggers import (
     stretches,
 )
 
-_WITH_PLACES = Family.NAMES | PLACED
 _MOST_NAMESAKES = 20
 _MOST_ROUNDS = 8
 _RULES: tuple[tuple[int, tuple[Callable[[View], Iterator[Finding]], ...]], ...] = (
     (Family.AT_SIGN, (contacts.emails, contacts.handles)),
-    (Family.SPELT_EMAIL, (contacts.spelt_emails,)),
     (Family.RECORD, (records.record_numbers,)),
     (Family.POSTAL_CODE, (addresses.postal_codes,)),
     (Family.PLATE, (dates.plates,)),
@@ -62,6 +60,7 @@ _PLACED_RULES: tuple[tuple[int, Callable[[View, Iterable[int]], Iterator[Finding
     (Family.SPELT_PHONE, phones.spelt_phones),
     (Family.BIRTH, dates.birth_dates),
     (Family.NUMBERS, _long_numbers),
+    (Family.SPELT_EMAIL, contacts.spelt_emails),
 )
 """Those that are told the places of their words."""
 _NO_VALUE = re.compile(r"[\W_]+")
@@ -142,7 +141,9 @@ class Scanner:
     def _scanned(self, texts: Sequence[str]) -> tuple[list[list[Finding]], bool]:
         """The finds of each text, with offsets into it, and whether something is uncertain."""
         looks = self._looks(texts)
-        names = [self._names.find(look.seen, look.places) if look.families else [] for look in looks]
+        names = [
+            self._names.find(look.seen, look.places) if look.families & Family.NAMES else [] for look in looks
+        ]
         known = [name for of_text in names for name in of_text]
         if known:
             # A name that one message tells is looked for in all.
@@ -176,11 +177,10 @@ class Scanner:
         places += [(position, position, family, None) for position, family in by_signs(seen, digits)]
         for start, end, family, cue in places:
             number = bisect_right(ends, start)
+            begin = ends[number - 1] if number else 0
             look = looks[number]
             look.families |= family
-            if family & _WITH_PLACES:
-                begin = ends[number - 1] if number else 0
-                look.places.append((start - begin, end - begin, family, cue))
+            look.places.append((start - begin, end - begin, family, cue))
         begin = 0
         for look, end in zip(looks, ends, strict=True):
             if look.families > Family.NAMES:
