@@ -47,6 +47,7 @@ from ftworker.providers.ollama_names import is_model_name
 from ftworker.providers.ollama_wire import ModelNotFound, OllamaUnreachable, ShownModel
 from ftworker.providers.run_folder import RunFolder
 from ftworker.settings import LocalSettings
+from ftworker.training.order import ADAPTER
 from ftworker.training.results import (
     CHECKED,
     CONVERTED,
@@ -56,7 +57,7 @@ from ftworker.training.results import (
     Converted,
     Trained,
 )
-from ftworker.training.templates import TemplateUnknown
+from ftworker.training.templates import TEMPLATE_FILE, TemplateUnknown
 
 
 def read_made(run: RunView) -> MadeModel:
@@ -71,7 +72,8 @@ def read_made(run: RunView) -> MadeModel:
             read[name] = None if content is None else msgspec.json.decode(content, type=kind)
         except msgspec.DecodeError as error:
             raise _incomplete(run, name, f"is not what the training writes ({error})") from error
-    return MadeModel(read[TRAINED], read[CONVERTED], read[CHECKED])
+    has_template = folder.read(f"{ADAPTER}/{TEMPLATE_FILE}") is not None
+    return MadeModel(read[TRAINED], read[CONVERTED], read[CHECKED], has_template)
 
 
 class TrainedRegistration:

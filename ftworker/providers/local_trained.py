@@ -219,7 +219,7 @@ class TrainedModels:
         names = Names.of_run(run, self._settings)
         return JobPackaged(
             names.tag,
-            instructions=commands(run, self._registration.modelfile(run, made), names),
+            instructions=commands(run, self._registration.modelfile(run, made), made, names),
             detail={**self._detail(run, made), "not_registered": reason},
         )
 

@@ -20,6 +20,7 @@ from ftworker.providers.modelfile import Modelfile
 from ftworker.providers.ollama_wire import CreateRequest
 from ftworker.training.order import ADAPTER
 from ftworker.training.results import ArtefactFile, Checked, Converted, Trained
+from ftworker.training.templates import TEMPLATE_FILE
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class MadeModel:
     trained: Trained
     converted: Converted
     checked: Checked | None
+    has_template: bool = False
+    """Whether the adapter's folder holds the chat template that it was trained with."""
+
+    @property
+    def template_file(self) -> str:
+        return f"{ADAPTER}/{TEMPLATE_FILE}"
 
     def served_file(self, artefact: str) -> ArtefactFile | None:
         """The file that Ollama is given, with `ollama_artefact` `merged` or `adapter`."""
@@ -76,12 +83,11 @@ def sums_with(before: bytes | None, files: Mapping[str, bytes]) -> bytes:
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(named.items())).encode()
 
 
-def commands(run: RunView, modelfile: Modelfile | None, names: Names) -> str:
+def commands(run: RunView, modelfile: Modelfile | None, made: MadeModel, names: Names) -> str:
     """What a person types to get the model, one command a line."""
     lines = [enter(run.artefacts_url)]
     if modelfile is None:
-        lines.append(f"vllm serve {shlex.quote(run.base_model)} --enable-lora --lora-modules {_lora(names)}")
-        return "\n".join(lines)
+        return "\n".join([*lines, _vllm(made, names)])
     if modelfile.adapter is not None:
         lines.append(f"ollama pull {modelfile.from_}")
     lines += [
@@ -104,7 +110,7 @@ class _Told:
 
     @property
     def commands(self) -> str:
-        return commands(self.run, self.modelfile, self.names)
+        return commands(self.run, self.modelfile, self.made, self.names)
 
     @property
     def curl(self) -> str:
@@ -124,16 +130,15 @@ class _Told:
     @property
     def elsewhere(self) -> str:
         """llama-server with the merged file, or the base and the LoRA; vLLM with the adapter."""
-        converted, lines = self.made.converted, [enter(self.run.artefacts_url)]
-        if converted.merged is not None:
-            lines.append(f"llama-server -m {shlex.quote(converted.merged.name)} --jinja --port 8080")
-        if converted.adapter is not None and converted.base_gguf is not None:
-            base, lora = shlex.quote(converted.base_gguf.name), shlex.quote(converted.adapter.name)
-            lines.append(f"llama-server -m {base} --lora {lora} --jinja --port 8080")
-        lines.append(
-            f"vllm serve {shlex.quote(self.made.trained.base)} --enable-lora --lora-modules {_lora(self.names)}"
-        )
-        return "\n".join(lines)
+        made, lines = self.made, [enter(self.run.artefacts_url)]
+        jinja = "--jinja" + (f" --chat-template-file {made.template_file}" if made.has_template else "")
+        merged, adapter, base = made.converted.merged, made.converted.adapter, made.converted.base_gguf
+        if merged is not None:
+            lines.append(f"llama-server -m {shlex.quote(merged.name)} {jinja} --port 8080")
+        if adapter is not None and base is not None:
+            lora = f"--lora {shlex.quote(adapter.name)}"
+            lines.append(f"llama-server -m {shlex.quote(base.name)} {lora} {jinja} --port 8080")
+        return "\n".join([*lines, _vllm(made, self.names)])
 
     @property
     def table(self) -> str:
@@ -265,8 +270,10 @@ def _model(names: Names) -> str:
     return names.alias.removesuffix(":latest")
 
 
-def _lora(names: Names) -> str:
-    return shlex.quote(f"{_model(names)}=./{ADAPTER}")
+def _vllm(made: MadeModel, names: Names) -> str:
+    template = f" --chat-template {made.template_file}" if made.has_template else ""
+    lora = shlex.quote(f"{_model(names)}=./{ADAPTER}")
+    return f"vllm serve {shlex.quote(made.trained.base)} --enable-lora --lora-modules {lora}{template}"
 
 
 def _flat(name: str) -> str:

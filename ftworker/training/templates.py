@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Messages = Sequence[tuple[str, str]]
 """A conversation as (role, content): `system` first where there is one, then `user` and `assistant` by turns."""
 
+TEMPLATE_FILE: Final = "chat_template.jinja"
+"""In the adapter's folder: the template that it was trained with, by the name that transformers and vLLM know."""
+
 FIXED_DAY: Final = date(2024, 7, 26)
 """The day that templates which print one are told. It is the default that Meta wrote into the template of Llama 3.1."""
 

@@ -23,8 +23,9 @@ from ftworker.providers.contract import (
     ProviderRejected,
     ProviderUnavailable,
 )
+from ftworker.providers.local import LocalProvider
 from ftworker.providers.modelfile import parse
-from ftworker.settings import TrainerSettings
+from ftworker.settings import LocalSettings, TrainerSettings
 from ftworker.training.desk import TrainingStatus
 from ftworker.training.results import Checked, Gate
 from tests.doubles.fake_desk import FakeDesk
@@ -104,8 +105,7 @@ def test_a_training_that_the_database_forgot_is_handed_in_again(storage: str, jo
 
 
 def test_a_process_without_a_desk_says_so(storage: str, journal: Journal) -> None:
-    provider = trainer_at(NOBODY)
-    provider._making._desk = None  # type: ignore[attr-defined]
+    provider = LocalProvider("local", LocalSettings(trainer="peft"))
     with pytest.raises(ProviderRejected, match="ftworker's worker"):
         provider.submit(trained_run(storage), journal)
 
@@ -505,6 +505,19 @@ def test_without_ollama_the_run_ends_packaged_with_files_and_commands(storage: s
     )
     assert checked.returncode == 0, checked.stdout
     assert len(checked.stdout.splitlines()) == 9
+
+
+def test_the_template_that_was_trained_with_is_named_for_other_servers(
+    storage: str, journal: Journal
+) -> None:
+    run = trained_run(storage)
+    leave_artefacts(run)
+    (folder_of(run) / "adapter").mkdir()
+    (folder_of(run) / "adapter" / "chat_template.jinja").write_text(CHATML)
+    trainer_at(NOBODY, through()).poll(run, journal)
+    text = (folder_of(run) / "INSTRUCTIONS.md").read_text(encoding="utf-8")
+    assert f"llama-server -m {MERGED} --jinja --chat-template-file adapter/chat_template.jinja" in text
+    assert "--lora-modules historia=./adapter --chat-template adapter/chat_template.jinja" in text
 
 
 def test_the_same_documents_are_written_again_and_a_packaged_run_is_registered_later(
