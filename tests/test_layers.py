@@ -101,13 +101,18 @@ SEPARATE_EDGES = ("ftworker.embedded", "ftworker.providers", "ftworker.sources",
 
 CONFINED = {
     "celery": ("ftworker.celery", "ftworker.tasks"),
+    "gguf": ("ftworker.training",),
     "openai": ("ftworker.providers.openai",),
+    "peft": ("ftworker.training",),
     "prometheus_client": ("ftworker.web",),
     "psutil": ("ftworker.embedded",),
     "psycopg2": ("ftworker.sources", "ftworker.store"),
     "redis": ("ftworker.events.stream",),
     "requests": ("ftworker.providers",),
+    "safetensors": ("ftworker.training",),
     "tokenizers": ("ftworker.tokenizers", "ftworker.training.pre_tokenizing"),
+    "torch": ("ftworker.training",),
+    "transformers": ("ftworker.training",),
 }
 
 # The whole environment, handed on to the processes of `ftworker up` without being read.

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sysconfig
 import tomllib
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def dependencies() -> list[str]:
     """The names of what an installed ftworker needs, with the extras for use."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["embedded"], *extras["s3"], *extras["tokenizers"]]
+    for_use = [extras[name] for name in ("embedded", "s3", "tokenizers", "train")]
+    lines = [*project["dependencies"], *chain(*for_use)]
     return [re.split(r"[\[<>=~!]", line)[0] for line in lines]
 
 

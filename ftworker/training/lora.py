@@ -5,6 +5,7 @@ No DoRA, no rank-stabilised scale, no layer trained whole: llama.cpp knows `alph
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,14 @@ def add_lora(model: Any, *, rank: int, alpha: int, dropout: float, base: str, se
         lora_dropout=dropout,
         bias="none",
         target_modules=target_layers(model),
-        base_model_name_or_path=base,
     )
-    tuned = get_peft_model(model, config)
-    # PEFT keeps a set, whose order differs from run to run.
-    tuned.peft_config["default"].target_modules = sorted(tuned.peft_config["default"].target_modules)
+    with warnings.catch_warnings():
+        # PEFT 0.21 asks for `is_gradient_checkpointing`, which transformers 5.23 has renamed.
+        warnings.simplefilter("ignore", FutureWarning)
+        tuned = get_peft_model(model, config)
+    written = tuned.peft_config["default"]
+    written.base_model_name_or_path = base  # of a GGUF, PEFT would name the folder
+    written.target_modules = sorted(written.target_modules)  # a set, whose order differs from run to run
     for parameter in trainable(tuned):
         parameter.data = parameter.data.float()
     return tuned

@@ -83,7 +83,7 @@ def reference_margins(
         if len(kept) == len(items):
             return dict(zip(map(id, items), kept, strict=True))
     found: dict[int, float] = {}
-    with torch.no_grad(), scorer.model.disable_adapter():
+    with torch.no_grad(), scorer.without_lora():
         for taken in rows_of_step(items, limits):
             row = row_of(taken, scorer)
             found.update(zip(map(id, taken), _margins(scorer.losses(row), row).tolist(), strict=True))

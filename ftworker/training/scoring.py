@@ -85,6 +85,11 @@ class Scorer:
             chosen = logits[predictors // ids.shape[1], places].float()
         return torch.nn.functional.cross_entropy(chosen, targets, reduction="none")
 
+    def without_lora(self) -> AbstractContextManager[Any]:
+        """While it lasts the model is the base."""
+        off: AbstractContextManager[Any] = self.model.disable_adapter()
+        return off
+
     def _body(self, **inputs: Any) -> Any:
         return getattr(self._causal, self._causal.base_model_prefix)(**inputs)
 

@@ -140,7 +140,7 @@ def _train(
             "sequences stand in rows of their own: this base's attention cannot keep packed ones apart"
         )
     if numbers.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     tuned.train()
     limits = RowLimits(numbers.row_tokens, numbers.row_items, short_cuts.packing)
     events.send(Progressed("load", 3, 3, "steps"))
