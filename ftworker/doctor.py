@@ -15,15 +15,21 @@ from ftworker.clock import Clock
 from ftworker.errors import FtworkerError
 from ftworker.installation import Installation
 from ftworker.masking import mask_url
-from ftworker.settings import Settings
+from ftworker.settings import LocalSettings, Settings
 from ftworker.store import pending_migrations
 from ftworker.store.processes import BEAT_SECONDS
+from ftworker.store.trainings import open_trainings
 from ftworker.tokenizers import counter_for
+from ftworker.training.places import FOLDER
+from ftworker.training.stages import gpu_lines
+from ftworker.trainings import describe
 
 MINIMUM_POSTGRESQL = 140_000
 """Oldest PostgreSQL that is tested and still maintained by its makers: 14."""
 CLOCK_SKEW_SECONDS = 5.0
 LOW_DISK_BYTES = 1_000_000_000
+TRAINING_DISK_BYTES = 20_000_000_000
+"""Room for a merged 8 billion parameters in 8 bits, once in the working folder and once where it is published."""
 ALIVE_SECONDS = 4 * BEAT_SECONDS
 
 Level = Literal["ok", "note", "warning", "error"]
@@ -56,6 +62,8 @@ def examine(here: Installation) -> Iterator[Check]:
         yield from _guarded(f"source {name}", lambda name=name: _source(here, name))  # type: ignore[misc]
     for name in here.settings.privacy.rosters:
         yield from _guarded(f"roster {name}", lambda name=name: _roster(here.settings, name))  # type: ignore[misc]
+    if any(_trains_here(here.settings, pipeline.provider) for pipeline in here.settings.pipelines.values()):
+        yield from _guarded("training", lambda: _training(here))
     for name in sorted({pipeline.provider for pipeline in here.settings.pipelines.values()}):
         yield from _guarded(f"provider {name}", lambda name=name: _provider(here, name))  # type: ignore[misc]
 
@@ -166,6 +174,40 @@ def _processes(here: Installation) -> Iterator[Check]:
             yield Check("ok", "processes", f"{name}: {alive[name]} alive")
         else:
             yield Check("warning", "processes", f"{name}: none alive", "`ftworker up` starts all processes")
+
+
+def _trains_here(settings: Settings, provider: str) -> bool:
+    found = settings.providers.get(provider)
+    return isinstance(found, LocalSettings) and found.trainer != "none"
+
+
+def _training(here: Installation) -> Iterator[Check]:
+    """What a training on this machine finds. Whether packages and base are there, the provider's own check says."""
+    devices = gpu_lines()
+    if devices:
+        yield Check("ok", "training", f"{len(devices)} GPU: {devices[0].partition(' (UUID')[0]}")
+    else:
+        yield Check(
+            "note",
+            "training",
+            "no NVIDIA GPU is seen on this machine",
+            "docs/LOCAL.md says what trains on which hardware; a second machine can be the trainer",
+        )
+    home = here.settings.home.absolute()
+    folder = next(part for part in (home / FOLDER, *(home / FOLDER).parents) if part.exists())
+    free = shutil.disk_usage(folder).free
+    level: Level = "ok" if free > TRAINING_DISK_BYTES else "warning"
+    advice = "" if level == "ok" else "free some, or set FTWORKER_HOME to a larger disk: docs/OPERATIONS.md"
+    yield Check(level, "training", f"{folder}: {free / 1e9:.1f} GB free for trainings", advice)
+    if pending_migrations(here.store):
+        return
+    with here.store.transaction() as cursor:
+        found = open_trainings(cursor)
+    for training in found:
+        where = f" on {training.host}" if training.state == "running" else ""
+        yield Check(
+            "ok", "training", f"run {training.run_id} is {training.state}{where}: {describe(training)}"
+        )
 
 
 def _tokens(settings: Settings, pipeline: str) -> Iterator[Check]:

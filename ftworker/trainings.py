@@ -149,7 +149,9 @@ def describe(training: TrainingRow) -> str:
     Of a stage by steps of 5 %: each new text is an entry in the run's journal, and a sign that it is not stalled.
     """
     if training.state != "running":
-        return training.message or training.state
+        return training.message or (
+            "nobody works on it yet" if training.state == "waiting" else training.state
+        )
     share = share_done(training.stage, training.progress)
     return (training.stage or "starting") + ("" if share is None else f", {int(share * 20) * 5} %")
 
