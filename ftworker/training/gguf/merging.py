@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle
@@ -79,6 +79,19 @@ class _Step:
     """A, and B times the scale, where the LoRA touches it."""
 
 
+@dataclass(frozen=True)
+class _Done:
+    """A part of a tensor, in the memory of its room."""
+
+    offset: int
+    """In the base."""
+    taken: memoryview
+    """As the base has it."""
+    made: memoryview
+    is_last: bool
+    """Of its tensor."""
+
+
 def write_merged(
     path: Path,
     base: GgufHeader,
@@ -105,15 +118,18 @@ def write_merged(
         threadpool_limits(1, "blas"),
         ThreadPoolExecutor(WORKERS) as pool,
     ):
+        steps = (
+            _Step(file, source, planned.type, _matrices(lora, source.name))
+            for source, planned in zip(ordered, plan, strict=True)
+        )
         at = 0
-        for source, planned in zip(ordered, plan, strict=True):
-            _hash_between(digest, file, at, source.offset)
-            step = _Step(file, source, planned.type, _matrices(lora, source.name))
-            for taken, made in _parts(step, rooms, pool):
-                digest.update(taken)
-                writer.write(made)
-            at = source.offset + source.size_bytes
-            told()
+        for done in _done(steps, rooms, pool):
+            _hash_between(digest, file, at, done.offset)
+            digest.update(done.taken)
+            writer.write(done.made)
+            at = done.offset + len(done.taken)
+            if done.is_last:
+                told()
         _hash_between(digest, file, at, base.size_bytes)
         return Merged(writer.finish(), digest.hexdigest())
 
@@ -148,12 +164,11 @@ def _records(base: GgufHeader, stored: TensorType, name: str) -> list[bytes]:
     ]
 
 
-def _parts(
-    step: _Step, rooms: Sequence[Room], pool: ThreadPoolExecutor
-) -> Iterator[tuple[memoryview, memoryview]]:
-    """The tensor's parts in order, as stored in the base and as made; both are gone when the next is asked for."""
-    waiting: deque[Future[tuple[memoryview, memoryview]]] = deque()
-    for (first, last), room in zip(_ranges(step.source), cycle(rooms)):
+def _done(steps: Iterable[_Step], rooms: Sequence[Room], pool: ThreadPoolExecutor) -> Iterator[_Done]:
+    """All parts in the order of the file. What one holds is gone when the next is asked for."""
+    waiting: deque[Future[_Done]] = deque()
+    parts = ((step, first, last) for step in steps for first, last in _ranges(step.source))
+    for (step, first, last), room in zip(parts, cycle(rooms)):
         if len(waiting) == len(rooms):
             yield waiting.popleft().result()
         waiting.append(pool.submit(_work, step, first, last, room))
@@ -172,21 +187,22 @@ def _ranges(tensor: TensorInfo) -> Iterator[tuple[int, int]]:
     return ((first, min(first + together, rows)) for first in range(0, rows, together))
 
 
-def _work(step: _Step, first: int, last: int, room: Room) -> tuple[memoryview, memoryview]:
+def _work(step: _Step, first: int, last: int, room: Room) -> _Done:
     source = step.source
     row_bytes = source.type.size_of(source.row)
-    stored = memoryview(room.stored)[: (last - first) * row_bytes]
-    step.base.read(stored, source.offset + first * row_bytes)
+    offset = source.offset + first * row_bytes
+    taken = step.base.read(memoryview(room.stored)[: (last - first) * row_bytes], offset)
+    is_last = last * source.row == source.numbers
     if step.matrices is None and source.type is step.type:
-        return stored, stored
+        return _Done(offset, taken, taken, is_last)
     try:
-        numbers = decode(stored, source.type, room)
+        numbers = decode(taken, source.type, room)
         if step.matrices is not None:
             a, b = step.matrices
             product = room.spare[: numbers.size]
             np.matmul(b[first:last], a, out=product.reshape(last - first, source.row))
             numbers += product
-        return stored, encode(numbers, step.type, room)
+        return _Done(offset, taken, encode(numbers, step.type, room), is_last)
     except NotFinite as error:
         raise GgufProblem(
             "not_finite",

@@ -24,6 +24,9 @@ import xllamacpp
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model
 
+# A model this small computes in less time than threads take to meet, the more so on a busy machine.
+torch.set_num_threads(1)
+
 TOKENS = 1_024
 _BYTES_END = 273
 """SmolLM2's vocabulary: special tokens, 256 bytes, then one token for each merge."""
