@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -234,6 +236,18 @@ def test_a_parameter_of_the_wrong_type_is_refused(name: str, value: ParameterVal
     with pytest.raises(UnquotableValue) as refused:
         Modelfile(from_="m", parameters={name: value}).render()
     assert (refused.value.field, refused.value.reason) == (f"parameters.{name}", "type")
+
+
+def test_a_model_of_a_file_keeps_its_template_and_who_renders_it() -> None:
+    modelfile = Modelfile(
+        from_="./merged-Q8_0.gguf",
+        template="{{ range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n",
+        parser="passthrough",
+        license=("Apache License\nVersion 2.0",),
+    )
+    assert parse(modelfile.render()) == modelfile
+    with pytest.raises(UnquotableValue):
+        replace(modelfile, parser="passthrough\nFROM evil").render()
 
 
 @pytest.mark.parametrize("path", ["", "  ", "llama3.2\nSYSTEM malo", "a\rb", '"""\nFROM evil'])

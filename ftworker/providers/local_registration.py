@@ -176,10 +176,9 @@ class TrainedRegistration:
             return None
         folder = RunFolder(run.artefacts_url)
         modelfile = packaged_modelfile(folder)
-        as_adapter = self._settings.ollama_artefact == "adapter"
-        # One from before `ollama_artefact` was changed is written anew, and a `template_file` wins: both are what a
-        # failed registration asks for.
-        if modelfile is None or (modelfile.adapter is not None) != as_adapter:
+        # One about another file (`ollama_artefact` was changed) is written anew, and a `template_file` wins: both are
+        # what a failed registration asks for.
+        if modelfile is None or (modelfile.adapter or modelfile.from_) != f"./{file.name}":
             modelfile = self._new_modelfile(run, made, file)
         elif self._settings.template_file is not None:
             template, parser, _ = self._template(made.converted)
@@ -260,9 +259,10 @@ def _parameters(
     """The base's own in Ollama, over them the provider's; stop texts of all; no larger context than the model has."""
     found: dict[str, ParameterValue] = {}
     for name, values in (base.parameters if base else {}).items():
-        if name in INTEGER_PARAMETERS | DECIMAL_PARAMETERS:
-            number = float(values[-1])
-            found[name] = int(number) if name in INTEGER_PARAMETERS else number
+        if name in INTEGER_PARAMETERS:
+            found[name] = int(float(values[-1]))
+        elif name in DECIMAL_PARAMETERS:
+            found[name] = float(values[-1])
     own = modelfile_parameters(settings)
     found |= own
     stops = own.get("stop", ())

@@ -71,8 +71,8 @@ def _command_findings(command: CommandSettings) -> Iterator[Finding]:
 def base_findings(settings: LocalSettings, base: str, room: Path | None) -> Iterator[Finding]:
     """Whether the base is there, can be converted, has a chat template that can be served, and finds room.
 
-    A hub name that is not on this machine yet is not judged. `room`: a folder where the files will lie, when it is on
-    this machine.
+    A hub name that is not on this machine yet is not judged, nor is what a program of one's own may know. `room`: a
+    folder where the files will lie, when it is on this machine.
     """
     served: Served | None = None
     size_bytes = 0
@@ -80,7 +80,7 @@ def base_findings(settings: LocalSettings, base: str, room: Path | None) -> Iter
         path = Path(base).expanduser()
         if path.exists():
             served = _look_at(path)
-        elif path.is_absolute() or base.startswith((".", "~")) or base.endswith(".gguf") or ":" in base:
+        elif settings.trainer == "peft" and _is_no_hub_name(base):
             yield Finding(
                 "error",
                 "training_base",
@@ -107,6 +107,10 @@ def base_findings(settings: LocalSettings, base: str, room: Path | None) -> Iter
         yield from _room_findings(room, size_bytes)
     if served is not None:
         yield from _template_findings(settings, base, served)
+
+
+def _is_no_hub_name(base: str) -> bool:
+    return base.startswith(("/", ".", "~")) or base.endswith(".gguf") or ":" in base
 
 
 def _look_at(path: Path) -> Served:

@@ -128,8 +128,9 @@ def render(
 
 
 def _rendered(chat_template: str, messages: Messages, bos_token: str, eos_token: str, generate: bool) -> str:
+    compiled = _compiled(chat_template)
     try:
-        return _compiled(chat_template).render(
+        return compiled.render(
             messages=[{"role": role, "content": content} for role, content in messages],
             add_generation_prompt=generate,
             bos_token=bos_token,

@@ -455,6 +455,17 @@ def test_a_newer_ollama_refuses_adapters_and_the_merged_file_is_the_way_out(
         assert isinstance(trainer_at(newer.url, through()).poll(run, journal), JobSucceeded)
 
 
+def test_an_ollama_of_unknown_version_may_still_refuse_adapters(storage: str, journal: Journal) -> None:
+    run = trained_run(storage)
+    leave_artefacts(run)
+    with OllamaDouble("0.0.0", models=(BASE,)) as development:
+        provider = trainer_at(development.url, through(), ollama_artefact="adapter")
+        status = provider.poll(run, journal)
+        assert isinstance(status, JobFailed)
+        assert status.code == "adapters_refused"
+        assert len(development.calls("create")) == 1
+
+
 def test_an_adapter_without_its_base_in_ollama_ends_packaged(storage: str, journal: Journal) -> None:
     run = trained_run(storage)
     leave_artefacts(run)

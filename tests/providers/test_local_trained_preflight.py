@@ -75,6 +75,13 @@ def test_a_hub_name_is_not_judged_but_has_no_file_for_ollama(storage: str, ollam
     assert seen(look(storage, ollama_api, "HuggingFaceTB/SmolLM2-135M-Instruct")) == ["no_base_gguf"]
 
 
+def test_what_a_program_of_ones_own_calls_its_base_is_not_judged(
+    storage: str, ollama_api: OllamaDouble
+) -> None:
+    command = CommandSettings(program=("sh", "-c", "true"))
+    assert look(storage, ollama_api, "llama3.2:3b", trainer="command", command=command) == []
+
+
 def test_a_gguf_that_cannot_be_read_or_converted_is_an_error(
     storage: str, ollama_api: OllamaDouble, tmp_path: Path, base: Path
 ) -> None:

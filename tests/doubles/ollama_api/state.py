@@ -102,7 +102,8 @@ class OllamaState:
 
     @property
     def _versions(self) -> tuple[int, ...]:
-        return tuple(int(part) for part in self.version.split("-")[0].split("."))
+        numbers = tuple(int(part) for part in self.version.split("-")[0].split("."))
+        return numbers if any(numbers) else (99,)  # a development build calls itself 0.0.0
 
     def forget(self, name: str) -> None:
         """Lose a model that was said to be created: a manifest that never reached the disk."""
