@@ -241,7 +241,7 @@ def test_a_parameter_of_the_wrong_type_is_refused(name: str, value: ParameterVal
 def test_a_model_of_a_file_keeps_its_template_and_who_renders_it() -> None:
     modelfile = Modelfile(
         from_="./merged-Q8_0.gguf",
-        template="{{ range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n",
+        template="{{ range .Messages }}<|{{ .Role }}|>\n{{ .Content }}<|end|>\n{{ end }}<|assistant|>\n",
         parser="passthrough",
         license=("Apache License\nVersion 2.0",),
     )
