@@ -38,6 +38,7 @@ from ftworker.training.gguf.writing import PART, make_room
 from ftworker.training.order import ADAPTER, ARTEFACTS, ORDER, TrainingOrder
 from ftworker.training.results import CONVERTED, ArtefactFile, Converted
 from ftworker.training.stage import Events, Stop, run_stage
+from ftworker.training.templates import TEMPLATE_FILE
 
 ADAPTER_GGUF = "adapter.gguf"
 LICENSE_FOLDER = "license"
@@ -88,7 +89,7 @@ def convert(work: Path, events: Events, _stop: Stop) -> None:
 def _task(work: Path) -> _Task:
     order, settings = _order(work)
     base = find_base(order.base)
-    gguf = settings.base_gguf or base.gguf
+    gguf = settings.base_gguf.expanduser() if settings.base_gguf is not None else base.gguf
     header = read_header(gguf) if gguf is not None else None
     model = base_of_gguf(header) if header is not None else _of_folder(base)
     needs_quantizer = header is not None and settings.quantization not in {"F16", "Q8_0"}
@@ -154,8 +155,9 @@ def _copy_licenses(task: _Task) -> None:
 
 
 def _converted(task: _Task, adapter: ArtefactFile, merged: Merged | None) -> Converted:
-    """Where the base is a folder and a GGUF serves, the template is the folder's: with that it was trained."""
+    """The template is the one that was trained with: the adapter's, else that of the base that was trained."""
     base, header = task.base, task.header
+    template = task.artefacts / ADAPTER / TEMPLATE_FILE
     of_folder = served_of_folder(base.folder) if base.folder is not None else None
     of_gguf = served_of_gguf(metadata_of(header)) if header is not None else None
     served, trained = of_gguf or of_folder, of_folder or of_gguf
@@ -171,7 +173,7 @@ def _converted(task: _Task, adapter: ArtefactFile, merged: Merged | None) -> Con
         quantization=task.settings.quantization,
         context_length=served.context_length,
         license=served.license or trained.license,
-        chat_template=trained.chat_template,
+        chat_template=template.read_text(encoding="utf-8") if template.is_file() else trained.chat_template,
         stop=list(served.stop),
         bos=served.bos,
     )

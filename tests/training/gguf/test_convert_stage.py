@@ -224,6 +224,14 @@ def test_a_base_in_a_folder_is_merged_into_the_gguf_that_is_set_for_it(tmp_path:
     assert result.stop == ["<|im_end|>"], "as the served tokenizer has it"
 
 
+def test_the_template_that_the_trainer_left_beside_the_adapter_is_the_one_trained_with(
+    tmp_path: Path,
+) -> None:
+    work, _ = make_work(tmp_path)
+    (work / ARTEFACTS / ADAPTER / "chat_template.jinja").write_text("{{ ours }}", encoding="utf-8")
+    assert convert_here(work)[0].chat_template == "{{ ours }}"
+
+
 def folder_base(folder: Path) -> Path:
     """What transformers saves, but for the weights, which a conversion never reads."""
     folder.mkdir()
