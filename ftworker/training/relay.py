@@ -57,6 +57,8 @@ class Relay:
         self._stage = ORDER_OF_STAGES[0]
         self._reached = 0
         self._resumed = False
+        self._step = 0
+        self._held_out: float | None = None
         self._progress: Progressed | None = None
         self._progress_is_new = False
         self._progress_written: float | None = None
@@ -76,13 +78,18 @@ class Relay:
     def progressed(self, event: Progressed) -> None:
         """The stage is so far."""
         with self._lock:
+            before = self._progress
+            if event.stage == self._stage:
+                self._step = event.completed
+                if not self._resumed:
+                    self._resumed = True
+                    self._reached += event.completed
+            self._note_losses(event)
+            if event.stage == "evaluate" and before is not None and before.stage == self._stage:
+                # A look at the held-out rows in between is no step back of the bar.
+                event = msgspec.structs.replace(before, validation_loss=self._held_out)
             self._progress = event
             self._progress_is_new = True
-            if event.stage == self._stage and not self._resumed:
-                self._resumed = True
-                self._reached += event.completed
-            if event.stage in ("train", "evaluate"):
-                self._note_losses(event)
 
     def noted(self, event: Noted) -> None:
         """The stage has something to say."""
@@ -123,11 +130,13 @@ class Relay:
         return written is None or self._monotonic() - written >= PROGRESS_EVERY_SECONDS
 
     def _note_losses(self, event: Progressed) -> None:
-        if event.validation_loss is not None:
-            data = {"step": event.completed, "valid_loss": event.validation_loss}
-            message = f"step {event.completed} of {event.total}: held-out loss {event.validation_loss:.4f}"
-            ident = f"{self._run_key}-held-out-{event.completed}"
-            self._entries.append(Entry("metric", message, data, ident))
+        held_out = event.validation_loss
+        if held_out is not None and held_out != self._held_out:
+            self._held_out = held_out
+            data = {"step": self._step, "valid_loss": held_out}
+            message = f"step {self._step}: held-out loss {held_out:.4f}"
+            # By its value: events after a look carry it on, also after a restart.
+            self._entries.append(Entry("metric", message, data, f"{self._run_key}-held-out-{held_out!r}"))
         if event.stage == "train" and event.loss is not None and event.total > 0:
             # The same share of the way has the same id, in whichever attempt it comes.
             point = event.completed * LOSS_POINTS // event.total

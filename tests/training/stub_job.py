@@ -13,8 +13,13 @@ STUB = Path(__file__).with_name("stub_stage.py")
 
 
 def stub_stages(order: TrainingOrder) -> tuple[Stage, ...]:
-    """The first of the real stages, or as many as the order's method says, with another program in each."""
+    """The first of the real stages, or as many as the order's method says, with another program in each.
+
+    `real` keeps the programs as they are.
+    """
     stages = stages_of(order)[: order.method.get("stages", 1)]
+    if order.method.get("real"):
+        return stages
     return tuple(
         Stage(
             stage.name,

@@ -50,13 +50,28 @@ def test_a_long_training_leaves_few_points_of_its_loss_and_a_resumed_one_no_poin
     assert set(ids[1]) < set(ids[0])
 
 
-def test_every_look_at_the_held_out_loss_is_kept() -> None:
+def test_each_look_at_the_held_out_loss_is_one_point_and_no_step_back_of_the_progress() -> None:
     relay = Relay(KEY)
     relay.begin("train")
-    for completed in (1, 2, 3):
-        relay.progressed(step(completed, loss=None, validation_loss=2.0))
-    metrics = [entry for entry in relay.news().entries if entry.kind == "metric"]
-    assert [entry.data for entry in metrics] == [{"step": n, "valid_loss": 2.0} for n in (1, 2, 3)]
+    said: list[tuple[int, float]] = []
+    for completed, held_out in ((1, 3.0), (2, 3.0), (3, 2.5), (4, 2.5)):
+        relay.progressed(Progressed("evaluate", 1, 2, "rows"))
+        relay.progressed(Progressed("evaluate", 2, 2, "rows", validation_loss=held_out))
+        relay.progressed(step(completed, loss=None, validation_loss=held_out))
+        relay.progressed(Progressed("evaluate", 1, 2, "rows"))
+        news = relay.news()
+        assert news.progress is not None
+        assert (news.progress["stage"], news.progress["completed"]) == ("train", completed)
+        assert news.progress["validation_loss"] == held_out
+        said += [
+            (entry.data["step"], entry.data["valid_loss"]) for entry in news.entries if entry.kind == "metric"
+        ]
+    assert said == [(0, 3.0), (2, 2.5)]
+    resumed = Relay(KEY)
+    resumed.begin("train")
+    resumed.progressed(step(3, loss=None, validation_loss=2.5))
+    (again,) = [entry for entry in resumed.news().entries if entry.kind == "metric"]
+    assert again.external_id == f"{KEY}-held-out-2.5"
 
 
 def test_progress_reaches_the_row_each_time_and_the_journal_now_and_then() -> None:
