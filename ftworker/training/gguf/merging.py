@@ -15,7 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from threading import Event
+from typing import Final, Self
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -26,9 +27,6 @@ from ftworker.training.gguf.stored_numbers import Floats, NotFinite, Room, decod
 from ftworker.training.gguf.tensor_types import FILE_TYPES, TensorType
 from ftworker.training.gguf.writing import GgufWriter, PlannedTensor, key_record
 from ftworker.training.results import ArtefactFile
-
-if TYPE_CHECKING:
-    from hashlib import _Hash as Hash
 
 PART_NUMBERS: Final = 1 << 17
 """Numbers that are worked on at once: 512 KiB of floats, which stay in a core's cache."""
@@ -61,11 +59,26 @@ class _Base:
 
     def read(self, into: memoryview, offset: int) -> memoryview:
         """Fill `into` from there on."""
-        if os.preadv(self._descriptor, [into], offset) < len(into):
-            raise GgufProblem(
-                "base_missing", f"{self.path} became shorter while it was read; put it back as it was"
-            )
+        filled = 0
+        while filled < len(into):
+            count = os.preadv(self._descriptor, [into[filled:]], offset + filled)
+            if count == 0:
+                raise GgufProblem(
+                    "base_missing", f"{self.path} became shorter while it was read; put it back as it was"
+                )
+            filled += count
         return into
+
+    def sha256(self, given_up: Event) -> str:
+        """Of the whole file, which is read once more: it lies in the system's cache, and on a core of its own the hash
+        costs no time. Ends early, with no hash, when the work is given up."""
+        digest = hashlib.sha256()
+        piece = memoryview(bytearray(_HASHED_TOGETHER))
+        offset = 0
+        while not given_up.is_set() and (count := os.preadv(self._descriptor, [piece], offset)):
+            digest.update(piece[:count])
+            offset += count
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -77,19 +90,6 @@ class _Step:
     type: TensorType
     matrices: tuple[Floats, Floats] | None
     """A, and B times the scale, where the LoRA touches it."""
-
-
-@dataclass(frozen=True)
-class _Done:
-    """A part of a tensor, in the memory of its room."""
-
-    offset: int
-    """In the base."""
-    taken: memoryview
-    """As the base has it."""
-    made: memoryview
-    is_last: bool
-    """Of its tensor."""
 
 
 def write_merged(
@@ -110,28 +110,27 @@ def write_merged(
     plan = [PlannedTensor(tensor.name, tensor.shape, _stored_as(tensor, stored)) for tensor in ordered]
     most = max((tensor.row * _together(tensor) for tensor in ordered), default=0)
     rooms = [Room(most) for _ in range(_ROOMS)]
-    digest = hashlib.sha256()
+    given_up = Event()
     with (
         _Base(base) as file,
         GgufWriter(path, _records(base, stored, name), plan, base.alignment) as writer,
         # The threads of BLAS would fight with ours for the cores: measured, half as fast.
         threadpool_limits(1, "blas"),
-        ThreadPoolExecutor(WORKERS) as pool,
+        ThreadPoolExecutor(WORKERS + 1) as pool,
     ):
-        steps = (
-            _Step(file, source, planned.type, _matrices(lora, source.name))
-            for source, planned in zip(ordered, plan, strict=True)
-        )
-        at = 0
-        for done in _done(steps, rooms, pool):
-            _hash_between(digest, file, at, done.offset)
-            digest.update(done.taken)
-            writer.write(done.made)
-            at = done.offset + len(done.taken)
-            if done.is_last:
-                told()
-        _hash_between(digest, file, at, base.size_bytes)
-        return Merged(writer.finish(), digest.hexdigest())
+        try:
+            base_sha256 = pool.submit(file.sha256, given_up)
+            steps = (
+                _Step(file, source, planned.type, _matrices(lora, source.name))
+                for source, planned in zip(ordered, plan, strict=True)
+            )
+            for made, is_last in _parts(steps, rooms, pool):
+                writer.write(made)
+                if is_last:
+                    told()
+            return Merged(writer.finish(), base_sha256.result())
+        finally:
+            given_up.set()
 
 
 def _matrices(lora: Lora, tensor: str) -> tuple[Floats, Floats] | None:
@@ -164,9 +163,12 @@ def _records(base: GgufHeader, stored: TensorType, name: str) -> list[bytes]:
     ]
 
 
-def _done(steps: Iterable[_Step], rooms: Sequence[Room], pool: ThreadPoolExecutor) -> Iterator[_Done]:
-    """All parts in the order of the file. What one holds is gone when the next is asked for."""
-    waiting: deque[Future[_Done]] = deque()
+def _parts(
+    steps: Iterable[_Step], rooms: Sequence[Room], pool: ThreadPoolExecutor
+) -> Iterator[tuple[memoryview, bool]]:
+    """All parts in the order of the file, and whether each is the last of its tensor. A part is gone when the next is
+    asked for."""
+    waiting: deque[Future[tuple[memoryview, bool]]] = deque()
     parts = ((step, first, last) for step in steps for first, last in _ranges(step.source))
     for (step, first, last), room in zip(parts, cycle(rooms)):
         if len(waiting) == len(rooms):
@@ -187,22 +189,22 @@ def _ranges(tensor: TensorInfo) -> Iterator[tuple[int, int]]:
     return ((first, min(first + together, rows)) for first in range(0, rows, together))
 
 
-def _work(step: _Step, first: int, last: int, room: Room) -> _Done:
+def _work(step: _Step, first: int, last: int, room: Room) -> tuple[memoryview, bool]:
     source = step.source
     row_bytes = source.type.size_of(source.row)
-    offset = source.offset + first * row_bytes
-    taken = step.base.read(memoryview(room.stored)[: (last - first) * row_bytes], offset)
+    part = memoryview(room.stored)[: (last - first) * row_bytes]
+    stored = step.base.read(part, source.offset + first * row_bytes)
     is_last = last * source.row == source.numbers
     if step.matrices is None and source.type is step.type:
-        return _Done(offset, taken, taken, is_last)
+        return stored, is_last
     try:
-        numbers = decode(taken, source.type, room)
+        numbers = decode(stored, source.type, room)
         if step.matrices is not None:
             a, b = step.matrices
             product = room.spare[: numbers.size]
             np.matmul(b[first:last], a, out=product.reshape(last - first, source.row))
             numbers += product
-        return _Done(offset, taken, encode(numbers, step.type, room), is_last)
+        return encode(numbers, step.type, room), is_last
     except NotFinite as error:
         raise GgufProblem(
             "not_finite",
@@ -215,9 +217,3 @@ def _work(step: _Step, first: int, last: int, room: Room) -> _Done:
             f"{step.base.path}: {source.name} is stored as {source.type.name}, which cannot be read here; take a "
             "GGUF of the base in F16, BF16 or Q8_0",
         ) from error
-
-
-def _hash_between(digest: Hash, file: _Base, start: int, end: int) -> None:
-    """What lies between tensors is no part of the work, but of the base's hash."""
-    for at in range(start, end, _HASHED_TOGETHER):
-        digest.update(file.read(memoryview(bytearray(min(_HASHED_TOGETHER, end - at))), at))
