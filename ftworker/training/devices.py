@@ -40,8 +40,8 @@ class Place:
 
     @property
     def weight_type(self) -> torch.dtype:
-        """The type that the base's weights are held in."""
-        return TYPES[self.precision]
+        """The type that the base is loaded in. On a CPU always float32: only its layers are narrowed, see `lora`."""
+        return torch.float32 if self.device.type == "cpu" else TYPES[self.precision]
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -117,7 +117,17 @@ def _is_there(kind: str) -> bool:
 def _precision(settings: TrainerSettings, kind: str) -> Precision:
     if settings.precision != "auto":
         return settings.precision
+    if kind == "cpu":
+        return "bf16" if _multiplies_bf16() else "fp32"
     if kind != "cuda":
         return "fp32"
     # Emulated bf16 counts as supported with PyTorch, and is slow.
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def _multiplies_bf16() -> bool:
+    """Whether this CPU has instructions for bf16 (AVX512-BF16, AMX): without them it is slower than float32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # since PyTorch 2.10
+    return bool(
+        capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("amx_tile")
+    )

@@ -46,6 +46,18 @@ def target_layers(model: Any) -> list[str]:
     return sorted(wanted) if short & others else sorted(short)
 
 
+def narrow_layers(model: Any, kind: torch.dtype) -> None:
+    """Hold the weights of the layers that get a LoRA in that type; embeddings, norms and the head stay as they are.
+
+    For a CPU: under autocast these weights are rounded for every multiplication anyway, and so it is done once. What
+    flows between the layers stays float32.
+    """
+    wanted = target_layers(model)
+    for name, layer in model.named_modules():
+        if (name in wanted or name.rpartition(".")[2] in wanted) and isinstance(layer, torch.nn.Linear):
+            layer.to(kind)
+
+
 def add_lora(model: Any, *, rank: int, alpha: int, dropout: float, base: str, seed: int) -> Any:
     """The model with a fresh LoRA that changes nothing yet (its second matrix is zero). Only the LoRA has gradients.
 

@@ -42,6 +42,7 @@ class Scorer:
         self._autocast = autocast
         self._causal = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._attention = PackedAttention()
+        self._head: torch.Tensor | None = None
         self._softcap = getattr(self._causal.config.get_text_config(), "final_logit_softcapping", None)
 
     def prepare(self, *, packing: bool) -> ShortCuts:
@@ -75,9 +76,8 @@ class Scorer:
         with self._arithmetic():
             if self.short_cuts.head:
                 hidden = self._body(**inputs).last_hidden_state.flatten(0, 1)[predictors]
-                head = self._causal.get_output_embeddings()
-                kind = self._autocast or head.weight.dtype
-                losses: torch.Tensor = _FrozenHead.apply(hidden.to(kind), head.weight, targets, self._softcap)
+                head = self._head_weight()
+                losses: torch.Tensor = _FrozenHead.apply(hidden.to(head.dtype), head, targets, self._softcap)
                 return losses
             # One list of places for all sequences: the model takes no other.
             columns, places = torch.unique(predictors % ids.shape[1], return_inverse=True)
@@ -92,6 +92,13 @@ class Scorer:
 
     def _body(self, **inputs: Any) -> Any:
         return getattr(self._causal, self._causal.base_model_prefix)(**inputs)
+
+    def _head_weight(self) -> torch.Tensor:
+        """The weight of the head in the type of the arithmetic, made once: it does not change."""
+        if self._head is None:
+            weight: torch.Tensor = self._causal.get_output_embeddings().weight
+            self._head = weight.to(self._autocast or weight.dtype)
+        return self._head
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
         if self._autocast is None:
@@ -128,7 +135,6 @@ class _FrozenHead(torch.autograd.Function):  # type: ignore[misc]  # torch is un
     ) -> torch.Tensor:
         """Hidden states (places, width) and targets (places) to losses (places), float32."""
         with torch.autocast(hidden.device.type, enabled=False):
-            weight = weight.to(hidden.dtype)
             wanted = ctx.needs_input_grad[0]
             losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
             gradient = torch.empty_like(hidden) if wanted else None

@@ -130,6 +130,8 @@ def _train(
             processes=place.size,
         ),
     )
+    if place.device.type == "cpu" and place.autocast:
+        lora.narrow_layers(model, place.autocast)
     tuned = lora.add_lora(
         model, rank=numbers.rank, alpha=numbers.alpha, dropout=numbers.dropout, base=order.base, seed=seed
     )

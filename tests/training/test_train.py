@@ -203,6 +203,15 @@ def test_the_first_loss_is_the_mean_over_all_learned_tokens_of_the_batch(base: P
     assert trained.train_loss == pytest.approx(sum(surprise) / len(surprise), rel=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_what_the_whole_one_learns(base: Path, tmp_path: Path, precision: str) -> None:
+    expected = run(write_work(tmp_path / "whole", base, LESSONS[:9], LESSONS[9:], **HARD))
+    found = run(write_work(tmp_path / "half", base, LESSONS[:9], LESSONS[9:], precision=precision, **HARD))
+    assert found.hyperparameters["precision"] == precision
+    assert losses(found) == pytest.approx(losses(expected), rel=0.1)
+    assert {value.dtype for value in weights(tmp_path / "half").values()} == {torch.float32}
+
+
 def test_training_ends_early_and_the_best_is_kept(base: Path, tmp_path: Path) -> None:
     # Held-out answers that contradict what is taught: the loss falls a little, then rises.
     held_out = [chat(row["messages"][0]["content"], "No lo sé.") for row in LESSONS]
@@ -247,7 +256,7 @@ def tells_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("tells_every_step")
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_stopped_training_goes_on_to_the_very_same_result(
     base: Path, tmp_path: Path, precision: str
 ) -> None:

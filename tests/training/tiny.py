@@ -133,7 +133,9 @@ def write_work(
         train=put("train.jsonl", rows),
         validation=put("validation.jsonl", validation) if validation else None,
         trainer="peft",
-        settings=TrainerSettings(**{"rank": 4, "device": "cpu", **settings}).model_dump(mode="json"),
+        settings=TrainerSettings(**{"rank": 4, "device": "cpu", "precision": "fp32", **settings}).model_dump(
+            mode="json"
+        ),
         artefacts_url=(work / "published").as_uri(),
     )
     (work / ORDER).write_bytes(msgspec.json.encode(order))
