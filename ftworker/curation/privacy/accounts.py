@@ -31,7 +31,7 @@ _OWNER = rb"(?:mi|mis|el meu|la meva|el seu|la seva|my|nire|o meu|a mina|o seu|s
 _OWN_ACCOUNT = re.compile(
     rb"\b%b\s(?:(?:%b)|%b|@|arroba)(?: name)?(?: ?(?:y|e|/|o|i) ?(?:el |de )?%b)?"
     rb"(?: (?:(?:de|del|en|da|do|no|na|al|para|on) |d')(?:la |el |l'|mi |su |tu )?[a-z0-9 ]{2,22}?(?: (?:es|e|is|"
-    rb"da|era|se llama|se dice)(?: |: ?)|"
+    rb"da|era|se llama|se dice)(?: |: ?)(?:siempre |ahora |tambien |igual )?|"
     rb"\s?(?::|=|->)\s{0,2}|, | \()| (?:es|e|is|da|era)(?: |: ?)|\s?(?::|=|->)\s{0,2}|, ?| \(| )(?:@\s?)?"
     rb"(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (_OWNER, _ACCOUNT, _SERVICE, _SERVICE)
 )

@@ -26,6 +26,7 @@ STREET_TYPES = (
     rb"passatge|cami|"
     rb"rua|r/|praza|estrada|costanilla|cuesta|rambla|poligono(?: industrial)?|pol\. ind\.|via|alameda|corredera|"
     rb"travessera|"
+    rb"partida|residencial|edificio|barrio|finca|diseminado|"
     rb"travessia|riera|baixada|costa(?= d[ao]s? )"
 )
 _STREET = re.compile(rb"(?<![\w/.])(?:gran )?(?:%b)\s?" % STREET_TYPES)
@@ -43,6 +44,20 @@ _GRID = re.compile(
     rb"(?: (?:sur|norte|este|oeste))?(?!\w)"
 )
 # "Mz. B Lt. 14": of towns without names of streets.
+_PLOT = re.compile(
+    rb"(?<![\w/.])pol(?:igono|\.) ?\d{1,3},? ?(?:y )?parc(?:ela|\.) ?\d{1,4}(?!\w)(?:, ?diseminado)?"
+)
+_NEED_A_HOME = frozenset((b"partida", b"residencial", b"edificio", b"barrio", b"finca", b"diseminado"))
+"""What stands in lessons too: only where somebody's home is spoken of."""
+_HOME_AFTER = re.compile(rb"\b(?:viv[oi]\w*|mi casa|nuestra casa|vivim)\b")
+OF_HISTORY = re.compile(
+    rb"\b(?:atentad\w+|asesin\w+|arquitect\w+|modernis\w+|gaudi|inaugur\w+|construid\w+|manual|bachillerato|"
+    rb"fachada|siglo|"
+    rb"novela|capitulo|cuadros?|pintor\w*|monument\w+|museo|personajes?|protagonista)\b"
+)
+_WIDE = 90
+_SMALL_TOWN = re.compile(rb", ?(?:(?:el|la|los|las) )?[a-z']{4,20}(?: [a-z']{2,20})?(?=[.;)\n]|$)")
+"""Written without capitals, as the rest: "camino de los almendros s/n, la alberca"."""
 _BOX = re.compile(rb"(?<![\w/.])apartado (?:de correos|postal) (?:n\.?\xba |numero )?\d{1,5}(?!\w)")
 _LOT = re.compile(
     rb"(?<![\w/.])(?:mza?\.?|manzana) ?[a-z0-9]{1,3},? ?(?:lte?\.?|lote|villa|solar|casa) ?\d{1,3}(?!\w)"
@@ -68,7 +83,7 @@ _NUMBER_WORD = (
     rb"km\.?|chalet|xalet|parcela|bloque|blq\.?|bloc|nave|finca|casa|calle)"
 )
 NUMBER = re.compile(
-    rb",?\s?(?:en el )?(?:%b\s?)?\d{1,3}(?:[.,]\d)?"
+    rb",?\s?(?:en el )?(?:%b\s?)?(?:(?<=km )\d{1,3}[.,]\d{1,3}|(?<=km\. )\d{1,3}[.,]\d{1,3}|\d{1,3}(?:[.,]\d)?)"
     rb"(?:\s?-\s?\d{1,3}(?![\w\xba\xaa]|\.[\xba\xaa]|\.?\s?ez|\.? ?[a-h]\b))?"
     rb"(?:\s?(?:bis|dupl(?:icado)?)|\s?[a-d](?![\w'])(?=[,.;)\n]|$| [\d\-]| (?:piso|esc|pta|bajo))|[a-d](?![\w'])|"
     rb"\s[b-d](?=[,.;)\n]|$))?"
@@ -96,7 +111,8 @@ FLAT = re.compile(
     rb"atico|atic|entresuelo|entresol|principal|pral|torre|dpto|depto|departamento|apto|apartamento|interior|int|"
     rb"villa):?\s?\d{1,3}\.?[\xba\xaa]|(?:piso|puerta|escalera|portal|planta|letra|bloque):?\s[a-h](?!\w)|(?:piso|"
     rb"planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bloc|casa|"
-    rb"local|pis|porta|bajos?|baixos?|baixo|sobreatico|sobreatic|edif(?:icio|\.)?|p\d\d|atico|atic|entresuelo|"
+    rb"local|pis|porta|bajos?|baixos?|baixo|sobreatico|sobreatic|chalet|xalet|parcela|nave|edif(?:icio|\.)?|p\d\d|"
+    rb"atico|atic|entresuelo|"
     rb"entresol|principal|pral|torre|dpto|depto|"
     rb"departamento|apto|apartamento|interior|int|villa|"
     rb"izda?\.?|izq\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|esq|esquerda|dereita|"
@@ -123,6 +139,7 @@ _TOWN = re.compile(
 _QUARTER = re.compile(
     rb",? (?:col\.?|colonia|fracc\.?|fraccionamiento|urb\.?|urbanizacion|barrio|b\xba|barriada|pol\. ind\.) (?=[a-z])"
 )
+_TOWN_AFTER_CODE = re.compile(rb"(?<=\d) [a-z']{4,20}(?: (?:de|del|la)){0,2}(?: [a-z']{3,20})?(?=[.,;)\n]|$)")
 _KNOWN_TOWN = re.compile(
     rb",? (?:en |de )?(?:madrid|barcelona|valencia|sevilla|zaragoza|malaga|murcia|palma|bilbao|alicante|cordoba|"
     rb"valladolid|vigo|"
@@ -178,7 +195,7 @@ def addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     "word is."""
     folded = seen.folded
     for place in at:
-        for pattern in (_GRID, _LOT, _BOX):
+        for pattern in (_GRID, _LOT, _PLOT, _BOX):
             whole = pattern.match(folded, place)
             if whole is not None:
                 yield Finding(place, rest(seen, whole.end()), Kind.ADDRESS)
@@ -209,10 +226,21 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
         home or (seen.text[street.start()] == "C" and capital and FLAT.match(folded, number.end()))
     ):
         return None
+    if (
+        street[0].strip() in _NEED_A_HOME
+        and not home
+        and not _HOME_AFTER.search(folded, number.end(), number.end() + _CUE_CHARACTERS)
+    ):
+        return None
+    # A monument or an event of a lesson: "atentado en la calle Claudio Coello, 104".
+    if not home and OF_HISTORY.search(folded, max(0, street.start() - _WIDE), number.end() + _WIDE):
+        return None
     # "la calle hay 3 coches": without a capital only where somebody's home is spoken of.
     short = street[0].startswith(_SHORT_FOR_STREET) and end - street.end() > 3
     if capital or short or home or _OF_A_HOME.match(folded, number.end()):
-        return rest(seen, number.end())
+        end = rest(seen, number.end())
+        town = _SMALL_TOWN.match(folded, end) if home and not capital else None
+        return town.end() if town else end
     return None
 
 
@@ -308,7 +336,7 @@ def _town(seen: View, end: int) -> int:
     """After a postal code: the words with capitals that follow it, or a town that is known."""
     town = _TOWN.match(seen.folded, end)
     if town is None or not seen.text[town.start(1)].isupper():
-        known = _KNOWN_TOWN.match(seen.folded, end)
+        known = _KNOWN_TOWN.match(seen.folded, end) or _TOWN_AFTER_CODE.match(seen.folded, end)
         return known.end() if known else end
     taken = end
     for word in re.finditer(rb"[^\W\d]+[\w'\-]*", seen.folded[town.start(1) : town.end()]):

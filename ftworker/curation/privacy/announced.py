@@ -17,12 +17,12 @@ from ftworker.curation.privacy.lexicon import Figures
 from ftworker.curation.privacy.spans import Name, NameWords
 
 _FIRST_WORD = re.compile(
-    rb"[ \t\"'(*_\xab\xbf\xa1]{0,4}(?:(?:la|el|en|na|don|dona) |(?:l'|n'|d'|sr\.|sra\.) ?)?([a-z_]+)"
+    rb"[ \t\n\"'(*_\xab\xbf\xa1]{0,4}(?:(?:la|el|en|na|don|dona) |(?:l'|n'|d'|sr\.|sra\.) ?)?([a-z_]+)"
 )
-_VERY_NEXT_WORD = re.compile(rb" ?[\"*\xab]?([a-z_]+)")
+_VERY_NEXT_WORD = re.compile(rb"[ \n]?[\"*\xab]?([a-z_]+)")
 _VOCATIVE_END = re.compile(rb"\s*(?:[,.!?;:)\n]|$|\s[^\w\s]|\x02)")
 _GREETED = re.compile(rb",? (?:de nuevo,? |otra vez,? )?(?:don |dona |profe |seno )?")
-_FIELD = re.compile(rb" ?: ?((?:del |de la |de los |de las |de )?)(?=[a-z_])")
+_FIELD = re.compile(rb" ?:\s?((?:del |de la |de los |de las |de )?)(?=[a-z_])")
 _COMMA_AND_NAME = re.compile(rb", ?([a-z_]+)")
 _SIGNED_ALONE = re.compile(rb"[!.]{1,3}\s{1,2}([a-z_]{3,})\s{0,3}$")
 _SPECIES = re.compile(rb" ([a-z]{4,})\s*(?=[.,;)(\n]|$)")
@@ -261,8 +261,14 @@ class Announced:
             return None
         end, more, _ = self._words.extended(seen, start, end, word, unknown=True)
         words = (word, *more)
+        # A sentence to be translated may say that somebody is Oliver Twist.
+        quoted = (
+            cue is Cue.SELF and len(words) > 1 and cues.TASK.search(seen.folded, max(0, start - 60), end + 60)
+        )
         if self._own_terms.holds(words) or (
-            cue is not Cue.SELF and self._figures.include(words) and not self._words.roster.is_person(words)
+            (cue is not Cue.SELF or quoted)
+            and self._figures.include(words)
+            and not self._words.roster.is_person(words)
         ):
             return None
         return Name(start, end, words, sure)

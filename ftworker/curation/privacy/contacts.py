@@ -43,6 +43,10 @@ _LOOSE_EMAIL_DOMAIN = re.compile(
     rb"%b(?:,?\s?(?:com|es))?(?![\w@])" % (_DOT, _PROVIDER)
 )
 _NOT_A_WORD = re.compile(rb"[\d_.]|\b(?:punto|punt|dot|arroba|arrova|arrob|abildua)\b|[(\[{<]")
+# "r.madueno arroba el dominio de siempre"
+_NAMELESS_EMAIL = re.compile(
+    rb"(?<![\w.])(?=\w*[._\d])\w[\w.]{2,40} arroba (?=(?:el|la|lo|mi|tu|y|ya|de|del)\b)"
+)
 _MAIL_BEFORE = re.compile(rb"\b(?:correo|mail|email|gmail|e-mail)\b[^.\n]{0,20}$")
 
 _HANDLE = re.compile(rb"(?<![\w@/.\\`:&=\-])@([a-z_](?:[\w.]|-(?=\w)){2,29})(?![\w(@/=\-{\\])")
@@ -105,6 +109,8 @@ def spelt_emails(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     "is."""
     for begin, end in stretches(seen, at, _SPELT_BEFORE, _SPELT_AFTER):
         yield from _spelt_out(seen, begin, end)
+        for found in _NAMELESS_EMAIL.finditer(seen.folded, begin, end):
+            yield Finding(found.start(), found.end() - len(b" arroba "), Kind.EMAIL)
 
 
 def _spelt_out(seen: View, begin: int, end: int) -> Iterator[Finding]:

@@ -61,6 +61,8 @@ def is_of_a_lesson(seen: View, start: int, end: int, *, named_fully: bool) -> bo
         return True
     if cues.NUMERAL_AFTER.match(seen.text, end) and not named_fully:
         return True
+    if cues.CITED_BOOK.match(seen.folded, start):
+        return True
     return (
         cues.EPONYM_BEFORE.search(before) is not None or cues.FIGURE_AFTER.match(seen.folded, end) is not None
     )

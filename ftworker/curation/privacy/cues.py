@@ -215,9 +215,17 @@ LESSON = re.compile(
     rb"voz activa|sustantivo\w*|nombre propio|nombres propios|determinante|preposicion|atributo|adjetivo|"
     rb"adverbio|pronombre|conjuncion|morfema|metafora|estrofa|oracio|subjecte|"
     rb"frase|exemple|grammar|present simple|past simple|"
-    rb"fill in|complete the|modernismo|romanticismo|barroco|renacimiento|el texto|la obra|la pelicula|"
+    rb"fill in|complete the|modernismo|romanticismo|barroco|renacimiento|"
+    rb"realismo|naturalismo|surrealismo|"
+    rb"modernistas?|promulg\w+|homo sapiens|cuadros?|paises|el texto|la obra|la pelicula|"
     rb"trono|reino|escudero|hidalgo|clerigo|picaro)\b"
 )
+
+CITED_BOOK = re.compile(
+    rb"(?:mateo|marcos|lucas|juan|pedro|pablo|santiago|judas|isaias|daniel|jeremias|ezequiel|samuel|josue|ruth?|job|joel|amos|tobias)"
+    rb" \d{1,3}, ?\d{1,3}(?:\s?-\s?\d|\.\d|(?= y ))"
+)
+"""A book of the Bible with chapter and verse."""
 
 TASK = re.compile(
     rb"\b(?:analiza\w*|sintactic\w*|traduce|traducir|translate|rewrite|fill in|complete the|completa|conjuga|subraya|"

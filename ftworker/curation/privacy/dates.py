@@ -40,9 +40,10 @@ _YEAR_IN_WORDS = rb"(?:(?:dos mil|mil novecientos|mil nou-cents)(?: %b(?: y %b)?
 _DATE = re.compile(
     rb"(?<![\w.,/\-])(?:"
     rb"\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?(?:%b|\d{2})|%b[/.\-]\d{1,2}[/.\-]\d{1,2}|"
-    rb"\d{1,2}[ .\-/]%b[ .\-/](?:%b|\d{2})|\d{1,2} \d{1,2} %b|(?:[0-2]\d|3[01])(?:0\d|1[0-2])%b|"
+    rb"\d{1,2}[ .\-/]%b[ .\-/](?:%b|\d{2})|\d{1,2} \d{1,2} %b|(?:[0-2]\d|3[01])(?:0\d|1[0-2])%b|%b(?:0\d|"
+    rb"1[0-2])(?:[0-2]\d|3[01])|"
     rb"(?:(?:%b(?: y uno)?|primero|primer|"
-    rb"\d{1,2}(?:st|nd|rd|th|\xba)?)(?: del? mes de | del? | d'| of | do | d | )?%b\b\.?)(?:,? (?:de |del |d |dl |"
+    rb"\d{1,2}(?:st|nd|rd|th|\.?\xba)?)(?: del? mes de | del? | d'| of | do | d | )?%b\b\.?)(?:,? (?:de |del |d |dl |"
     rb"de l'any |del ano |"
     rb"of )?(?:%b|%b|'?\d{2})\b)?|"
     rb"(?:\d{1,2}|%b) (?:de|del|d) (?:\d{1,2}|%b) (?:de|del|dl|d) (?:%b|%b|\d{2})\b|"
@@ -57,6 +58,7 @@ _DATE = re.compile(
             _YEAR,
             _YEAR,
             _YEAR,
+            _YEAR,
             _SMALL_NUMBER,
             _MONTH,
             _YEAR,
@@ -67,7 +69,8 @@ _DATE = re.compile(
 )
 _BIRTH_CUE = re.compile(
     # The speaker, or a form; folded, "naci" is the first person and "nacio" the third.
-    rb"\bnaci(?:mos)?\b|\bnacid[oa]s?(?:/a|\(a\))? ?(?:el|en|a(?= \d)|:)|\bf(?:echa|ec\.?|\.)? ?(?:de "
+    rb"\bnaci(?:mos|ste)?\b|\bcumple (?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d)|\bnacimiento (?=\d{1,2}[/.\-])|"
+    rb"\bfecha_?nac\w*|\bbirth_?date\b|\bnacid[oa]s?(?:/a|\(a\))? ?(?:el|en|a(?= \d)|:)|\bf(?:echa|ec\.?|\.)? ?(?:de "
     rb")?nac(?:imiento|\.)?|\bcumplo\b|"
     rb"\bnacim\w*\.?\s?[:=]|\bedad:? \d{1,2}(?: anos)?,? \((?=\d)|\bf\.\s?n\.?:?\s(?=\d)|"
     rb"\bf/n:?\s(?=\d{1,2}[/.\-]\d{1,2}[/.\-])|"
@@ -75,7 +78,8 @@ _BIRTH_CUE = re.compile(
     rb"\bborn:?\s(?=\d{1,2}(?:[/.\-]| [a-z]{3,9} 20))|\bcumplea\w*(?:\s?:| el (?=\d))|\bmeu aniversario\b|"
     rb"\burtebetetze\w*|\bva neixer el\b(?=.{3,30}, (?:la meva|el meu))|\bcumple\s?:|\bnaixement:?\s(?=\d)|"
     rb"\bnascud[oa]s?\b|"
-    rb"\bsoy del (?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d|(?:\d{1,2}|[a-z]{3,10}) de )|\b(?:mi|la|el|su) (?:(?:herman|prim|"
+    rb"\bsoy del (?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d|(?:\d{1,2}|[a-z]{3,10}) de? )|\b(?:mi|la|el|su) (?:nin[oa]|"
+    rb"peque\w*|mayor|chic[oa]|cri[oa]|(?:herman|prim|"
     rb"hij|sobrin|niet)\w+|madre|padre|mama|papa|abuel[oa]|mejor amig[oa]|nov[oi]\w)(?: \w+){0,2} es del "
     rb"(?=\d{1,2} de |\d{1,2}/)|\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
     rb"\bcumple\w* de (?:mi|tu|su)\b|\bva(?:ig|m) neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|"
@@ -92,7 +96,10 @@ _BIRTHDAY_AFTER = re.compile(
     rb",? (?:y )?(?:cumplo|cumpli|faig \d|facia \d|hago \d{1,2} anos|cumplire|es (?:el )?(?:mi|meu|su) "
     rb"(?:cumple\w*|aniversari)|"
     rb"(?:es|fue|sera) el cumple\w* de (?:mi|tu|su)|es mi santo y mi cumple|is my birthday|e o meu aniversario|"
-    rb"cumple (?:mi|su) )"
+    rb"cumple (?:mi|su) |jaio\b)"
+)
+_OF_OTHERS = re.compile(
+    rb"\b(?:mayor|menor|peque\w*|median[oa]|herman\w+|gemel\w+|otr[oa]|prim[oa]|hij[oa])\b"
 )
 _WITH_YEAR = re.compile(_YEAR + rb"$")
 _BORN_THEN = re.compile(
@@ -101,7 +108,7 @@ _BORN_THEN = re.compile(
     rb"\bva neixer (?:el meu|la meva) \w+ (?:el )?(?P<other>%b)" % (_DATE.pattern, _DATE.pattern)
 )
 """The date before who was born: "nació el 12/03/2011 mi hermano"."""
-_BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|faig|hago|birthday|aniversari\w*)")
+_BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|faig|hago|birthday|jaio|aniversari\w*)")
 _BIRTHDAY_BACK = 45
 # Every date has a digit, or a month or a year in words.
 _OF_DATES = re.compile(
@@ -113,7 +120,9 @@ _BIRTH_BEFORE, _BIRTH_AFTER = 80, 120
 
 _FOUR_DIGITS = re.compile(rb"(?<!\d)\d{4}(?!\d)")
 _MOST_BEFORE_DIGITS = 3
-_PLATE = re.compile(rb"(?<![\w.,+\-/])((?:[cre][ \-]?)?\d{4}[ .\-]?([bcdfghjklmnpqrstvwxyz]{3}))(?![\w\-])")
+_PLATE = re.compile(
+    rb"(?<![\w.,+\-/])((?:[cre][ \-]?)?\d{4}[ .\-\xb7]?([bcdfghjklmnpqrstvwxyz]{3}))(?![\w\-])"
+)
 _UNITS = frozenset(
     b"rpm ppm khz mhz ghz kwh mwh gwh kmh bps mbps kgs kms grs mts pts hrs mhz gbs mbs".split()
 )
@@ -126,7 +135,7 @@ _PROVINCES = frozenset(
 )
 _VEHICLE = re.compile(
     rb"\b(?:matricul\w*|placa|coche\w*|cotxe\w*|carro|motos?|motocicl\w*|furgo\w*|aparc\w*|vehicul\w*|autobus|"
-    rb"autocar|patinete|camion\w*|taxi|scooter|ciclomotor|quad|itv|parking|garaje|accidente|atropell\w+|"
+    rb"autocar|patinete|camion\w*|taxi|vehicles?|scooter|ciclomotor|quad|itv|parking|garaje|accidente|atropell\w+|"
     rb"choc[oa]\w*|golpe|"
     rb"conduc\w*|multa\w*|remolque|autoa|plate|car|van|seat|renault|opel|peugeot|citroen|toyota|ford|audi|"
     rb"bmw|kia|dacia|volkswagen)\b"
@@ -163,7 +172,8 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
         if found and not worked_on:
             yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
             again = _DATE.search(folded, found.end(), min(stop + 1, len(folded)))
-            if again and _WITH_YEAR.search(again[0]) and not _WITH_YEAR.search(found[0]):
+            others = again and _OF_OTHERS.search(folded, found.end(), again.start())
+            if again and _WITH_YEAR.search(again[0]) and (others or not _WITH_YEAR.search(found[0])):
                 yield Finding(again.start(), again.end(), Kind.BIRTH_DATE)
     for found in _BORN_THEN.finditer(folded, begin, end):
         yield Finding(*found.span(found.lastgroup or 0), Kind.BIRTH_DATE)

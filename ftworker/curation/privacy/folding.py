@@ -68,7 +68,7 @@ def _folded_character(character: str) -> bytes:
     if character.isalpha():
         return FOREIGN_LETTER
     if character.isspace():
-        return b"\n" if character in "\u2028\u2029\x85" else b" "
+        return b"\n" if character in "\n\u2028\u2029\x85" else b" "
     raw = character.encode("latin-1", "replace")
     return b"\x02" if ord(character) > 0xFF else raw
 

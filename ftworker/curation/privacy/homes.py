@@ -14,6 +14,7 @@ from ftworker.curation.privacy.addresses import (
     LONG_NUMBER,
     NOT_AN_ADDRESS_AFTER,
     NUMBER,
+    OF_HISTORY,
     STREET_TYPES,
     rest,
     street_name,
@@ -78,6 +79,8 @@ def homes(seen: View, at: Iterable[int]) -> Iterator[Finding]:
         link = _LINK.match(folded, home.end())
         if link is None or link.end() == home.end():
             continue
+        if home[0] == b"casa" and OF_HISTORY.search(folded, max(0, place - 90), place + 90):
+            continue  # "casa Batlló, Passeig de Gràcia 43: elementos modernistas"
         own = home["own"] is not None or (
             _OWN_BEFORE.search(folded, max(0, place - _MOST_BEFORE), place) is not None
         )

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 
+NO_LETTER = b"\x02"
+"""What the fold has for a sign beyond Latin-1, such as that of the euro."""
 NOT_IN_NUMBER = rb"(?<![\w.,+\-/])"
 """Before a number: not in the middle of a word, a decimal, a date or a calculation."""
 
@@ -21,8 +23,8 @@ _DNI = re.compile(
 )
 # "dni 51880246, letra C", "DNI: 5 1 8 8 0 2 4 6 C", "7345112Q": after the word, however it is written.
 _DNI_ANYHOW = re.compile(
-    rb"(?<![a-z])(?:dni|nif|d\.n\.i\.?|n\.i\.f\.?|identidad)\b[^\d\n]{0,25}(?P<number>\d(?:[ .\-_]?\d){6,7})"
-    rb"(?:[ ,.\-_/(]{0,3}(?:(?:con )?(?:la )?letra:? )?(?P<letter>[a-z])(?![\w\x01])\)?)?(?!\w|[.,]\d)"
+    rb"(?<![a-z])(?:dni|nif|d\.n\.i\.?|n\.i\.f\.?|identidad)\b[^\d\n]{0,60}(?P<number>\d(?:[ .\-_]?\d){6,7})"
+    rb"(?:[ ,.\-_/(]{0,3}(?:(?:con )?(?:la )?letra:? )?(?P<letter>[a-z])(?![\w\x01]))?(?!\w|[.,]\d)"
 )
 _NIE = re.compile(
     rb"(?<![\w.,])([xyz])([ .\-/]{0,2})(\d{7}|\d\.\d{3}\.\d{3})([ .\-/]{0,2})([a-z])(?![\w\x01])"
@@ -86,13 +88,13 @@ def identity_numbers(seen: View, begin: int, end: int) -> Iterator[Finding]:
         as_one = seen.text[found.start(3)].isupper() and (
             separator is None or b"-" in separator or b"." in found[1]
         )
-        if right_letter or (as_one and number % 10_000 != 0):
+        money = seen.folded[found.end() : found.end() + 1] == NO_LETTER  # "1.498.324 M€"
+        if right_letter or (as_one and number % 10_000 != 0 and not money):
             yield Finding(found.start(), found.end(), Kind.DNI)
     for found in _DNI_ANYHOW.finditer(seen.folded, begin, end):
         digits = found["number"].translate(None, b" .-_")
-        grouped = len(digits) < len(found["number"])
         right = found["letter"] is not None and _LETTERS[int(digits) % 23] == found["letter"].decode()
-        if digits not in _EXAMPLES and (right or (len(digits) == 8 and grouped)):
+        if digits not in _EXAMPLES and (right or len(digits) == 8):
             yield Finding(found.start("number"), found.end() if right else found.end("number"), Kind.DNI)
     for found in _NIE.finditer(seen.folded, begin, end):
         number = b"xyz".index(found[1]) * 10_000_000 + int(found[3].replace(b".", b""))

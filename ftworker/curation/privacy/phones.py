@@ -38,13 +38,13 @@ _PHONE_GROUPED = re.compile(
     + rb"(?:[6-9]\d{2}(?:([ \-])\d{3}\1\d{3}|([ .\-])\d{2}[ .\-]\d{2}[ .\-]\d{2})|[89]\d([ .\-])\d{3}\3\d{2}\3\d{2})"
     + rb"(?![\w/]|[.,\- ]\d)"
 )
-_PHONE_LOOSE = re.compile(NOT_IN_NUMBER + rb"[6-9](?:[ .\-]?\d){8}(?!\w|[.,]\d)")
+_PHONE_LOOSE = re.compile(NOT_IN_NUMBER + rb"[6-9](?:[ .\-]{0,2}\d){8}(?!\w|[.,]\d)")
 _PHONE_CUE = re.compile(
     rb"telef\w*|\bcel(?:u|ular)?\b|\btelf?\b|\btfn?o?\b|\btlfn?o?\b|\btlf\b|\bmo[bv]il|whats\s?app|wh?asap|guasap|"
     rb"wasap|"
     rb"wassap|wats\w?app|guats\w?app|\bwh?ats\b|\bwpp?\b|\bwsp\b|\bwa\b|telegram|signal|bizum|\bmvl?\b|\bmovl\b|"
     rb"\bfono\b|\bfax\b|"
-    rb"\bllama(?:s|me|nos|dme|r|la|le|lo)?\b|\btruca|\btrucar|contacto|\bmi n(?:umero|um)\b|"
+    rb"\bllama(?:s|me|nos|dme|r|la|le|lo)?\b|\btruca|\btrucar|\bchama\w*|\bdeitu\w*|contacto|\bmi n(?:umero|um)\b|"
     rb"\bel meu n(?:umero|um)\b|\bsu n(?:umero|um)\b|"
     rb"\bmeu numero|\bnire zenbakia|zenbakia|\bphone|\bcall me|\bfijo\b|\bmarca(?:me)? el|"
     rb"\bn(?:umero|um\.?|\.?\xba) de (?:mi|mama|papa|casa|contacto)|\bn(?:umero|um) (?:del meu|de la meva|do meu|"
@@ -113,14 +113,34 @@ _CALCULATION_BEFORE = re.compile(rb"[=+*\xd7\xb7^<>\xf7(]\s?$")
 _LINKED = re.compile(
     rb"(?:\btele(?:f\w*|fono)|\btlfn?o?|\btfn?o?|\btel|\bm[ou]v(?:il|l)?\w*|\bmobil|\bmvl?|\bcel(?:u|ular)?|"
     rb"\bw(?:h?ats?\w*|asap\w*|assap|pp?|sp|a)|"
-    rb"\bg(?:uasap|uatsap\w*)|\bfono|\bfijo|\bfax|\bllama\w{0,4}|\btruca\w{0,3}|\bbizum|\bsms|\bphone|\bcall me|"
+    rb"\bg(?:uasap|uatsap\w*)|\bfono|\bfijo|\bfax|\bllama\w{0,4}|\btruca\w{0,3}|\bchama\w{0,4}|\bdeitu\w{0,5}|"
+    rb"\bbizum|\bsms|\bphone|\bcall me|"
     rb"\b(?:mi|meu|su|tu|este es mi|nuestro|nire|my) (?:n(?:umero|um|\xba|\.\xba)|zenbakia|number|numero de "
     rb"telefono))(?:\b|(?<=\xba))"
-    rb"(?:[ .:,;=\-(\xba]|\b(?:es|e|el|al|a|o|son|da|is|de|del|en|no|at|on|mi|meu|meva|casa|mama|papa|madre|padre|"
+    rb"(?:[ \n.:,;=\-(\xba]|\b(?:es|e|el|al|a|o|son|da|is|de|del|en|no|at|on|mi|meu|meva|casa|mama|papa|madre|padre|"
     rb"mare|pare|abuel[oa]|tia|tio|"
     rb"herman[oa]|prim[oa]|contacto|trabajo|numero|num|sms|whatsapp|movil)\b){0,12}$"
 )
 _ALL_HUNDREDS = re.compile(rb"\d00 \d00 \d00")
+# As in "el trabajo de mi mujer" and then the number.
+_OF_SOMEBODY = re.compile(
+    rb"\b(?:de|mi|la|el|su|meu|meva) (?:padre|madre|papa|mama|pare|mare|pai|nai|mujer|marido|abuel[oa]|avi|avia|"
+    rb"ti[oa]|prim[oa]|"
+    rb"herman[oa]|germana?|tutora?|secretari[oa]|vecin[oa]|novi[oa]|profe\w*|hij[oa]|casa|trabajo)(?: "
+    rb"\w{2,12}){0,2}(?: tiene| es)?"
+    rb"(?: el)? ?[:=(]? ?$"
+)
+_PHONE_ALONE = re.compile(rb"[67]\d{8}(?=\s*(?:\n|$))")
+_OF_SUMS = re.compile(
+    rb"[=+*\xd7\xf7<>]|\b(?:orden\w*|suma\w*|rest[ae]\w*|divi\w+|multipl\w+|cifras?|descomp\w+|factor\w*|"
+    rb"redonde\w+|compar\w+|"
+    rb"mayor|menor|primos?|numeros|serie|calcul\w+|decimal\w*|unidades)\b"
+)
+_ABOUT = 200
+"""How far around a number that stands alone a sum is spoken of, in characters."""
+_CODE_BEFORE = re.compile(
+    rb"(?:\b(?:print|input|len|int|str|split|replace|match|search|test)\s?\(|=)\s?[\"']$"
+)
 _PUBLIC_LINE = re.compile(rb"(?:90[012]|80[0-7])")
 _NO_DIGITS = bytes(code for code in range(256) if code not in b"0123456789")
 _CUE_CHARACTERS = 40
@@ -154,7 +174,9 @@ def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
             rounded
             or public
             or _QUANTITY_AFTER.match(text, found.end())
-            or _CALCULATION_BEFORE.search(before)
+            # Nobody counts in groups of two: "ext. 214 · 952 98 51 91" is no product.
+            or (found[1] is not None and _CALCULATION_BEFORE.search(before))
+            or _CODE_BEFORE.search(folded, max(0, found.start() - 12), found.start())
         ):
             continue
         if _before(_READ_BEFORE, folded, found.start()):
@@ -172,6 +194,7 @@ def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
             continue
         if _spoken_of(folded, found.start(), found.end()) and not _QUANTITY_AFTER.match(text, found.end()):
             yield _with_extension(folded, found)
+    yield from _alone_in_a_line(seen, begin, end)
     for found in _PHONE_ANYHOW.finditer(folded, begin, end):
         digits = len(found[0].translate(None, _NO_DIGITS))
         if (
@@ -181,6 +204,20 @@ def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
             and not _QUANTITY_AFTER.match(text, found.end())
         ):
             yield _with_extension(folded, found)
+
+
+def _alone_in_a_line(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    """A mobile that is all there is in its line, where no sum and no list of other numbers is spoken of."""
+    folded = seen.folded
+    for found in _PHONE_ALONE.finditer(folded, begin, end):
+        start, stop = found.span()
+        first = start == 0 or folded[start - 1 : start] == b"\n"
+        if (
+            first
+            and not found[0].endswith(b"000")
+            and not _OF_SUMS.search(folded, max(0, start - _ABOUT), stop + _ABOUT)
+        ):
+            yield Finding(start, stop, Kind.PHONE)
 
 
 def _with_extension(folded: bytes, found: re.Match[bytes]) -> Finding:
@@ -233,6 +270,7 @@ def _spoken_of(folded: bytes, start: int, end: int) -> bool:
     return (
         _before(_PHONE_CUE, folded, start)
         or _before(_REACHED_AT, folded, start)
+        or _before(_OF_SOMEBODY, folded, start)
         or (after is not None and b"." not in folded[end : after.start()])
     )
 

@@ -93,12 +93,13 @@ _FUNCTION = frozenset(
     b"ciudadania fiscal tributaria nacional social medico medica salud oposicion pruebas acceso curso parte "
     b"hoja".split()
 )
-_TOKEN = re.compile(rb"[ .:,=#('\xba\xb0\-]{0,4}((?:[a-z]\.){2,4}|[a-z]+)(?![a-z\d]|-\d)")
-_GAP = re.compile(rb"[ .:,=#(\xba\xb0\-]{0,5}")
+_TOKEN = re.compile(rb"[ \n.:,=#('\xba\xb0\-]{0,4}((?:[a-z]\.){2,4}|[a-z]+)(?![a-z\d]|-\d)")
+_GAP = re.compile(rb"[ \n.:,=#(\xba\xb0\-]{0,5}")
 _LANGUAGE = _SURE | _NUMBER_WORDS | _THINGS | _WEAK_ALONE | _FUNCTION
-_TELLING = _NUMBER_WORDS | {b"mi", b"es", b"su", b"meu"}
+_TELLING = _NUMBER_WORDS | {b"sanitaria", b"mi", b"es", b"su", b"meu"}
 _PREFIX = re.compile(rb"[a-z]{1,8}[ \-/.]?\d")
 """Letters that belong to the number: "MD 0482"."""
+_FILES = frozenset((b"expediente", b"expte", b"exp", b"expdte", b"expedient"))
 _MOST_GUESSES = 2
 _NEAR = re.compile(rb"\d\D{0,2}\d\D{0,2}\d")
 _FARTHEST = 160
@@ -175,7 +176,16 @@ def _announcement(seen: View, place: int) -> tuple[list[bytes], int, bool]:
             break
         word = token[1].replace(b".", b"")
         if word not in _LANGUAGE:
-            named = said and (seen.text[token.start(1)].isupper() or said[-1] in {b"de", b"del", b"al", b"d"})
+            named = (
+                said
+                and (
+                    seen.text[token.start(1)].isupper()
+                    or said[-1] in {b"de", b"del", b"al", b"d"}
+                    # Somebody's system, somebody's case: "id alumno delphos:", "expte. disciplinario".
+                    or folded[token.end() : token.end() + 1] == b":"
+                    or said[-1] in _FILES
+                )
+            )
             if not named or guesses == _MOST_GUESSES or _PREFIX.match(folded, token.start(1)):
                 break
             guesses += 1
@@ -190,6 +200,8 @@ def _fewest_digits(said: list[bytes], *, guessed: bool) -> int:
         return 0
     words = set(said)
     things = len(words & _THINGS)
+    if guessed and words & _FILES:
+        return _FEWEST_AFTER_A_GUESS
     if guessed:
         told = words & _SURE or (things and words & _TELLING)
         return 5 if told else _FEWEST_AFTER_A_GUESS if things else 0

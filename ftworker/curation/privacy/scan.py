@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from ftworker.curation.privacy import accounts, addresses, contacts, dates, homes, numbers, phones, records
+from ftworker.curation.privacy import (
+    accounts,
+    addresses,
+    contacts,
+    dates,
+    homes,
+    numbers,
+    phones,
+    records,
+    tables,
+)
 from ftworker.curation.privacy.folding import BETWEEN_TEXTS, View, view
 from ftworker.curation.privacy.kinds import PLACEHOLDER, Finding, Kind
 from ftworker.curation.privacy.names import NameRules, Place, name_words
@@ -50,7 +60,7 @@ def _long_numbers(seen: View, at: Iterable[int]) -> Iterator[Finding]:
             yield from rule(seen, begin, end)
 
 
-_BEFORE_NUMBER, _AFTER_NUMBER = 40, 110
+_BEFORE_NUMBER, _AFTER_NUMBER = 80, 110
 """How far around seven digits a number goes on, in signs."""
 _PLACED_RULES: tuple[tuple[int, Callable[[View, Iterable[int]], Iterator[Finding]]], ...] = (
     (Family.ADDRESS, addresses.addresses),
@@ -61,6 +71,7 @@ _PLACED_RULES: tuple[tuple[int, Callable[[View, Iterable[int]], Iterator[Finding
     (Family.BIRTH, dates.birth_dates),
     (Family.NUMBERS, _long_numbers),
     (Family.SPELT_EMAIL, contacts.spelt_emails),
+    (Family.TABLE, tables.tables),
 )
 """Those that are told the places of their words."""
 _NO_VALUE = re.compile(r"[\W_]+")

@@ -28,9 +28,10 @@ class Family:
     PLATE = 1024
     HOME = 2048
     OWN_NUMBER = 4096
+    TABLE = 8192
 
 
-EVERY = 8191
+EVERY = 16383
 PLACED = (
     Family.ADDRESS
     | Family.HOME
@@ -40,10 +41,11 @@ PLACED = (
     | Family.BIRTH
     | Family.NUMBERS
     | Family.SPELT_EMAIL
+    | Family.TABLE
 )
 """Rules that look around the places of their words alone."""
 
-# Words whose presence calls for rules, folded. An asterisk: whatever begins so; an underscore: a space.
+# Words that call for rules, folded. An asterisk: whatever begins so; an underscore: a space; %: an underscore.
 _WORDS: dict[int, str] = {
     Family.SPELT_EMAIL: """
         arroba* arrova* arrob abildua* at_gmail* at_hotmail* at_outlook* at_yahoo* at_icloud* at
@@ -59,9 +61,9 @@ _WORDS: dict[int, str] = {
     """,
     Family.SPELT_PHONE: """
         telef* tel telf tfn tfno tfo tlf* movil* mobil* whats* wasap* wassap* wa guasap* whasap* bizum* llama*
-        truca* contact* mi_num* meu_num* su_num* nire zenbakia* phone* call fijo marca* numero_de sms* cel celu*
-        signal mvl mv movl fono fax wats* guats* wpp wp wsp este_es_mi_num* este_numero localiza* urgencia*
-        emergencia* numero telegram
+        truca* chama* deitu* contact* mi_num* meu_num* su_num* nire zenbakia* phone* call fijo marca* numero_de
+        sms* cel celu* signal mvl mv movl fono fax wats* guats* wpp wp wsp este_es_mi_num* este_numero localiza*
+        urgencia* emergencia* numero telegram
     """,
     Family.ADDRESS: """
         calle cl avda avgda avenida avd av plaza pza plza plz pca pl plazuela plazoleta placeta paseo pg pso psg
@@ -70,7 +72,7 @@ _WORDS: dict[int, str] = {
         prolongacion carrer avinguda placa passeig passatge cami rua praza estrada costanilla cuesta rambla
         poligono pol via gran_via apartado c kale kalea etorbidea hiribidea bidea pasealekua alameda corredera
         travessera travessia riera baixada costa_do costa_da costa_dos costa_das mz mza manzana carrera cra kr
-        kra cr diagonal dg diag transversal tv transv k r p
+        kra cr diagonal dg diag transversal tv transv k r p partida residencial edificio barrio finca diseminado
     """,
     Family.HOME: """
         vivo vivimos visc vivim moro estoy_viviendo i_live we_live bizi_naiz vive viven viu viuen mora reside
@@ -88,10 +90,14 @@ _WORDS: dict[int, str] = {
         licencia ref referencia solicitud resguardo registro matricula carne carnet tarjeta targeta abono
         permiso_de certificado historia libro_de mi_resguardo nss familia_numerosa seguro
     """,
+    Family.TABLE: """
+        nacimiento fnac fecha_nac fecha%nacimiento fechanacimiento naixement nacemento telefono telefon movil
+        tlf tel dni nia nre expediente
+    """,
     Family.BIRTH: """
-        naci nacid* nac nacim* fnac* cumple* cumplo cumpli neixer nascu* naix* aniversari nacin nacemos
-        nacemento nacio naceu jaio* born birth* dob d_o_b soy_del f_n fn fdn faig cumplire hago es_del urtebete*
-        edad aniversario
+        fechanac* fecha%nac* birthdate naciste cumple naci nacid* nac nacim* fnac* cumple* cumplo cumpli neixer
+        nascu* naix* aniversari nacin nacemos nacemento nacio naceu jaio* born birth* dob d_o_b soy_del f_n fn
+        fdn faig cumplire hago es_del urtebete* edad aniversario
     """,
     Family.RECORD: """
         dni rfc curp nif nie nia nuss naf n_a_f sip cip nuhsa carn* pasaport* passaport* passport* expedient*
@@ -105,14 +111,19 @@ _WORDS: dict[int, str] = {
         cp c_p codigo codi zip posta vivo_en visc_a vivimos_en viviamos_en domicilio direccion
     """,
     Family.PLATE: """
-        matricul* placa coche* cotxe* carro moto* furgo* aparc* vehicul* autobus autocar patinete camion* taxi
-        conduc* multa* remolque autoa plate car van seat renault opel peugeot citroen toyota ford audi bmw kia
-        dacia volkswagen scooter ciclomotor quad itv parking garaje accidente atropell* choc* golpe
+        matricul* placa coche* cotxe* carro moto* furgo* aparc* vehicul* vehicle* autobus autocar patinete
+        camion* taxi conduc* multa* remolque autoa plate car van seat renault opel peugeot citroen toyota ford
+        audi bmw kia dacia volkswagen scooter ciclomotor quad itv parking garaje accidente atropell* choc* golpe
     """,
 }
 
 PHRASES: list[tuple[bytes, int]] = [
-    (f" {word.rstrip('*')}{'' if word.endswith('*') else ' '}".replace("_", " ").encode(), family)
+    (
+        f" {word.rstrip('*')}{'' if word.endswith('*') else ' '}".replace("_", " ")
+        .replace("%", "_")
+        .encode(),
+        family,
+    )
     for family, words in _WORDS.items()
     for word in words.split()
 ]
@@ -131,10 +142,11 @@ _NEEDS = (
     (Family.HOME, (b"0", b"x-x")),
     (Family.OWN_NUMBER, (b"000", b"0-00", b"0 000", b"00 00", b"0 0 0")),
     (Family.RECORD, (b"00000", b"0-000")),
+    (Family.TABLE, (b"0000",)),
     (Family.POSTAL_CODE, (b"00000",)),
     (Family.PLATE, (b"0000",)),
 )
-_PLATE = re.compile(rb"\d{4}[ .\-]?[a-z]")
+_PLATE = re.compile(rb"\d{4}[ .\-\xb7]?[a-z]")
 _NUMBER_IN_WORDS = (b"numero", b"izquierda", b"derecha")
 """What stands beside a number in words: "plaza de España número doce", "calle Luna, doce, segundo izquierda"."""
 _WITHOUT_A_NUMBER = Family.ADDRESS | Family.HOME

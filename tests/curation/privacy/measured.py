@@ -5,10 +5,9 @@ if, `roster.txt` the pupils and staff of the invented school. Each text says to 
 were written one after the other; what the rules reached at first sight stands in docs/PRIVACY.md, and only then were
 their faults on it looked at. `independent*` was written by somebody who had seen neither the rules nor these sets; half
 of its names are on its roster, and the people of its exercises are counted apart. `second*` was written in the same way
-by somebody else, after the faults on it had been mended, and `third*` by a third, after the rules had been written anew by
-the ways in which people write. `grammar*` was never unseen: each kind in every way of writing
-it that came to mind, with lessons that look as if, written by the author of the rules to develop them by. All are
-invented.
+by somebody else, after the faults on it had been mended, and `third*` by somebody else again, after the rules had been
+written anew by the ways in which people write. `grammar*` was never unseen: each kind in every way of writing it that
+came to mind, with lessons that look as if, written by the author of the rules to develop them by. All are invented.
 """
 
 from __future__ import annotations

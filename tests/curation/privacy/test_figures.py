@@ -11,6 +11,7 @@ from tests.curation.privacy.measured import (
     SECOND,
     SETS,
     STRUCTURED,
+    THIRD,
     is_covered,
     lessons,
     measure,
@@ -52,7 +53,7 @@ def test_lessons_are_left_alone() -> None:
     assert figures.false_alarms <= 0.01, figures.alarmed
 
 
-@pytest.mark.parametrize("of, spans, held", [(INDEPENDENT, 250, 300), (SECOND, 200, 290)])
+@pytest.mark.parametrize("of, spans, held", [(INDEPENDENT, 250, 300), (SECOND, 200, 290), (THIRD, 250, 340)])
 def test_the_independent_sets_are_found_too(of: int, spans: int, held: int) -> None:
     figures = measure(ALONE, of)
     assert sum(figures.spans[kind] for kind in STRUCTURED) >= spans
@@ -70,7 +71,7 @@ def test_the_ways_of_writing_that_the_rules_were_developed_by_are_found() -> Non
     assert figures.false_alarms <= 0.01, figures.alarmed
 
 
-@pytest.mark.parametrize("set_, people", [("independent", 60), ("second", 50)])
+@pytest.mark.parametrize("set_, people", [("independent", 60), ("second", 50), ("third", 40)])
 def test_people_on_the_independent_rosters_are_found(set_: str, people: int) -> None:
     scanner = Scanner(roster=roster(f"{set_}_roster.txt"))
     named = people_on_the_roster(set_)

@@ -110,6 +110,14 @@ HOSTILE = [
     "visa 4 ",
     "dni 1 2 ",
     "t.me/a",
+    "dni;nia;tel\n1;2;3\n",
+    "dni;",
+    "612345678\n",
+    "polígono 1 parcela 2, ",
+    "Partida A 1, ",
+    "nacimiento 1/2/2010, y la mayor ",
+    "a_1 arroba el ",
+    "Mateo 5, 1-2 ",
 ]
 
 
