@@ -60,8 +60,8 @@ class TrainerSettings(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where it trains; `auto` takes a GPU where there is one."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Of the arithmetic. `auto`: bf16 where the GPU or the CPU has instructions for it (half the time of fp32), else fp16
-    on a GPU and fp32 on a CPU. The LoRA's own weights are fp32 always."""
+    """Of the arithmetic. `auto`: bf16 where the GPU or the CPU has instructions for it (half the time of fp32), else
+    fp16 on a GPU and fp32 on a CPU. The LoRA's own weights are fp32 always."""
     processes: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
     """Processes of one training, one a GPU; `auto`: one for each GPU that is seen, 1 on a CPU."""
     rank: Annotated[int, Field(ge=1, le=512)] | Literal["auto"] = "auto"

@@ -127,7 +127,7 @@ def _precision(settings: TrainerSettings, kind: str) -> Precision:
 
 def _multiplies_bf16() -> bool:
     """Whether this CPU has instructions for bf16 (AVX512-BF16, AMX): without them it is slower than float32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # since PyTorch 2.10
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # newer than PyTorch 2.6
     return bool(
         capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("amx_tile")
     )
