@@ -38,7 +38,6 @@ _RECORD_CUE = re.compile(
     rb"alumno n\b|id de alumn[oa]|"
     # What schools, regions and insurers call theirs.
     rb"ralc|idalu|cial|nre|niu|n(?:umero|um\.?|\.?\xba) (?:escolar|de poliza)|"
-    rb"discapacidad, expediente|"
     rb"identificador|muface|tsi|cipa|cipf|licencia(?: (?:federativa|deportiva|de federad[oa]|n\.?\xba?))|"
     rb"llicencia federativa|ficha federativa|credencial|mutualista)\b"
 )

@@ -103,6 +103,33 @@ def test_a_name_that_is_a_word_too_is_left_where_it_is_one(text: str) -> None:
     assert ROSTER.find("Ayer Sol trajo el balón a clase") != []
 
 
+def test_a_list_of_pupils_is_read_by_the_headings_of_its_columns() -> None:
+    rows = "alumno;nacimiento;telefono;nota\nA1;19/03/2009;655231969;7\nA2;02/12/2009;615894705;9"
+    assert ALONE.redact([rows]).texts == (
+        "alumno;nacimiento;telefono;nota\nA1;[NACIMIENTO_1];[TELEFONO_1];7\nA2;[NACIMIENTO_2];[TELEFONO_2];9",
+    )
+    assert ALONE.find("planeta;masa;radio\nMarte;641710000;3389\nTierra;597219000;6371") == []
+
+
+def test_a_name_ends_with_its_line() -> None:
+    assert ALONE.redact(["Me llamo Inmaculada Gallego\nDepartamento de Francés"]).texts == (
+        "Me llamo [NOMBRE_1]\nDepartamento de Francés",
+    )
+
+
+@pytest.mark.parametrize(
+    "text, left",
+    [
+        ("vivo en Serrano 23, 2º A", "vivo en [DIRECCION_1]"),
+        ("vivo en el 14 de la calle Mayor", "vivo en el [DIRECCION_1]"),
+        ("Vivo en Madrid 3 días a la semana", "Vivo en Madrid 3 días a la semana"),
+        ("Harry Potter vive en Privet Drive 4", "Harry Potter vive en Privet Drive 4"),
+    ],
+)
+def test_a_home_needs_no_word_for_its_street_where_somebody_tells_of_it(text: str, left: str) -> None:
+    assert ALONE.redact([text]).texts == (left,)
+
+
 def test_own_terms_are_never_personal_data() -> None:
     assert ALONE.find("El pabellón Carmen Ruiz está cerrado") != []
     assert Scanner(allow=["Carmen Ruiz"]).find("El pabellón Carmen Ruiz está cerrado") == []
