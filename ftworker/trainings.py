@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -58,6 +58,9 @@ class Trainings:
 
     `job` is the command of a job without its last argument, the run key.
     """
+
+    _children: ClassVar[list[subprocess.Popen[bytes]]] = []
+    """What this process started. Python warns of a child that is forgotten while it runs, as a job may be."""
 
     def __init__(
         self, store: Callable[[], Store], settings: Settings, *, job: Sequence[str] = OWN_JOB
@@ -130,6 +133,8 @@ class Trainings:
                 start_new_session=True,
             )
         logger.info("training %s: started process %s", run_key, process.pid)
+        self._children[:] = [child for child in self._children if child.poll() is None]
+        self._children.append(process)
         return process
 
     def _status(self, training: TrainingRow, message: str) -> TrainingStatus:
