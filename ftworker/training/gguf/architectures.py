@@ -68,11 +68,24 @@ class BaseModel:
     heads: Mapping[str, Sequence[int]]
     """Of each tensor in PERMUTES: heads in each block."""
 
+    def __post_init__(self) -> None:
+        for name, shape in self.shapes.items():
+            match name.split("."):
+                case ["blk", block, kind, "weight"] if kind in self.heads and block.isdecimal():
+                    heads = self.heads[kind][int(block)] if int(block) < len(self.heads[kind]) else 0
+                    if not heads or shape[0] % (2 * heads):
+                        raise GgufProblem(
+                            "gguf_malformed",
+                            f"{name} has {shape[0]} rows, which {heads} heads do not share; fetch the base again",
+                        )
+                case _:
+                    pass
+
     def tensor_of(self, layer: int, module: str) -> str:
         """The tensor of `self_attn.q_proj` in a block. Raises GgufProblem: `adapter_mismatch`."""
         modules = MODULES[self.architecture]
         name = f"blk.{layer}.{modules.get(module, module)}.weight"
-        if module not in modules or name not in self.shapes:
+        if module not in modules or len(self.shapes.get(name, ())) != 2:
             raise GgufProblem(
                 "adapter_mismatch",
                 f"the adapter trains {module} of block {layer}, which {self.architecture} here has not; train "

@@ -130,7 +130,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
     """An object; {} where there is no file, or no object in it."""
     try:
         content = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -138,7 +138,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
 def _tokenizer(path: Path) -> _Tokenizer:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Tokenizer)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Tokenizer()
 
 

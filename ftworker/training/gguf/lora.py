@@ -122,7 +122,7 @@ def _config(path: Path) -> Mapping[str, Any]:
         raise GgufProblem(
             "adapter_missing", f"{path} cannot be read ({error.strerror}); the training must leave it there"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GgufProblem("adapter_malformed", f"{path} is no JSON; train again") from error
     if not isinstance(config, dict):
         raise GgufProblem("adapter_malformed", f"{path} is no JSON object; train again")

@@ -52,7 +52,7 @@ class SafetensorsFile:
             self._entries = {
                 name: msgspec.json.decode(entry, type=_Entry, strict=True) for name, entry in entries.items()
             }
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._malformed("its header is not the JSON of the format") from error
         self._data = 8 + length
         for name, entry in self._entries.items():

@@ -304,13 +304,15 @@ def test_every_model_type_leads_to_a_table() -> None:
         ("architecture_unknown", {"architecture": "mamba"}),
         ("gguf_split", {"add": lambda writer: writer.add_uint16("split.count", 2)}),
         ("gguf_unsupported", {"add": lambda writer: writer.add_type("adapter")}),
+        ("gguf_malformed", {"tensors": {"blk.0.attn_q.weight": np.ones((60, WIDTH), np.float32)}}),
+        ("gguf_malformed", {"tensors": {"blk.5.attn_k.weight": np.ones((32, WIDTH), np.float32)}}),
     ],
 )
 def test_a_gguf_that_is_no_whole_model_of_a_known_architecture_is_refused(
     tmp_path: Path, code: str, change: dict[str, object]
 ) -> None:
     header = read_header(write_base(tmp_path / "base.gguf", **change))  # type: ignore[arg-type]
-    with pytest.raises(GgufProblem, match="base") as raised:
+    with pytest.raises(GgufProblem) as raised:
         base_of_gguf(header)
     assert raised.value.code == code
 
