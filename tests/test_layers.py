@@ -83,6 +83,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "entry": (
         "fine_tuning",
         "ftworker.celery",
+        "ftworker.ticks",
         "ftworker.cli",
         "ftworker.demo",
         "ftworker.doctor",
@@ -100,7 +101,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 SEPARATE_EDGES = ("ftworker.embedded", "ftworker.providers", "ftworker.sources", "ftworker.store")
 
 CONFINED = {
-    "celery": ("ftworker.celery", "ftworker.tasks"),
+    "celery": ("ftworker.celery", "ftworker.tasks", "ftworker.ticks"),
     "gguf": ("ftworker.training",),
     "openai": ("ftworker.providers.openai",),
     "peft": ("ftworker.training",),
@@ -114,9 +115,6 @@ CONFINED = {
     "torch": ("ftworker.training",),
     "transformers": ("ftworker.training",),
 }
-
-# The whole environment, handed on to the processes of `ftworker up` without being read.
-PASSES_THE_ENVIRONMENT_ON = "ftworker.cli.operate"
 
 
 @cache
@@ -225,7 +223,7 @@ def attributes(name: str) -> set[str]:
 
 def test_only_the_settings_read_the_environment() -> None:
     readers = {name for name in modules() if attributes(name) & {"os.environ", "os.getenv", "os.putenv"}}
-    assert readers - {PASSES_THE_ENVIRONMENT_ON} == {"ftworker.settings.environment"}
+    assert readers == {"ftworker.settings.environment"}
 
 
 def test_only_the_clock_asks_for_the_time_of_day() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ftworker.cli.context import load
 from ftworker.cli.output import age, emit_json, fail, printable, table
 from ftworker.installation import Installation
 from ftworker.settings import config_path, load_settings, masked_settings
+from ftworker.settings.environment import own_environment
 from ftworker.store import datasets as stored_datasets
 from ftworker.store import migrate as apply_migrations
 from ftworker.store import runs as stored_runs
@@ -45,7 +45,7 @@ def process_environment(here: Installation) -> dict[str, str]:
     ):
         if url is not None:
             found[variable] = url.get_secret_value()
-    return {**os.environ, **found}
+    return own_environment(found)
 
 
 def _home() -> Path:

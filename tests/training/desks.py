@@ -211,6 +211,14 @@ class Bench:
         self.store.close()
 
 
+def final_of(steps: int) -> float:
+    """What the stub ends with after so many steps, each made once and in order."""
+    state = 1.0
+    for step in range(1, steps + 1):
+        state = (state * 7 + step) % 101
+    return state
+
+
 def is_alive(process: int) -> bool:
     """Whether the process runs: a zombie does not."""
     try:

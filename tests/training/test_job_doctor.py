@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ftworker import doctor
-from ftworker.doctor import Check, examine
+from ftworker.doctor import Check
 from ftworker.installation import Installation
 from ftworker.settings import settings_from
 from tests.training.desks import Bench
@@ -71,5 +71,6 @@ def test_without_a_gpu_and_with_little_room_the_doctor_says_what_to_do(
 def test_the_doctor_looks_at_training_where_weights_are_trained(
     bench: Bench, trainer: str, looked: bool
 ) -> None:
-    subjects = {check.subject for check in examine(installation(bench, trainer))}
-    assert ("training" in subjects) is looked
+    settings = installation(bench, trainer).settings
+    assert doctor._trains_here(settings, "local") is looked
+    assert not doctor._trains_here(settings, "openai")
