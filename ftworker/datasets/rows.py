@@ -107,7 +107,7 @@ def check_token_limit(tokens: int, found: RowContext) -> None:
 
 
 def _check_chat(row: Mapping[str, Any], found: RowContext) -> int:
-    for key in row.keys() - CHAT_KEYS:
+    for key in sorted(row.keys() - CHAT_KEYS):
         found.add(Check.UNKNOWN_ROW_KEY, key[:40], f"expected only {_names(CHAT_KEYS)}")
     _check_tools(row, "", found)
     messages = row.get("messages")
@@ -156,7 +156,7 @@ def _check_message(value: Any, where: str, found: RowContext) -> tuple[str, Any,
     message = as_object(value, where, found)
     if message is None:
         return "", None, 0
-    for key in message.keys() - MESSAGE_KEYS:
+    for key in sorted(message.keys() - MESSAGE_KEYS):
         found.add(Check.MESSAGE_UNRECOGNIZED_KEY, _join(where, key), f"expected only {_names(MESSAGE_KEYS)}")
     role = message.get("role")
     if "role" not in message:
@@ -222,13 +222,13 @@ def _check_text(text: str, where: str, found: RowContext) -> None:
 
 
 def _check_openai_preference(row: Mapping[str, Any], found: RowContext) -> int:
-    for key in row.keys() - PREFERENCE_KEYS:
+    for key in sorted(row.keys() - PREFERENCE_KEYS):
         found.add(Check.UNKNOWN_ROW_KEY, key[:40], f"expected only {_names(PREFERENCE_KEYS)}")
     tokens = 0
     if "input" not in row:
         found.add(Check.MISSING_KEY, "input", 'expected {"messages": [...]}')
     elif (prompt := as_object(row["input"], "input", found)) is not None:
-        for key in prompt.keys() - CHAT_KEYS:
+        for key in sorted(prompt.keys() - CHAT_KEYS):
             found.add(Check.UNKNOWN_ROW_KEY, f"input.{key[:40]}", f"expected only {_names(CHAT_KEYS)}")
         _check_tools(prompt, "input", found)
         tokens += _check_prompt(prompt.get("messages"), "input.messages", found)
@@ -269,7 +269,7 @@ def _check_prompt(messages: Any, where: str, found: RowContext) -> int:
 def _check_trl(row: Mapping[str, Any], kind: RowKind, found: RowContext) -> int:
     """TRL's forms: all fields lists of messages (conversational), or all of them texts (standard)."""
     keys = TRL_KEYS[kind]
-    for key in row.keys() - TRL_OTHER_KEYS - set(keys):
+    for key in sorted(row.keys() - TRL_OTHER_KEYS - set(keys)):
         found.add(Check.UNKNOWN_KEY, key[:40], f"expected only {', '.join(keys)}")
     tokens = 0
     given = [key for key in keys if key in row]
@@ -302,7 +302,7 @@ def _check_output(messages: list[Any], where: str, found: RowContext) -> int:
 
 
 def _check_instruction(row: Mapping[str, Any], found: RowContext) -> int:
-    for key in row.keys() - INSTRUCTION_KEYS:
+    for key in sorted(row.keys() - INSTRUCTION_KEYS):
         found.add(Check.UNKNOWN_KEY, key[:40], f"expected only {_names(INSTRUCTION_KEYS)}")
     tokens = 2 * TOKENS_PER_MESSAGE
     for key in ("instruction", "response"):

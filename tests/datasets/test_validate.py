@@ -211,6 +211,16 @@ def test_a_chat_row_is_judged_by_field(check: Check, line: bytes, field: str, tm
     assert_found(write(tmp_path / "train.jsonl", [line]), check, 11, field)
 
 
+def test_unknown_keys_are_told_in_the_same_order_in_every_process(tmp_path: Path) -> None:
+    keys = ["zeta", "mu", "alpha", "omega", "beta", "pi", "rho", "eta"]
+    report = validate_file(
+        str(write(tmp_path / "train.jsonl", [chat(USER, ASSISTANT, **dict.fromkeys(keys, 1))]))
+    )
+    assert [problem.field for problem in report.problems if problem.check is Check.UNKNOWN_KEY] == sorted(
+        keys
+    )
+
+
 @pytest.mark.parametrize("check,line,field", PAIR_CASES)
 def test_a_preference_row_is_judged_by_field(check: Check, line: bytes, field: str, tmp_path: Path) -> None:
     assert_found(write(tmp_path / "pairs.jsonl", [line], good=PAIR), check, 11, field)

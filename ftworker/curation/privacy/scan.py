@@ -283,7 +283,7 @@ class _Labels:
 
     def _label(self, kind: Kind, value: str) -> str:
         if kind is Kind.NAME:
-            return self._person(frozenset(name_words(value)))
+            return self._person(tuple(dict.fromkeys(name_words(value))))
         key = (kind, _NO_VALUE.sub("", value.casefold()))
         if kind is Kind.PHONE:
             key = (kind, key[1][-9:])  # with the country or without it
@@ -291,21 +291,24 @@ class _Labels:
             self._of_value[key] = self._next(kind)
         return self._of_value[key]
 
-    def _person(self, words: frozenset[bytes]) -> str:
+    def _person(self, words: Sequence[bytes]) -> str:
         """One placeholder for "Lucía", "lucia" and "Lucía Gómez"; another for "Lucía Pérez" beside her."""
+        named = frozenset(words)
+        # In the order of the text, for "Ana Gómez" may be the Ana or the Gómez of before: a set's order is another one
+        # in each process.
         for word in words:
             namesakes = self._people_of.get(word, [])
             # Who was named last is who is meant by a given name alone. Beyond so many namesakes nobody could tell.
             for person in namesakes[: -_MOST_NAMESAKES - 1 : -1]:
-                if words <= person.words or person.words <= words:
-                    person.words |= words
+                if named <= person.words or person.words <= named:
+                    person.words |= named
                     self._remember(person, words)
                     return person.label
-        person = _Person(set(words), self._next(Kind.NAME))
+        person = _Person(set(named), self._next(Kind.NAME))
         self._remember(person, words)
         return person.label
 
-    def _remember(self, person: _Person, words: frozenset[bytes]) -> None:
+    def _remember(self, person: _Person, words: Sequence[bytes]) -> None:
         for word in words:
             namesakes = self._people_of.setdefault(word, [])
             if not namesakes or namesakes[-1] is not person:
