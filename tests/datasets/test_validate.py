@@ -216,7 +216,7 @@ def test_unknown_keys_are_told_in_the_same_order_in_every_process(tmp_path: Path
     report = validate_file(
         str(write(tmp_path / "train.jsonl", [chat(USER, ASSISTANT, **dict.fromkeys(keys, 1))]))
     )
-    assert [problem.field for problem in report.problems if problem.check is Check.UNKNOWN_KEY] == sorted(
+    assert [problem.field for problem in report.problems if problem.check is Check.UNKNOWN_ROW_KEY] == sorted(
         keys
     )
 
