@@ -381,7 +381,6 @@ def main(arguments: list[str], stages: Callable[[TrainingOrder], tuple[Stage, ..
     if len(arguments) != 1:
         sys.stderr.write("expected one argument: the run key of a training\n")
         return 2
-    os.umask(0o077)
     setup_logging(logging.INFO)
     try:
         here = open_installation()

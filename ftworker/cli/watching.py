@@ -130,15 +130,19 @@ class _Lines:
             description=printable(training.stage or "starting") if running else training.state,
             completed=share or 0.0,
             total=1.0 if share is not None or not running else None,
-            figures=figures(training.progress) if share is not None else printable(training.message),
+            figures=printable(figures(training.progress)) if share is not None else self._what(training),
         )
+
+    def _what(self, training: TrainingRow) -> str:
+        """What it does before there is a share to show: loads the base, or waits for a reason."""
+        return printable(training.message or training.progress.get("stage", ""))
 
 
 def _new_bar() -> Progress:
     from rich.progress import BarColumn, Progress, TextColumn
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("{task.fields[figures]}", markup=False),
