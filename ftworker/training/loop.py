@@ -154,7 +154,7 @@ class Training:
         # The dice of dropout: the same after a kill as without one.
         torch.manual_seed(hash((self._numbers.seed, self._standing.step, place.rank)) & 0x7FFF_FFFF)
         self._optimizer.zero_grad(set_to_none=True)
-        total = 0.0
+        total = torch.zeros(1, device=place.device)
         rows = rows_of_step(items, self._limits, place.size)
         for row in rows[place.rank :: place.size]:
             if self._stop.requested and place.size == 1:
@@ -162,25 +162,25 @@ class Training:
                 raise Interrupted
             loss = self._objective.loss(row)
             self._scaler.scale(loss / weight).backward()
-            total += loss.item()
+            total += loss.detach()
         if place.size == 1:
-            return total, self._stop.requested
+            return total.item(), self._stop.requested
         return self._add_up(total)
 
-    def _add_up(self, total: float) -> tuple[float, bool]:
+    def _add_up(self, total: torch.Tensor) -> tuple[float, bool]:
         """Sum gradients, loss and the wish to stop over all processes, in one message."""
         parts = [
             (weight.grad if weight.grad is not None else torch.zeros_like(weight)).flatten()
             for weight in self._weights
         ]
-        more = torch.tensor([total, float(self._stop.requested)], device=self._place.device)
-        message = self._place.add_up(torch.cat([*parts, more]))
+        stops = torch.full_like(total, float(self._stop.requested))
+        message = self._place.add_up(torch.cat([*parts, total, stops]))
         start = 0
         for weight in self._weights:
             weight.grad = message[start : start + weight.numel()].view_as(weight)
             start += weight.numel()
-        loss, stops = message[start:].tolist()
-        return loss, stops > 0
+        loss, asked = message[start:].tolist()
+        return loss, asked > 0
 
     def _apply(self) -> None:
         """Clip the gradients and move the weights."""

@@ -61,7 +61,7 @@ def narrow_layers(model: Any, kind: torch.dtype) -> None:
 def add_lora(model: Any, *, rank: int, alpha: int, dropout: float, base: str, seed: int) -> Any:
     """The model with a fresh LoRA that changes nothing yet (its second matrix is zero). Only the LoRA has gradients.
 
-    The same seed gives the same LoRA. Its weights are float32, whatever the base's are.
+    The same seed gives the same LoRA. Its weights are float32, whatever the base's are. Raises StageFailed.
     """
     torch.manual_seed(seed)
     config = LoraConfig(
@@ -75,7 +75,13 @@ def add_lora(model: Any, *, rank: int, alpha: int, dropout: float, base: str, se
     with warnings.catch_warnings():
         # PEFT 0.21 asks for `is_gradient_checkpointing`, which transformers 5.23 has renamed.
         warnings.simplefilter("ignore", FutureWarning)
-        tuned = get_peft_model(model, config)
+        try:
+            tuned = get_peft_model(model, config)
+        except ValueError as error:
+            raise StageFailed(
+                "base_unsupported",
+                f"PEFT cannot put a LoRA on {type(model).__name__}: {error}; take another base",
+            ) from error
     written = tuned.peft_config["default"]
     written.base_model_name_or_path = base  # of a GGUF, PEFT would name the folder
     written.target_modules = sorted(written.target_modules)  # a set, whose order differs from run to run

@@ -7,6 +7,7 @@ exist. Without them the model's own forward is used.
 
 from __future__ import annotations
 
+import inspect
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ class Scorer:
         self._causal = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._attention = PackedAttention()
         self._head: torch.Tensor | None = None
+        self._keeps_some = "logits_to_keep" in inspect.signature(self._causal.forward).parameters
         self._softcap = getattr(self._causal.config.get_text_config(), "final_logit_softcapping", None)
 
     def prepare(self, *, packing: bool) -> ShortCuts:
@@ -66,11 +68,12 @@ class Scorer:
     def losses(self, row: Row) -> torch.Tensor:
         """The negative log-probability of each target of the row, in nats (float32), in the order of its targets."""
         ids = torch.from_numpy(row.ids).to(self.device, non_blocking=True)
-        positions = torch.from_numpy(row.positions).to(self.device, non_blocking=True)
         predictors = torch.from_numpy(row.predictors).to(self.device, non_blocking=True)
         targets = torch.from_numpy(row.targets).to(self.device, non_blocking=True)
-        inputs: dict[str, Any] = {"input_ids": ids, "position_ids": positions, "use_cache": False}
-        if row.mask is not None:
+        inputs: dict[str, Any] = {"input_ids": ids, "use_cache": False}
+        if row.mask is None:
+            inputs["position_ids"] = torch.from_numpy(row.positions).to(self.device, non_blocking=True)
+        else:
             inputs["attention_mask"] = torch.from_numpy(row.mask).to(self.device, non_blocking=True)
         self._attention.lengths = row.lengths
         with self._arithmetic():
@@ -79,9 +82,11 @@ class Scorer:
                 head = self._head_weight()
                 losses: torch.Tensor = _FrozenHead.apply(hidden.to(head.dtype), head, targets, self._softcap)
                 return losses
-            # One list of places for all sequences: the model takes no other.
-            columns, places = torch.unique(predictors % ids.shape[1], return_inverse=True)
-            logits = self.model(**inputs, logits_to_keep=columns).logits
+            places = predictors % ids.shape[1]
+            if self._keeps_some:
+                # One list of places for all sequences: the model takes no other.
+                inputs["logits_to_keep"], places = torch.unique(places, return_inverse=True)
+            logits = self.model(**inputs).logits
             chosen = logits[predictors // ids.shape[1], places].float()
         return torch.nn.functional.cross_entropy(chosen, targets, reduction="none")
 

@@ -107,7 +107,10 @@ def _train(
                 f"{renderer.counts.refused} rows that the base's chat template does not take)",
             )
         renderer.counts = Counts()
-        held_out = _items(work, order.validation, order, renderer) if order.validation else []
+        held_out: list[Item] = []
+        if order.validation:
+            held_out = _items(work, order.validation, order, renderer)
+            _tell_counts(events, order.validation.name, renderer.counts, renderer.max_length)
         events.send(Progressed("load", 1, 3, "steps"))
         model = load_model(source, place.weight_type, place.device)
     events.send(Progressed("load", 2, 3, "steps"))

@@ -157,7 +157,8 @@ def test_gemma_gets_the_system_message_in_the_first_question() -> None:
     assert shown(made, [SYSTEM, *TWO], [2, 4]) == [
         (
             "<bos><start_of_turn>user\nEres un tutor.\n\n¿Uno?<end_of_turn>\n<start_of_turn>model\n"
-            "«Uno.<end_of_turn>»\n<start_of_turn>user\n¿Dos?<end_of_turn>\n<start_of_turn>model\n«Dos, tres.<end_of_turn>»"
+            "«Uno.<end_of_turn>»\n<start_of_turn>user\n¿Dos?<end_of_turn>\n"
+            "<start_of_turn>model\n«Dos, tres.<end_of_turn>»"
         )
     ]
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from ftworker.training import lora, scoring
 from ftworker.training.batches import make_row
 from ftworker.training.packed_attention import PackedAttention
 from ftworker.training.rendering import Rendered
 from ftworker.training.scoring import Scorer, ShortCuts
+from ftworker.training.stage import StageFailed
 from tests.training.tiny import TINY, tiny_model
 
 CPU = torch.device("cpu")
@@ -141,16 +143,38 @@ def test_an_attention_that_would_mix_sequences_is_found_out(monkeypatch: pytest.
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_head_with_more_to_it_is_left_to_the_model() -> None:
-    model = tiny_model("llama")
-    own = model.lm_head.forward
-    model.lm_head.forward = lambda hidden: own(hidden) * 0.5  # as Granite scales its logits
+@pytest.mark.parametrize(
+    "kind, short_cuts",
+    [("granite", ShortCuts(packing=True, head=False)), ("gpt_oss", ShortCuts(packing=False, head=True))],
+)
+def test_a_short_cut_that_would_be_wrong_is_not_taken(kind: str, short_cuts: ShortCuts) -> None:
+    model = with_lora(kind)
+    expected = torch.cat([own_losses(model, each) for each in sequences()])
     scorer = Scorer(model, CPU)
-    assert scorer.prepare(packing=True) == ShortCuts(packing=True, head=False)
+    assert scorer.prepare(packing=True) == short_cuts
+    found = scorer.losses(make_row(sequences(), packed=short_cuts.packing))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [torch.bfloat16])
-def test_half_precision_is_near_the_whole_one(kind: torch.dtype) -> None:
+def test_a_forward_that_cannot_keep_some_logits_alone_gives_all() -> None:
+    model = with_lora("llama")
+    expected = torch.cat([own_losses(model, each) for each in sequences()])
+    scorer = Scorer(model, CPU)
+    scorer._keeps_some = False
+    torch.testing.assert_close(scorer.losses(make_row(sequences(), packed=False)), expected)
+
+
+def test_what_peft_puts_no_lora_on_is_named() -> None:
+    config = AutoConfig.for_model("mamba", vocab_size=64, hidden_size=16, num_hidden_layers=1)
+    with pytest.raises(StageFailed, match="take another base") as caught:
+        lora.add_lora(
+            AutoModelForCausalLM.from_config(config), rank=4, alpha=8, dropout=0.0, base="tiny", seed=1
+        )
+    assert caught.value.code == "base_unsupported"
+
+
+def test_half_precision_is_near_the_whole_one() -> None:
+    kind = torch.bfloat16
     expected = torch.cat([own_losses(tiny_model("llama"), each) for each in sequences()])
     scorer = Scorer(tiny_model("llama").to(kind), CPU, kind)
     assert scorer.prepare(packing=True).head

@@ -35,6 +35,11 @@ TINY: dict[str, dict[str, Any]] = {
     "gemma3_text": {"head_dim": 8, "sliding_window": 6, "query_pre_attn_scalar": 8},
 }
 """Architectures, and what of their configuration must be small beside the usual: windows shorter than an example."""
+OTHERS: dict[str, dict[str, Any]] = {
+    "granite": {"logits_scaling": 4.0},
+    "gpt_oss": {"head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2},
+}
+"""Ones for which a short cut is wrong: logits scaled behind the head, attention with sinks."""
 
 
 def tiny_tokenizer(
@@ -80,7 +85,7 @@ def tiny_model(kind: str = "llama", *, vocabulary: int = 440, layers: int = 2) -
         pad_token_id=1,
         # Large, so that a model sees clearly what it is given.
         initializer_range=0.3,
-        **TINY[kind],
+        **(TINY | OTHERS)[kind],
     )
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
 
