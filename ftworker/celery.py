@@ -29,6 +29,10 @@ TRAINING_QUEUE = "ftworker.training"
 DEAD_QUEUE = "ftworker.dead"
 """Where RabbitMQ puts task messages that killed their worker too often. They carry ids; PostgreSQL has the truth."""
 DELIVERY_LIMIT = 10
+TICK_EXPIRES_SECONDS = 7_200.0
+"""Age at which a worker throws a tick away, so that ticks do not pile up without end while no worker runs. A worker
+compares its own clock with beat's: with as little as the tick's interval, a clock that is wrong by more than that would
+throw every tick away, and nothing would be swept."""
 JOBS_STOP_SECONDS = 45.0
 """How long a trainer that stops waits for its jobs' checkpoints; below the minute that `ftworker up` gives it."""
 
@@ -78,6 +82,7 @@ def configuration() -> dict[str, Any]:
         "timezone": "UTC",
         "enable_utc": True,
         "beat_schedule": beat_schedule(settings),
+        "beat_scheduler": "ftworker.ticks:Ticks",
     }
 
 
@@ -102,11 +107,10 @@ def queues(broker_url: str) -> list[Queue]:
 
 
 def beat_schedule(settings: Settings) -> dict[str, Any]:
-    """Short ticks; what is due is decided by rows, so a lost schedule file changes nothing."""
+    """Short ticks; what is due is decided by rows, so a lost or repeated one changes nothing."""
 
     def every(task: str, seconds: float) -> dict[str, Any]:
-        # A tick that waited as long as the next one is of no use any more.
-        return {"task": f"ftworker.{task}", "schedule": seconds, "options": {"expires": max(seconds, 1.0)}}
+        return {"task": f"ftworker.{task}", "schedule": seconds, "options": {"expires": TICK_EXPIRES_SECONDS}}
 
     worker = settings.worker
     return {

@@ -17,7 +17,8 @@ from ftworker.store.connection import Store
 from ftworker.store.runs import RunRow
 
 RENEW_EVERY_SECONDS = 5.0
-"""Least time between two renewals of a lease by progress, so that a busy export does not flood the database."""
+"""Least time between two renewals of a lease by progress, so that a busy export does not flood the database. A lease
+that is shorter than three of these is renewed three times in its own time."""
 
 
 class LeaseLost(FtworkerError):
@@ -52,10 +53,11 @@ class RunJournal:
 
         record = self.recorder(run)
         last = time.monotonic()
+        renew_every = min(RENEW_EVERY_SECONDS, self.step_lease_seconds / 3)
 
         def tick(what: str, completed: int, unit: str) -> None:
             nonlocal last
-            if time.monotonic() - last >= RENEW_EVERY_SECONDS:
+            if time.monotonic() - last >= renew_every:
                 last = time.monotonic()
                 record(
                     JournalEntry(

@@ -73,9 +73,14 @@ def connect(url: str, *, application_name: str = "ftworker") -> psycopg2.extensi
         raise DatabaseUnavailable(
             "FTWORKER_DATABASE_URL is not a PostgreSQL URL; expected postgresql://user:password@host:5432/name"
         ) from None
-    with connection.cursor() as cursor:
-        cursor.execute("SET TIME ZONE 'UTC'")
-    connection.commit()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")
+        connection.commit()
+    except psycopg2.Error as error:
+        # A server that stops between its greeting and its first answer.
+        connection.close()
+        raise DatabaseUnavailable(f"PostgreSQL dropped a new connection: {_first_line(error)}") from None
     return connection
 
 

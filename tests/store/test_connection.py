@@ -17,6 +17,7 @@ import pytest
 from ftworker.errors import DatabaseRejected, DatabaseUnavailable
 from ftworker.logs import SafeFormatter, describe
 from ftworker.store import Store, connect
+from tests.chaos.proxy import Network
 from tests.servers import PostgresServer
 
 SECRET = "el gato de Marisol duerme"
@@ -118,6 +119,29 @@ def test_a_connection_that_is_cut_costs_one_transaction(store: Store, emptied_da
     with pytest.raises(DatabaseUnavailable, match="dropped the transaction"):
         one(store, "SELECT 1")
     assert one(store, "SELECT 1") == 1
+
+
+def test_a_server_that_goes_while_it_is_greeted_is_a_passing_failure(
+    emptied_database_url: str, postgres_server: PostgresServer
+) -> None:
+    outcomes = set()
+    with Network() as network:
+        proxy = network.proxy("postgres", postgres_server.port)
+        url = emptied_database_url.replace(f":{postgres_server.port}/", f":{proxy.port}/")
+        for count in range(20, 900, 20):
+            proxy.cut_after(count)
+            try:
+                connect(url).close()
+                outcomes.add("connected")
+            except DatabaseUnavailable as error:
+                outcomes.add(str(error).partition(":")[0])
+            proxy.heal()
+
+    assert outcomes == {
+        "connected",
+        "PostgreSQL does not accept a connection",
+        "PostgreSQL dropped a new connection",
+    }
 
 
 def test_an_export_whose_connection_is_cut_is_a_passing_failure(store: Store) -> None:

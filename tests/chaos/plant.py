@@ -1,0 +1,513 @@
+"""One installation under torture: private servers behind proxies, the vendors' doubles, and our real processes.
+
+Whatever of ours dies is started again, as a supervisor does in production. `publish` gives it work, the faults come
+from outside (`random_faults`, or a test), `settle` waits until nothing is due any more; then `invariants.check`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import kombu
+import psutil
+import redis
+
+from ftworker.celery import SHORT_QUEUE, TRAINING_QUEUE
+from ftworker.errors import FtworkerError
+from ftworker.settings import Settings, load_settings
+from ftworker.store import Store, migrate
+from tests.chaos.disk import Disk
+from tests.chaos.plan import Plan, Transport
+from tests.chaos.proxy import Network
+from tests.chaos.publishing import PublishingThread
+from tests.chaos.vendors import BASE_MODEL, OLLAMA_MODEL, Vendors
+from tests.conftest import REPOSITORY
+from tests.servers import OwnProcess, PostgresServer, RabbitmqServer, Server, ValkeyServer, free_port
+
+CONFIGURATION = """
+storage_url = "{storage}"
+
+[worker]
+sweep_interval_seconds = 0.5
+revive_after_seconds = 2.0
+step_lease_seconds = 3.0
+retry_base_seconds = 0.2
+retry_max_seconds = 1.5
+reconcile_interval_seconds = 0.4
+reconcile_grace_seconds = 8.0
+accumulate_batch = 40
+
+[ingest]
+linger_seconds = 0.1
+batch_size = 20
+claim_idle_seconds = 2.0
+
+[web]
+port = {web_port}
+cache_seconds = 0.2
+
+[providers.openai]
+kind = "openai"
+poll_interval_seconds = 0.3
+submit_timeout_seconds = 1.5
+request_timeout_seconds = 1.5
+files_ready_timeout_seconds = 10.0
+
+[providers.local]
+kind = "local"
+poll_interval_seconds = 0.3
+request_timeout_seconds = 1.5
+create_timeout_seconds = 5.0
+
+[pipelines.tutor]
+provider = "openai"
+base_model = "{openai_model}"
+strategy = "new"
+promote = "auto"
+trigger = {{ min_examples = 25, max_examples = 60, cooldown_seconds = 0 }}
+
+[pipelines.house]
+provider = "local"
+base_model = "{ollama_model}"
+strategy = "replay"
+promote = "auto"
+trigger = {{ min_examples = 30, max_examples = 60, cooldown_seconds = 0 }}
+"""
+LEASE_SECONDS = 3.0
+PIPELINES = {"tutor": 25, "house": 30}
+"""The pipelines of the configuration and their thresholds."""
+
+Broker = Literal["amqp", "valkey"]
+
+
+@dataclass
+class Ended:
+    """A process of ours that is gone. `by_us`: a fault killed it."""
+
+    name: str
+    status: int
+    by_us: bool
+    last_words: str = ""
+
+
+@dataclass
+class Kept:
+    """A process that is started again whenever it dies."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+    process: OwnProcess | None = None
+    started_at: float = 0.0
+    starts: int = 0
+
+
+@dataclass
+class Plant:
+    """See the module. A context manager; `start` its processes once the servers run.
+
+    `extra_environment` is added to the environment of the processes of that name ("*": of all), for tests that put
+    something of their own into them.
+    """
+
+    folder: Path
+    broker: Broker = "amqp"
+    events: tuple[Transport, ...] = ("amqp", "stream")
+    extra_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    trainer: bool = True
+    configuration: str = CONFIGURATION
+
+    def __post_init__(self) -> None:
+        self.plans: list[Plan] = []
+        self.ended: list[Ended] = []
+        self.kept: dict[str, Kept] = {}
+        self._tapped: dict[int, str] = {}
+        self._stack = contextlib.ExitStack()
+        self._killed: set[int] = set()
+        self._resting = threading.Event()
+        self._closing = threading.Event()
+        # Held by whoever stops, starts or looks at processes: the keeper must not do so between the two.
+        self.hands = threading.RLock()
+
+    def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _open(self) -> None:
+        stack = self._stack
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.logs = self.folder / "logs"
+        self.logs.mkdir()
+        self.disk = stack.enter_context(Disk(self.folder / "storage", self.pids))
+        self.network = stack.enter_context(Network())
+        self.vendors = Vendors(self.folder)
+        stack.callback(self.vendors.close)
+        self.postgres = self._server(PostgresServer(self._subfolder("postgresql")))
+        self.direct_database_url = self.postgres.create_database(name="chaos")
+        migrate(self.direct_database_url)
+        self.rabbitmq: RabbitmqServer | None = None
+        self.valkey_events: ValkeyServer | None = None
+        self.valkey_tasks: ValkeyServer | None = None
+        if "amqp" in (self.broker, *self.events):
+            self.rabbitmq = self._server(RabbitmqServer(self._subfolder("rabbitmq")))
+        if "stream" in self.events:
+            self.valkey_events = self._server(ValkeyServer(self._subfolder("valkey-events")))
+        if self.broker == "valkey":
+            # Without a file: killed, it forgets everything that it was told.
+            self.valkey_tasks = self._server(ValkeyServer(self._subfolder("valkey-tasks"), append_only=False))
+        self._build_proxies()
+        self.web_port = free_port()
+        config = self.folder / "ftworker.toml"
+        config.write_text(
+            self.configuration.format(
+                storage=f"file://{self.disk.folder}",
+                web_port=self.web_port,
+                openai_model=BASE_MODEL,
+                ollama_model=OLLAMA_MODEL,
+            ),
+            encoding="utf-8",
+        )
+        self.environment = {
+            **{
+                key: value
+                for key, value in os.environ.items()
+                if not key.startswith(("FTWORKER_", "OPENAI_"))
+            },
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",
+            "PYTHONPATH": str(REPOSITORY),
+            "FTWORKER_CONFIG": str(config),
+            "FTWORKER_HOME": str(self.folder / "home"),
+            "FTWORKER_DATABASE_URL": self.direct_database_url.replace(
+                f":{self.postgres.port}/", f":{self.network.proxies['postgres'].port}/"
+            ),
+            "FTWORKER_BROKER_URL": self._url(self.broker),
+            "OPENAI_API_KEY": self.vendors.key,
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{self.network.proxies['openai'].port}/v1",
+            "OLLAMA_HOST": f"http://127.0.0.1:{self.network.proxies['ollama'].port}",
+        }
+        self.settings: Settings = load_settings(config)
+        self.store = Store(self.direct_database_url)
+        stack.callback(self.store.close)
+        self.publisher = stack.enter_context(
+            PublishingThread({via: self._url(via) for via in self.events}, self.settings.ingest)
+        )
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._stack.close()
+
+    # -- what it is made of
+
+    def _server(self, server: Any) -> Any:
+        self._stack.callback(server.stop)
+        server.start()
+        return server
+
+    def _subfolder(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir()
+        # PostgreSQL refuses to be root and runs as another user, who must get through.
+        folder.chmod(0o755)
+        return folder
+
+    def _build_proxies(self) -> None:
+        ports: dict[str, Server | None] = {
+            "postgres": self.postgres,
+            "rabbitmq": self.rabbitmq,
+            "valkey_events": self.valkey_events,
+            "valkey_tasks": self.valkey_tasks,
+        }
+        for name, server in ports.items():
+            if server is not None:
+                self.network.proxy(name, server.port)
+        self.network.proxy("openai", self.vendors.openai_port)
+        self.network.proxy("ollama", self.vendors.ollama_port)
+
+    def _url(self, what: Broker | Transport) -> str:
+        if what == "amqp":
+            return f"amqp://guest:guest@127.0.0.1:{self.network.proxies['rabbitmq'].port}/%2F"
+        name = "valkey_events" if what == "stream" else "valkey_tasks"
+        return f"redis://127.0.0.1:{self.network.proxies[name].port}/0"
+
+    # -- processes
+
+    def start(self) -> None:
+        """Start ingest (one for each transport), worker, trainer, beat and web, and keep them running."""
+        celery = ["celery", "-A", "ftworker.celery:app"]
+        # Without heartbeats between workers, mingling and gossip: nobody listens to them here.
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"]
+        beat = ["beat", "--pidfile=", "-l", "INFO"]
+        commands: dict[str, Sequence[str]] = {
+            "worker": [*celery, "worker", "-n", "worker@%h", "-Q", "ftworker", "-c", "2", *quiet],
+            "beat": [*celery, *beat],
+            "web": ["ftworker", "web"],
+        }
+        if self.trainer:
+            commands["trainer"] = [
+                *(*celery, "worker", "-n", "trainer@%h", "-Q", "ftworker.training", "-c", "1", *quiet)
+            ]
+        for via in self.events:
+            commands[f"ingest-{via}"] = ["ftworker", "ingest"]
+        for name, arguments in commands.items():
+            environment = {**self.environment, **self.extra_environment.get("*", {})}
+            if name.startswith("ingest-"):
+                environment["FTWORKER_EVENTS_URL"] = self._url("amqp" if name.endswith("amqp") else "stream")
+            environment["CHAOS_CLOCK"] = str(self._clock_file(name))
+            environment |= self.extra_environment.get(name, {})
+            command = [sys.executable, "-m", "tests.chaos.with_clock", *arguments]
+            self.kept[name] = Kept(name, command, environment, self.logs / f"{name}.log")
+        self._stack.callback(self._stop_processes)
+        keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+        for kept in self.kept.values():
+            self._launch(kept)
+        keeper.start()
+        self._stack.callback(keeper.join)
+        self._stack.callback(self._closing.set)
+
+    def _launch(self, kept: Kept) -> None:
+        kept.process = OwnProcess(kept.arguments, kept.environment, kept.log, self.folder)
+        kept.started_at = time.monotonic()
+        kept.starts += 1
+
+    def _keep(self) -> None:
+        while not self._closing.wait(0.1):
+            with self.hands:
+                for kept in self.kept.values():
+                    self._revive(kept)
+
+    def _revive(self, kept: Kept) -> None:
+        process = kept.process
+        if process is None or process.is_running():
+            return
+        by_us = process.pid in self._killed
+        # One that cannot start must not fill the machine with starts.
+        if not by_us and time.monotonic() < kept.started_at + 2.0:
+            return
+        status = process.returncode
+        assert status is not None
+        self.ended.append(Ended(kept.name, status, by_us, "" if by_us else process.output()[-3000:]))
+        _unwatch(process)
+        self._launch(kept)
+
+    def kill(self, name: str, *, whole_group: bool = False) -> bool:
+        """kill -9 of a process of ours, or of everything in its group; False when it is not running now."""
+        with self.hands:
+            process = self.kept[name].process if name in self.kept else None
+            if process is None or not process.is_running():
+                return False
+            self._killed.add(process.pid)
+            if whole_group:
+                process.kill()
+            else:
+                process.send_signal(signal.SIGKILL)
+            return True
+
+    def children(self, name: str) -> list[psutil.Process]:
+        """The prefork children, or training jobs, below a process of ours."""
+        process = self.kept[name].process if name in self.kept else None
+        return process.children() if process is not None and process.is_running() else []
+
+    def own(self, name: str) -> list[psutil.Process]:
+        """The process of that name itself, when it runs."""
+        process = self.kept[name].process if name in self.kept else None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process is not None and process.is_running():
+                return [psutil.Process(process.pid)]
+        return []
+
+    def pids(self) -> list[int]:
+        """All processes of ours with all below them, also those that outlived their parent."""
+        home = str(self.folder / "home")
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("FTWORKER_HOME") == home:
+                    found.append(process.pid)
+        return found
+
+    def _stop_processes(self) -> None:
+        with self.hands:
+            for kept in self.kept.values():
+                if kept.process is not None:
+                    self._killed.add(kept.process.pid)
+                    kept.process.kill()
+                    _unwatch(kept.process)
+                    kept.process = None
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    # -- time
+
+    def _clock_file(self, name: str) -> Path:
+        return self.folder / f"clock-{name}"
+
+    def set_clock(self, offset_seconds: float, *names: str) -> None:
+        """From now on it is so much later (or earlier) for these processes of ours; without names for all."""
+        for name in names or list(self.kept):
+            file = self._clock_file(name)
+            new = file.with_suffix(".new")
+            new.write_text(f"{offset_seconds:+.0f}\n")
+            new.replace(file)
+
+    # -- what the brokers hold
+
+    def queue_depths(self) -> dict[str, int]:
+        """What stands in each queue that must be empty at rest. A tick of beat that passes by does not count."""
+        depths = {
+            f"events in {via}": self.publisher.unacknowledged(via, self._url(via)) for via in self.events
+        }
+        depths["dead events"] = self.publisher.dead_letters()
+        for queue in (SHORT_QUEUE, TRAINING_QUEUE):
+            depths[queue] = min(self._waiting_tasks(queue) for _ in _looks())
+        return depths
+
+    def _waiting_tasks(self, queue: str) -> int:
+        if self.valkey_tasks is not None:
+            with contextlib.closing(redis.Redis(port=self.valkey_tasks.port)) as client:
+                length: Any = client.llen(queue)
+                return int(length)
+        assert self.rabbitmq is not None
+        with kombu.Connection(self.rabbitmq.url()) as connection:
+            return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+
+    def tap_tasks(self) -> None:
+        """Read along which task messages wait in Valkey at this moment; kept for the search for texts."""
+        if self.valkey_tasks is None:
+            return
+        with (
+            contextlib.suppress(redis.RedisError),
+            contextlib.closing(redis.Redis(port=self.valkey_tasks.port)) as client,
+        ):
+            waiting: Any = [
+                *(entry for queue in (SHORT_QUEUE, TRAINING_QUEUE) for entry in client.lrange(queue, 0, -1)),
+                *client.hvals("unacked"),
+            ]
+            for entry in waiting:
+                self._tapped[hash(entry)] = readable_task(entry)
+
+    def tapped_tasks(self) -> dict[str, str]:
+        """Every task message that was seen, with its arguments and headers."""
+        return {"task messages": "\n".join(self._tapped.values())}
+
+    # -- work and rest
+
+    def publish(self, plan: Plan) -> None:
+        """Give the plan to the publisher, which goes on until the brokers have taken every message of it."""
+        self.plans.append(plan)
+        self.publisher.give(plan.messages)
+
+    def heal(self) -> None:
+        """Every fault ends: servers run, the network carries, there is room, clocks are right, vendors behave."""
+        self.network.heal()
+        self.disk.free()
+        self.set_clock(0)
+        for server in (self.postgres, self.rabbitmq, self.valkey_events, self.valkey_tasks):
+            if server is not None:
+                server.start()
+        self.vendors.calm()
+
+    def settle(
+        self, timeout_seconds: float = 90.0, waits_for_person: Callable[[], list[int]] = list
+    ) -> list[str]:
+        """Heal, and wait until nothing is due any more. Returns what is still due when the time is over.
+
+        `waits_for_person` names the runs that a person is still going to do something about.
+        """
+        self.heal()
+        deadline = time.monotonic() + timeout_seconds
+        quiet = 0
+        due = ["nothing was looked at"]
+        while time.monotonic() < deadline:
+            due = list(self.due())
+            due += [f"run {run_id} waits for the person" for run_id in waits_for_person()] if not due else []
+            quiet = 0 if due else quiet + 1
+            if quiet == 3:
+                return []
+            time.sleep(0.3)
+        return due
+
+    def due(self) -> Iterator[str]:
+        """What somebody must still do, in words."""
+        if self.publisher.left:
+            yield f"{self.publisher.left} messages to publish; {self.publisher.trouble}"
+        try:
+            with self.store.transaction() as cursor:
+                cursor.execute(DUE)
+                yield from (row.what for row in cursor.fetchall())
+        except FtworkerError as error:
+            yield f"the database: {error}"
+            return
+        yield from self._not_recorded()
+        for name, threshold in PIPELINES.items():
+            with self.store.transaction() as cursor:
+                cursor.execute(WAITING_EXAMPLES, {"pipeline": name})
+                waiting = cursor.fetchone().waiting
+            if waiting >= threshold:
+                yield f"pipeline {name}: {waiting} examples wait and no run is on its way"
+        yield from self.publisher.pending()
+
+    def _not_recorded(self) -> Iterator[str]:
+        keys = {message.key for plan in self.plans for message in plan.messages if message.key}
+        with self.store.transaction() as cursor:
+            cursor.execute("SELECT count(*)::int AS recorded FROM ftworker.inbox")
+            recorded = cursor.fetchone().recorded
+        if recorded < len(keys):
+            yield f"{len(keys) - recorded} of {len(keys)} published events are not in the inbox"
+
+
+DUE = """
+SELECT 'inbox: ' || count(*) || ' events wait' AS what FROM ftworker.inbox
+WHERE processed_at IS NULL HAVING count(*) > 0
+UNION ALL
+SELECT 'run ' || id || ' (' || pipeline || ') is ' || state || ', attempts ' || attempts || ', due in '
+       || round(extract(epoch FROM next_action_at - now())) || ' s, leased for '
+       || coalesce(round(extract(epoch FROM lease_expires_at - now()))::text, '-') || ' s'
+FROM ftworker.runs WHERE next_action_at IS NOT NULL OR lease_token IS NOT NULL
+"""
+WAITING_EXAMPLES = """
+SELECT count(*)::int AS waiting FROM ftworker.examples
+WHERE pipeline = %(pipeline)s AND dataset_id IS NULL AND NOT EXISTS (
+    SELECT FROM ftworker.runs WHERE pipeline = %(pipeline)s AND state = 'parked')
+"""
+
+
+def _looks() -> Iterator[None]:
+    """Some moments, so that what only passes by is not taken for what stays."""
+    for _ in range(8):
+        yield
+        time.sleep(0.15)
+
+
+def readable_task(entry: bytes) -> str:
+    """A message of kombu's with its body, which is base64, as text."""
+    message = json.loads(entry)
+    if isinstance(message, list):
+        message = message[0]
+    message["body"] = base64.b64decode(message["body"]).decode(errors="replace")
+    return json.dumps(message, ensure_ascii=False)
+
+
+def _unwatch(process: OwnProcess) -> None:
+    """Let go of an ended process's watchdog, without touching a group that may hold others by now."""
+    process._watchdog.kill()
+    process._watchdog.wait()
+    assert process._watchdog.stdin is not None
+    process._watchdog.stdin.close()

@@ -1,0 +1,143 @@
+"""The RAG of a plant: publishes messages over the cut-off network until each broker has said that it keeps them.
+
+A message whose publishing failed is published again, as the contract asks of a RAG: it may have arrived.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Self
+
+import amqp
+import kombu
+import redis
+
+from ftworker.errors import FtworkerError
+from ftworker.events.amqp import DEAD_SUFFIX, AmqpSender
+from ftworker.events.stream import StreamSender
+from ftworker.settings import IngestSettings
+from tests.chaos.plan import Published, Transport
+
+TIMEOUT_SECONDS = 3.0
+PAUSE_SECONDS = 0.2
+TOGETHER = 5
+
+
+class PublishingThread:
+    """Publishes what it is given, in order for each transport. A context manager."""
+
+    def __init__(self, urls: Mapping[Transport, str], settings: IngestSettings) -> None:
+        self.per_second = 40.0
+        self.trouble = ""
+        self.confirmed = 0
+        self.repeated = 0
+        """Publications of which nobody knows whether they arrived, done again."""
+        self._urls = urls
+        self._settings = settings
+        self._waiting: dict[Transport, deque[Published]] = {via: deque() for via in urls}
+        self._senders: dict[Transport, AmqpSender | StreamSender] = {}
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, args=(via,), name=f"publisher-{via}", daemon=True)
+            for via in urls
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(TIMEOUT_SECONDS * 2)
+
+    def give(self, messages: Iterable[Published]) -> None:
+        for message in messages:
+            self._waiting[message.via].append(message)
+
+    @property
+    def left(self) -> int:
+        """Messages that no broker has confirmed yet."""
+        return sum(map(len, self._waiting.values()))
+
+    def _work(self, via: Transport) -> None:
+        waiting = self._waiting[via]
+        while not self._stopping.is_set():
+            if not waiting:
+                self._stopping.wait(0.05)
+                continue
+            chunk = [waiting[place] for place in range(min(TOGETHER, len(waiting)))]
+            try:
+                self._sender(via).send([(str(message.key), message.raw) for message in chunk])
+            except (FtworkerError, OSError, amqp.AMQPError) as error:
+                self.trouble = f"{via}: {error}"
+                self.repeated += len(chunk)
+                self._forget(via)
+                self._stopping.wait(PAUSE_SECONDS)
+                continue
+            for _ in chunk:
+                waiting.popleft()
+            self.confirmed += len(chunk)
+            self._stopping.wait(len(chunk) / self.per_second)
+        self._forget(via)
+
+    def _sender(self, via: Transport) -> AmqpSender | StreamSender:
+        if via not in self._senders:
+            settings = self._settings
+            if via == "amqp":
+                self._senders[via] = AmqpSender(
+                    self._urls[via], settings.exchange, settings.routing_key, TIMEOUT_SECONDS
+                )
+            else:
+                self._senders[via] = StreamSender(self._urls[via], settings.stream)
+        return self._senders[via]
+
+    def _forget(self, via: Transport) -> None:
+        sender = self._senders.pop(via, None)
+        if sender is not None:
+            sender.close()
+
+    def pending(self) -> Iterator[str]:
+        """What stands in the brokers that `ingest` has not acknowledged, in words; also what cannot be asked."""
+        for via, url in self._urls.items():
+            try:
+                count = self.unacknowledged(via, url)
+            except (OSError, redis.RedisError, amqp.AMQPError, kombu.exceptions.KombuError) as error:
+                yield f"{via} does not answer: {type(error).__name__}"
+            else:
+                if count:
+                    yield f"{via}: {count} events are not acknowledged"
+
+    def unacknowledged(self, via: Transport, url: str) -> int:
+        """How many events the broker still holds."""
+        settings = self._settings
+        if via == "stream":
+            with contextlib.closing(redis.Redis.from_url(url, socket_timeout=TIMEOUT_SECONDS)) as client:
+                if not client.exists(settings.stream):
+                    return 0
+                groups = client.xinfo_groups(settings.stream)
+                behind = sum(int(group["lag"] or 0) + int(group["pending"]) for group in groups)
+                return behind if groups else int(client.xlen(settings.stream))
+        with kombu.Connection(url, connect_timeout=TIMEOUT_SECONDS) as connection:
+            return int(connection.default_channel.queue_declare(settings.queue, passive=True).message_count)
+
+    def dead_letters(self) -> int:
+        """Events that RabbitMQ gave up after too many deliveries."""
+        url = self._urls.get("amqp")
+        if url is None:
+            return 0
+        with kombu.Connection(url, connect_timeout=TIMEOUT_SECONDS) as connection:
+            queue = self._settings.queue + DEAD_SUFFIX
+            return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+
+    def wait_until_confirmed(self, timeout_seconds: float) -> bool:
+        """Whether every message given so far was taken within the time."""
+        deadline = time.monotonic() + timeout_seconds
+        while self.left and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return not self.left
