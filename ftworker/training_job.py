@@ -75,9 +75,8 @@ class TrainingJob:
         """
         with self.store.transaction() as cursor:
             present = trainings.get_training(cursor, self.run_key)
-        slots = TrainerSettings.model_validate(present.order["settings"]).concurrent
         work = make_work_folder(self.settings.home, self.run_key)
-        place = take_place(work, slots)
+        place = take_place(work, present.concurrent)
         if place is None:
             logger.info("%s: no place is free on this machine", self.run_key)
             return
@@ -142,8 +141,7 @@ class TrainingJob:
     # -- the work
 
     def _work(self, work: Path, place: Place, training: TrainingRow, lease: Lease) -> None:
-        limit = TrainerSettings.model_validate(training.order["settings"]).max_crashes
-        if training.crashes >= limit:
+        if training.crashes >= training.max_crashes:
             raise StageFailed("trainer_crashed", _crash_advice(training.crashes, training.stage, work))
         order = _read_order(training)
         lease.check()
@@ -237,8 +235,7 @@ class TrainingJob:
         """Try again after a pause, unless that was done often enough without getting further."""
         present = self._settle(training, lease)
         work = make_work_folder(self.settings.home, self.run_key)
-        limit = TrainerSettings.model_validate(training.order["settings"]).max_crashes
-        if present.crashes + 1 >= limit:
+        if present.crashes + 1 >= training.max_crashes:
             advice = _crash_advice(present.crashes + 1, present.stage, work)
             self._finish(training, lease, "failed", f"{message}; {advice}", "trainer_crashed", crashed=True)
             clear_work(work, artefacts=False)
@@ -333,11 +330,14 @@ def clear_others(store: Store, folder: Path) -> None:
 
 def _read_order(training: TrainingRow) -> TrainingOrder:
     try:
-        return msgspec.convert(dict(training.order), TrainingOrder)
-    except msgspec.ValidationError as error:
+        order = msgspec.convert(dict(training.order), TrainingOrder)
+        TrainerSettings.model_validate(order.settings)
+    except ValueError as error:  # msgspec's and pydantic's
         raise StageFailed(
-            "order_unreadable", f"the order is of another version of ftworker: {error}"
+            "order_unreadable",
+            f"the training was handed in by another version of ftworker: `ftworker runs retry {training.run_id}`",
         ) from error
+    return order
 
 
 def _ask_to_stop(child: Child, stage: Stage, work: Path, lease: Lease) -> float:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from ftworker.settings import Settings, TrainerSettings
+from ftworker.settings import Settings
 from ftworker.settings.environment import own_environment
 from ftworker.store import trainings as stored
 from ftworker.store.connection import Store
@@ -96,7 +96,6 @@ class Trainings:
 
     def _start(self, training: TrainingRow) -> str:
         """Start a job, unless this machine is busy or the last one could not begin; says which."""
-        settings = TrainerSettings.model_validate(training.order["settings"])
         folder = make_work_folder(self._settings.home, training.run_key)
         log = folder / LOGS / JOB_LOG
         before = self._started.get(training.run_key)
@@ -111,7 +110,7 @@ class Trainings:
                 before.next_at = time.monotonic() + min(2.0**before.failures, LONGEST_PAUSE_SECONDS)
             if time.monotonic() < before.next_at:
                 return f"its process ended with status {status} before it began: see {log}"
-        if not is_place_free(folder, settings.concurrent):
+        if not is_place_free(folder, training.concurrent):
             return "waits for a place on this machine"
         process = self._launch(training.run_key, log)
         failures = before.failures if before is not None else 0

@@ -45,6 +45,16 @@ class TrainingRow:
     started_at: datetime | None
     finished_at: datetime | None
 
+    @property
+    def concurrent(self) -> int:
+        """How many trainings its machine may do at once, as ordered."""
+        return int(self.order["settings"].get("concurrent", 1))
+
+    @property
+    def max_crashes(self) -> int:
+        """After how many ends without a word, in a row and at one place, it fails."""
+        return int(self.order["settings"].get("max_crashes", 3))
+
 
 @dataclass(frozen=True)
 class Claim:

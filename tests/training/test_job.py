@@ -100,6 +100,12 @@ def test_a_dataset_that_is_not_the_frozen_one_is_not_trained_on(bench: Bench) ->
     assert bench.steps(key) == []
 
 
+def test_an_order_of_another_version_fails_the_training_and_not_the_job(bench: Bench) -> None:
+    key = bench.hand_in(settings={"gone_with_the_last_version": 1})
+    row = bench.until_over(key)
+    assert (row.state, row.error_code, row.attempts) == ("failed", "order_unreadable", 1)
+
+
 def test_a_failure_with_a_name_ends_the_training_with_it(bench: Bench) -> None:
     key = bench.hand_in(steps=1, failed={"code": "loss_not_finite"})
     row = bench.until_over(key)
