@@ -14,10 +14,11 @@ class CommandSettings(Section):
     """A program of your own that trains: axolotl, unsloth, llama-factory, a Slurm or Kubernetes job. docs/LOCAL.md."""
 
     program: tuple[str, ...] = ()
-    """The program and its arguments, no shell. `{work}`, `{config}`, `{train}`, `{validation}`, `{base}`, `{output}`,
-    `{seed}`, `{epochs}` and `{run_key}` are filled in."""
+    """The program and its arguments, no shell. `{config}`, `{train}`, `{base}`, `{output}` and more names are filled
+    in: docs/LOCAL.md has them all, and what the program leaves."""
     template: Path | None = None
-    """A file in which the same names are filled in (`${work}`...), written to `{config}` for the program."""
+    """A file in which the same names are filled in (`${train}`...), written to `{config}` for the program. Examples are
+    in config/trainers."""
     environment: dict[str, str] = {}
     """Variables for the program, beside those of the worker that `pass_environment` names. No place for secrets."""
     pass_environment: tuple[str, ...] = (
