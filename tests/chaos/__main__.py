@@ -115,7 +115,7 @@ def torture(
                 flush=True,
             )
         done = injector.done
-        starts = {name: kept.starts for name, kept in plant.kept.items()}
+        starts = {name: kept.starts for name, kept in plant.processes.kept.items()}
     print(f"{done.total()} faults injected in {time.monotonic() - begun:.0f} s:")
     for name, number in sorted(done.items()):
         print(f"  {number:4} {name}")

@@ -16,7 +16,8 @@ from ftworker.datasets.audit import Leak
 from ftworker.errors import FtworkerError
 from tests.audited import audit_if_exported
 from tests.chaos.plan import Expected, Published
-from tests.chaos.plant import Ended, Plant
+from tests.chaos.plant import Plant
+from tests.chaos.processes import Ended
 
 TABLES_WITH_TEXT = frozenset({"inbox", "examples", "parked"})
 """Where words of conversations may stand: as they came, as what is trained on, and as what nobody understood."""
@@ -93,7 +94,7 @@ def gather(plant: Plant, unsettled: list[str]) -> Evidence:
     texts = {f"table {name}": text for name, text in tables.items() if name not in TABLES_WITH_TEXT}
     texts |= {f"log {path.name}": path.read_text(errors="replace") for path in plant.logs.iterdir()}
     texts |= {f"page {path}": page(plant, path) for path in ("/", "/metrics", "/healthz")}
-    texts |= plant.tapped_tasks()
+    texts["task messages"] = plant.tasks.seen()
     return Evidence(
         **rows,
         messages=[message for plan in plant.plans for message in plan.messages],
@@ -104,7 +105,7 @@ def gather(plant: Plant, unsettled: list[str]) -> Evidence:
         texts=texts,
         stored_texts={name: tables[name] for name in TABLES_WITH_TEXT},
         unsettled=unsettled,
-        ended=list(plant.ended),
+        ended=list(plant.processes.ended),
         queues=plant.queue_depths(),
     )
 

@@ -19,6 +19,8 @@ RESTING = frozenset(
     {"promoted", "packaged", "failed", "cancelled", "rejected", "parked", "awaiting_approval"}
 )
 HAVE_A_JOB = frozenset({"submitted", "trained", "promoted"})
+EXCUSED_ENDS = ("Could not start worker processes",)
+"""Last words after which Celery ends a worker by design: a prefork child was killed while the pool was starting."""
 DROPPED_FOR = {"thumbs_down": "thumbs_down", "too_short": "too_short"}
 
 
@@ -250,7 +252,7 @@ def one_model_serves_each_pipeline(evidence: Evidence) -> Iterator[str]:
 def no_process_ends_by_itself(evidence: Evidence) -> Iterator[str]:
     """Outages are waited out; only a kill ends a process."""
     for ended in evidence.ended:
-        if not ended.by_us:
+        if not ended.by_us and not any(words in ended.last_words for words in EXCUSED_ENDS):
             yield f"{ended.name} ended with {ended.status}: {ended.last_words[-1500:]}"
 
 

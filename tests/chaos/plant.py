@@ -6,34 +6,27 @@ from outside (`random_faults`, or a test), `settle` waits until nothing is due a
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import kombu
-import psutil
-import redis
-
-from ftworker.celery import SHORT_QUEUE, TRAINING_QUEUE
 from ftworker.errors import FtworkerError
 from ftworker.settings import Settings, load_settings
 from ftworker.store import Store, migrate
 from tests.chaos.disk import Disk
 from tests.chaos.plan import Plan, Transport
+from tests.chaos.processes import Processes
 from tests.chaos.proxy import Network
 from tests.chaos.publishing import PublishingThread
+from tests.chaos.tasks_broker import TasksBroker
 from tests.chaos.vendors import BASE_MODEL, OLLAMA_MODEL, Vendors
 from tests.conftest import REPOSITORY
-from tests.servers import OwnProcess, PostgresServer, RabbitmqServer, Server, ValkeyServer, free_port
+from tests.servers import PostgresServer, RabbitmqServer, Server, ValkeyServer, free_port
 
 CONFIGURATION = """
 storage_url = "{storage}"
@@ -92,29 +85,6 @@ Broker = Literal["amqp", "valkey"]
 
 
 @dataclass
-class Ended:
-    """A process of ours that is gone. `by_us`: a fault killed it."""
-
-    name: str
-    status: int
-    by_us: bool
-    last_words: str = ""
-
-
-@dataclass
-class Kept:
-    """A process that is started again whenever it dies."""
-
-    name: str
-    arguments: Sequence[str]
-    environment: Mapping[str, str]
-    log: Path
-    process: OwnProcess | None = None
-    started_at: float = 0.0
-    starts: int = 0
-
-
-@dataclass
 class Plant:
     """See the module. A context manager; `start` its processes once the servers run.
 
@@ -131,15 +101,8 @@ class Plant:
 
     def __post_init__(self) -> None:
         self.plans: list[Plan] = []
-        self.ended: list[Ended] = []
-        self.kept: dict[str, Kept] = {}
-        self._tapped: dict[int, str] = {}
+        self.processes = Processes(self.folder, self.folder / "home")
         self._stack = contextlib.ExitStack()
-        self._killed: set[int] = set()
-        self._resting = threading.Event()
-        self._closing = threading.Event()
-        # Held by whoever stops, starts or looks at processes: the keeper must not do so between the two.
-        self.hands = threading.RLock()
 
     def __enter__(self) -> Self:
         try:
@@ -154,7 +117,7 @@ class Plant:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.logs = self.folder / "logs"
         self.logs.mkdir()
-        self.disk = stack.enter_context(Disk(self.folder / "storage", self.pids))
+        self.disk = stack.enter_context(Disk(self.folder / "storage", self.processes.pids))
         self.network = stack.enter_context(Network())
         self.vendors = Vendors(self.folder)
         stack.callback(self.vendors.close)
@@ -171,6 +134,9 @@ class Plant:
         if self.broker == "valkey":
             # Without a file: killed, it forgets everything that it was told.
             self.valkey_tasks = self._server(ValkeyServer(self._subfolder("valkey-tasks"), append_only=False))
+        server = self.valkey_tasks or self.rabbitmq
+        assert server is not None
+        self.tasks = TasksBroker(server)
         self._build_proxies()
         self.web_port = free_port()
         config = self.folder / "ftworker.toml"
@@ -210,7 +176,6 @@ class Plant:
         )
 
     def __exit__(self, *_: object) -> None:
-        self._closing.set()
         self._stack.close()
 
     # -- what it is made of
@@ -265,6 +230,7 @@ class Plant:
             ]
         for via in self.events:
             commands[f"ingest-{via}"] = ["ftworker", "ingest"]
+        self._stack.callback(self.processes.close)
         for name, arguments in commands.items():
             environment = {**self.environment, **self.extra_environment.get("*", {})}
             if name.startswith("ingest-"):
@@ -272,87 +238,7 @@ class Plant:
             environment["CHAOS_CLOCK"] = str(self._clock_file(name))
             environment |= self.extra_environment.get(name, {})
             command = [sys.executable, "-m", "tests.chaos.with_clock", *arguments]
-            self.kept[name] = Kept(name, command, environment, self.logs / f"{name}.log")
-        self._stack.callback(self._stop_processes)
-        keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
-        for kept in self.kept.values():
-            self._launch(kept)
-        keeper.start()
-        self._stack.callback(keeper.join)
-        self._stack.callback(self._closing.set)
-
-    def _launch(self, kept: Kept) -> None:
-        kept.process = OwnProcess(kept.arguments, kept.environment, kept.log, self.folder)
-        kept.started_at = time.monotonic()
-        kept.starts += 1
-
-    def _keep(self) -> None:
-        while not self._closing.wait(0.1):
-            with self.hands:
-                for kept in self.kept.values():
-                    self._revive(kept)
-
-    def _revive(self, kept: Kept) -> None:
-        process = kept.process
-        if process is None or process.is_running():
-            return
-        by_us = process.pid in self._killed
-        # One that cannot start must not fill the machine with starts.
-        if not by_us and time.monotonic() < kept.started_at + 2.0:
-            return
-        status = process.returncode
-        assert status is not None
-        self.ended.append(Ended(kept.name, status, by_us, "" if by_us else process.output()[-3000:]))
-        _unwatch(process)
-        self._launch(kept)
-
-    def kill(self, name: str, *, whole_group: bool = False) -> bool:
-        """kill -9 of a process of ours, or of everything in its group; False when it is not running now."""
-        with self.hands:
-            process = self.kept[name].process if name in self.kept else None
-            if process is None or not process.is_running():
-                return False
-            self._killed.add(process.pid)
-            if whole_group:
-                process.kill()
-            else:
-                process.send_signal(signal.SIGKILL)
-            return True
-
-    def children(self, name: str) -> list[psutil.Process]:
-        """The prefork children, or training jobs, below a process of ours."""
-        process = self.kept[name].process if name in self.kept else None
-        return process.children() if process is not None and process.is_running() else []
-
-    def own(self, name: str) -> list[psutil.Process]:
-        """The process of that name itself, when it runs."""
-        process = self.kept[name].process if name in self.kept else None
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if process is not None and process.is_running():
-                return [psutil.Process(process.pid)]
-        return []
-
-    def pids(self) -> list[int]:
-        """All processes of ours with all below them, also those that outlived their parent."""
-        home = str(self.folder / "home")
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get("FTWORKER_HOME") == home:
-                    found.append(process.pid)
-        return found
-
-    def _stop_processes(self) -> None:
-        with self.hands:
-            for kept in self.kept.values():
-                if kept.process is not None:
-                    self._killed.add(kept.process.pid)
-                    kept.process.kill()
-                    _unwatch(kept.process)
-                    kept.process = None
-        for pid in self.pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            self.processes.start(name, command, environment, self.logs / f"{name}.log")
 
     # -- time
 
@@ -361,51 +247,18 @@ class Plant:
 
     def set_clock(self, offset_seconds: float, *names: str) -> None:
         """From now on it is so much later (or earlier) for these processes of ours; without names for all."""
-        for name in names or list(self.kept):
+        for name in names or list(self.processes.kept):
             file = self._clock_file(name)
             new = file.with_suffix(".new")
             new.write_text(f"{offset_seconds:+.0f}\n")
             new.replace(file)
 
-    # -- what the brokers hold
-
     def queue_depths(self) -> dict[str, int]:
-        """What stands in each queue that must be empty at rest. A tick of beat that passes by does not count."""
-        depths = {
+        """What stands in each queue that must be empty at rest."""
+        events = {
             f"events in {via}": self.publisher.unacknowledged(via, self._url(via)) for via in self.events
         }
-        depths["dead events"] = self.publisher.dead_letters()
-        for queue in (SHORT_QUEUE, TRAINING_QUEUE):
-            depths[queue] = min(self._waiting_tasks(queue) for _ in _looks())
-        return depths
-
-    def _waiting_tasks(self, queue: str) -> int:
-        if self.valkey_tasks is not None:
-            with contextlib.closing(redis.Redis(port=self.valkey_tasks.port)) as client:
-                length: Any = client.llen(queue)
-                return int(length)
-        assert self.rabbitmq is not None
-        with kombu.Connection(self.rabbitmq.url()) as connection:
-            return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
-
-    def tap_tasks(self) -> None:
-        """Read along which task messages wait in Valkey at this moment; kept for the search for texts."""
-        if self.valkey_tasks is None:
-            return
-        with (
-            contextlib.suppress(redis.RedisError),
-            contextlib.closing(redis.Redis(port=self.valkey_tasks.port)) as client,
-        ):
-            waiting: Any = [
-                *(entry for queue in (SHORT_QUEUE, TRAINING_QUEUE) for entry in client.lrange(queue, 0, -1)),
-                *client.hvals("unacked"),
-            ]
-            for entry in waiting:
-                self._tapped[hash(entry)] = readable_task(entry)
-
-    def tapped_tasks(self) -> dict[str, str]:
-        """Every task message that was seen, with its arguments and headers."""
-        return {"task messages": "\n".join(self._tapped.values())}
+        return events | {"dead events": self.publisher.dead_letters()} | self.tasks.depths()
 
     # -- work and rest
 
@@ -487,27 +340,3 @@ SELECT count(*)::int AS waiting FROM ftworker.examples
 WHERE pipeline = %(pipeline)s AND dataset_id IS NULL AND NOT EXISTS (
     SELECT FROM ftworker.runs WHERE pipeline = %(pipeline)s AND state = 'parked')
 """
-
-
-def _looks() -> Iterator[None]:
-    """Some moments, so that what only passes by is not taken for what stays."""
-    for _ in range(8):
-        yield
-        time.sleep(0.15)
-
-
-def readable_task(entry: bytes) -> str:
-    """A message of kombu's with its body, which is base64, as text."""
-    message = json.loads(entry)
-    if isinstance(message, list):
-        message = message[0]
-    message["body"] = base64.b64decode(message["body"]).decode(errors="replace")
-    return json.dumps(message, ensure_ascii=False)
-
-
-def _unwatch(process: OwnProcess) -> None:
-    """Let go of an ended process's watchdog, without touching a group that may hold others by now."""
-    process._watchdog.kill()
-    process._watchdog.wait()
-    assert process._watchdog.stdin is not None
-    process._watchdog.stdin.close()

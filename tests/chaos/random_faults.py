@@ -19,11 +19,9 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-import kombu
 import psutil
 import psycopg2
 
-from ftworker.celery import SHORT_QUEUE, TRAINING_QUEUE
 from tests.chaos.plant import Plant
 from tests.chaos.proxy import Proxy
 from tests.doubles.openai_api import CATALOGUE
@@ -133,7 +131,7 @@ class Injector:
         self.done[fault] += 1
         with (self._plant.folder / "faults.log").open("a") as log:
             print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S},{fault}, lasts {step.lasts_seconds}", file=log)
-        self._plant.tap_tasks()
+        self._plant.tasks.read_along()
         return True
 
     def rest(self) -> None:
@@ -157,18 +155,20 @@ class Injector:
     # -- processes
 
     def _kill(self, name: str, *, whole_group: bool = False) -> str | None:
-        return "" if self._plant.kill(name, whole_group=whole_group) else None
+        return "" if self._plant.processes.kill(name, whole_group=whole_group) else None
 
     def _kill_ingest(self, step: Step) -> str | None:
         return self._kill(f"ingest-{step.pick(self._plant.events)}")
 
     def _kill_child(self, step: Step) -> str | None:
-        return _signal(step.pick(self._plant.children("worker") or [None]), signal.SIGKILL)
+        return _signal(step.pick(self._plant.processes.children("worker") or [None]), signal.SIGKILL)
 
     def _freeze(self, step: Step) -> str | None:
         """Stop a process for longer or shorter than a lease, and let it go on: it was taken for dead."""
         name = step.pick(("worker", "trainer", *(f"ingest-{via}" for via in self._plant.events)))
-        found: list[psutil.Process | None] = [*self._plant.children(name)] or [*self._plant.own(name)]
+        found: list[psutil.Process | None] = [*self._plant.processes.children(name)] or [
+            *self._plant.processes.own(name)
+        ]
         process: psutil.Process | None = step.pick(found or [None], 1)
         if _signal(process, signal.SIGSTOP) is None:
             return None
@@ -219,14 +219,7 @@ class Injector:
         """The broker loses what it had in memory: Valkey without a file is killed, RabbitMQ's queues are emptied."""
         if self._plant.valkey_tasks is not None:
             return _restart(self._plant.valkey_tasks, signal.SIGKILL, step.lasts_seconds / 4)
-        assert self._plant.rabbitmq is not None
-        try:
-            with kombu.Connection(self._plant.rabbitmq.url(), connect_timeout=3) as connection:
-                for queue in (SHORT_QUEUE, TRAINING_QUEUE):
-                    connection.default_channel.queue_purge(queue)
-        except (OSError, *kombu.Connection().connection_errors, *kombu.Connection().channel_errors):
-            return None
-        return ""
+        return "" if self._plant.tasks.lose_everything() else None
 
     # -- network, disk, time
 
