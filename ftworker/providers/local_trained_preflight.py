@@ -24,8 +24,16 @@ from ftworker.training.gguf.quantizer import find_quantizer
 from ftworker.training.gguf.reading import metadata_of
 from ftworker.training.templates import TemplateUnknown, served_template
 
-TRAINING_PACKAGES: Final = ("torch", "transformers", "peft", "accelerate", "gguf", "safetensors")
-"""What the extra `train` brings."""
+TRAINING_PACKAGES: Final = (
+    "gguf",
+    "peft",
+    "safetensors",
+    "threadpoolctl",
+    "torch",
+    "transformers",
+    "xllamacpp",
+)
+"""What the extra `train` of pyproject.toml brings, as modules."""
 NO_ADAPTERS_SINCE: Final = (0, 34, 1)
 """Ollama from here on refuses LoRA adapters."""
 NATIVE_TEMPLATES_SINCE: Final = (0, 30, 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,7 +15,9 @@ from typing import Any
 import pytest
 
 from ftworker.providers.contract import Finding
+from ftworker.providers.local_trained_preflight import TRAINING_PACKAGES
 from ftworker.settings import CommandSettings, TrainerSettings
+from tests.conftest import REPOSITORY
 from tests.doubles.ollama_api import OllamaDouble
 from tests.doubles.tiny_gguf import write_tiny_gguf
 from tests.providers.local_runs import LESSONS, export, new_run
@@ -230,3 +234,9 @@ def test_a_parameter_or_a_prompt_that_no_modelfile_holds_is_found(
     storage: str, ollama_api: OllamaDouble, base: Path
 ) -> None:
     assert seen(look(storage, ollama_api, base, parameters={"num_ctx": "mucho"}), "error") == ["parameters"]
+
+
+def test_every_package_of_the_extra_is_looked_for() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extra = [re.split(r"[<>=~!]", line)[0] for line in project["optional-dependencies"]["train"]]
+    assert list(TRAINING_PACKAGES) == extra
