@@ -149,7 +149,7 @@ def test_what_trains_must_be_installed(
     )
     findings = look(storage, ollama_api, base)
     assert seen(findings, "error") == ["train_extra"]
-    assert "torch, peft" in findings[0].message
+    assert "peft, torch" in findings[0].message
     assert "ftworker[train]" in findings[0].message
 
 
