@@ -39,6 +39,8 @@ class Standing(msgspec.Struct):
     base_validation_loss: float | None = None
     best_validation_loss: float | None = None
     best_step: int = 0
+    looked_at: int = 0
+    """Steps that were done at the last look."""
     looks_without_best: int = 0
     loss_sum: float = 0.0
     """Of the steps since the last point of the curve, with the weight that it was taken over."""

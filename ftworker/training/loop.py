@@ -97,7 +97,13 @@ class Training:
             standing.curve.append(LossPoint(step=0, epoch=0.0, validation_loss=standing.base_validation_loss))
         steps: list[list[int]] = []
         epoch = -1
-        while standing.step < self._numbers.steps and not self._patience_is_over():
+        while True:
+            # Before the next step, not after the last one: a look that a stop cut short is made up for.
+            if self._numbers.looks_after(standing.step) and standing.looked_at < standing.step:
+                self._look()
+            if standing.step == self._numbers.steps or self._patience_is_over():
+                return self._outcome()
+            self._checkpoint_when_due()
             now, within = divmod(standing.step, self._numbers.steps_an_epoch)
             if now != epoch:
                 epoch = now
@@ -106,10 +112,6 @@ class Training:
                 if within == 0:
                     standing.epoch_loss_sum = standing.epoch_loss_weight = 0.0
             self._step([self._train[place] for place in steps[within]])
-            if self._numbers.looks_after(standing.step):
-                self._look()
-            self._checkpoint_when_due()
-        return self._outcome()
 
     def _step(self, items: Sequence[Item]) -> None:
         """One step of the optimizer over these items."""
@@ -231,6 +233,7 @@ class Training:
             )
         )
         standing.loss_sum = standing.loss_weight = 0.0
+        standing.looked_at = standing.step
         if held_out is None:
             return
         if not math.isfinite(held_out):

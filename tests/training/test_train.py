@@ -264,14 +264,14 @@ def test_a_stopped_training_goes_on_to_the_very_same_result(
     whole = write_work(tmp_path / "whole", base, LESSONS, LESSONS[:3], **given)
     expected = run(whole)
     work = write_work(tmp_path / "work", base, LESSONS, LESSONS[:3], **given)
-    for step in (2, 5):
+    for step in (2, 3, 5):  # the third ends an epoch: its look is cut short, and made up for
         stop = Stop()
         with pytest.raises(Interrupted):
             run(work, interrupted_at(step, stop), stop)
     listener = Listener()
     found = run(work, listener)
     assert listener.notes == ["goes on from the checkpoint of step 5 of 9"]
-    assert found.attempts == 3
+    assert found.attempts == 4
     assert losses(found) == losses(expected)
     assert (found.steps, found.trained_tokens, found.seen_tokens, found.train_loss) == (
         expected.steps,
