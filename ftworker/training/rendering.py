@@ -16,6 +16,7 @@ from jinja2.exceptions import TemplateError, UndefinedError
 
 from ftworker.training.rows import Message, Preferred, Taught
 from ftworker.training.stage import StageFailed
+from ftworker.training.templates import self_contained
 
 _FOLD_SYSTEM = (
     "{%- if messages and messages[0]['role'] == 'system' -%}"
@@ -72,6 +73,8 @@ class Renderer:
             raise _unsupported(
                 "the base has no chat template; take an instruction-tuned base (-Instruct, -it)"
             )
+        # Without the date of the day and with thoughts closed, as every server of ours renders it.
+        template = self_contained(template)
         self.max_length = max_length
         self.counts = Counts()
         self._tokenizer = tokenizer

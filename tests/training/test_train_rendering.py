@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy
 import pytest
 
+from ftworker.training import templates
 from ftworker.training.rendering import Rendered, Renderer
 from ftworker.training.rows import Message, Preferred, Taught
 from ftworker.training.stage import StageFailed
+from ftworker.training.templates import PROBES
 from tests.training.tiny import CHATML, tiny_tokenizer
 
 SMOLLM2 = (
@@ -65,6 +67,17 @@ THINKS_ALOUD = (
     "{%- generation %}{{- message['content'] + '<|im_end|>' }}{%- endgeneration %}{%- else %}"
     "{{- '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' }}{%- endif %}{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n<think>\n' }}{%- endif %}"
+)
+# Asks its surroundings for the day and for thoughts, as Llama 3.1 and Qwen 3 do.
+ASKS = (
+    "{%- if strftime_now is defined %}{{- strftime_now('%d %b %Y') + '\n' }}{%- endif %}"
+    "{%- for message in messages %}"
+    "{{- '<|im_start|>' + message['role'] + '\n' }}"
+    "{%- if message['role'] == 'assistant' %}{{- '<think>\n\n</think>\n\n' }}{%- endif %}"
+    "{{- message['content'] + '<|im_end|>\n' }}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}"
+    "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\n\n</think>\n\n' }}{%- endif %}"
+    "{%- endif %}"
 )
 HEADERS = ("<|begin|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 TURNS = ("<bos>", "<start_of_turn>", "<end_of_turn>", "<eos>")
@@ -318,3 +331,14 @@ def test_a_pair_shares_its_prompt_and_is_shortened_together() -> None:
     )
     assert made.counts.shortened == 1
     assert renderer(CHATML, longest=5).pair(pair) is None
+
+
+def test_what_is_trained_neither_depends_on_the_day_nor_waits_for_thoughts() -> None:
+    made = renderer(ASKS)
+    for messages in PROBES.values():
+        said: list[Message] = [{"role": role, "content": content} for role, content in messages]
+        text = made.text(said, generation_prompt=True)
+        assert text == templates.render(ASKS, messages)
+        assert text.startswith(f"{templates.FIXED_DAY:%d %b %Y}\n")
+        assert text.endswith("assistant\n<think>\n\n</think>\n\n")
+    assert templates.self_contained(made.template) == made.template
