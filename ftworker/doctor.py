@@ -141,13 +141,13 @@ def _connect(subject: str, url: str, advice: str) -> Check:
 
 
 def _storage(settings: Settings) -> Iterator[Check]:
-    from ftworker.datasets.storage import open_storage, storage_errors
+    from ftworker.datasets.storage import make_folder, open_storage, storage_errors
 
     url = settings.storage()
     filesystem, root = open_storage(url)
     probe = f"{root}/.doctor-{os.getpid()}"
     with storage_errors(url):
-        filesystem.makedirs(root, exist_ok=True)
+        make_folder(filesystem, root)
         filesystem.pipe_file(probe, b"ftworker")
         filesystem.rm_file(probe)
     if not url.startswith("file://"):

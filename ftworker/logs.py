@@ -1,7 +1,7 @@
 """Logging for every process: one line a record, and no text of an exception that could hold a conversation.
 
 Exceptions of ftworker carry safe messages by rule (`errors`); any other keeps its type and its places in the code,
-without its text.
+without its text. A name or an id from outside can neither begin a line of its own nor drive the terminal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 class SafeFormatter(logging.Formatter):
-    """Formats a traceback as file, line and function, and the text of an exception only when it is ours."""
+    """Formats a record as one line, and a traceback as file, line and function; an exception's text only when it is
+    ours.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        return one_line(super().formatMessage(record))
 
     def formatException(  # noqa: N802 - the name is logging's
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -29,7 +34,14 @@ class SafeFormatter(logging.Formatter):
             f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n'
             for frame in traceback.extract_tb(trace)
         )
-        return f"Traceback (most recent call last):\n{places}{describe(error)}"
+        return f"Traceback (most recent call last):\n{places}{one_line(describe(error))}"
+
+
+def one_line(text: str) -> str:
+    r"""The text on one line: what is no printable character shows as `\n`, `\x1b`, `\u202e` and the like."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def describe(error: BaseException) -> str:
@@ -37,6 +49,17 @@ def describe(error: BaseException) -> str:
     if isinstance(error, FtworkerError):
         return f"{type(error).__name__}: {error}"
     return type(error).__name__
+
+
+def _without_body(record: logging.LogRecord) -> bool:
+    """Celery quotes messages that are no tasks, and what was sent to the wrong queue may be a conversation."""
+    if isinstance(record.msg, str) and "message body" in record.msg:
+        record.msg = (
+            "a message that is no task was refused; events go to the exchange or stream (docs/EVENTS.md)"
+        )
+        record.args = None
+        record.exc_info = None
+    return True
 
 
 def setup_logging(level: int | str = logging.INFO) -> None:
@@ -51,3 +74,5 @@ def setup_logging(level: int | str = logging.INFO) -> None:
     # These libraries log bodies, arguments or every request at INFO.
     for name in ("httpx", "httpx2", "openai", "urllib3", "amqp", "kombu", "celery.utils.functional"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # A filter is added once, however often this is called.
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_without_body)

@@ -111,8 +111,9 @@ def show(dataset_id: int, json_: bool) -> None:
         return
     content, origin = row.manifest["content"], row.manifest["provenance"]
     click.echo(f"  where    {printable(row.url)}")
-    click.echo(f"  sha256   {row.sha256}")
-    click.echo(f"  format   {content['format']}, system prompt version {content['system_prompt']['version']}")
+    click.echo(f"  sha256   {printable(row.sha256)}")
+    version = content["system_prompt"]["version"]
+    click.echo(printable(f"  format   {content['format']}, system prompt version {version}"))
     click.echo(f"  split    {_split_text(content['split'])}")
     if estimate:
         cost = f", about {estimate.usd:.2f} USD" if estimate.usd is not None else ""
@@ -188,7 +189,7 @@ def _print_report(report: Report) -> None:
     if hidden > 0:
         click.echo(f"... and {hidden} more; --max-problems {report.counts.total()} shows all")
     kind = report.kind or "unknown kind"
-    click.echo(f"{report.file}: {report.rows} rows ({kind}), {report.size_bytes:,} bytes")
+    click.echo(f"{printable(report.file)}: {report.rows} rows ({kind}), {report.size_bytes:,} bytes")
     if report.tokens:
         t = report.tokens
         click.echo(
@@ -285,4 +286,4 @@ def _selection_lines(figures: Mapping[str, Any]) -> list[str]:
 
 def _split_text(split: Mapping[str, Any]) -> str:
     text = f"{split['validation_share']:g} of the users validate, salt {printable(split['salt'])}"
-    return f"{text}; no validation file: {split['given_up']}" if split["given_up"] else text
+    return f"{text}; no validation file: {printable(split['given_up'])}" if split["given_up"] else text

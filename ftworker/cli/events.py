@@ -49,7 +49,7 @@ def publish(file: BinaryIO, source: str, check: bool) -> None:
             problem, event = _parse_line(raw, source, max_bytes)
             if event is None:
                 bad += 1
-                click.echo(f"{name}, line {number}: {problem}", err=True)
+                click.echo(printable(f"{name}, line {number}: {problem}"), err=True)
             else:
                 yield event
 

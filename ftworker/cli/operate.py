@@ -287,7 +287,7 @@ def config_show(json_: bool) -> None:
         emit_json(values)
         return
     for key, value in _flat(values):
-        click.echo(f"{key} = {value!r}")
+        click.echo(printable(f"{key} = {value!r}"))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

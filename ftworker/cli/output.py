@@ -57,11 +57,15 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
     shown = [list(row) for row in rows]
     grid = Table(
-        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        title=Text(printable(title)) if title else None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     for number, name in enumerate(columns):
         numeric = bool(shown) and all(isinstance(row[number], int | float) for row in shown)
-        grid.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        grid.add_column(Text(printable(name)), justify="right" if numeric else "left", overflow="fold")
     for row in shown:
         grid.add_row(*(Text(printable(cell if cell is not None else "-")) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)

@@ -61,7 +61,7 @@ def redact(roster: Path | None, allow: Path | None) -> None:
             redacted = scanner.redact([line.text])
             findings = [{"start": f.start, "end": f.end, "kind": f.kind.value} for f in redacted.findings[0]]
             written = encoder.encode({"id": line.id, "text": redacted.texts[0], "findings": findings})
-        except (msgspec.DecodeError, UnicodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             wrong += 1
             click.echo(f"line {number}: {_reason(error)}", err=True)
             continue

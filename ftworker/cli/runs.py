@@ -109,7 +109,9 @@ def _dry_run(here: Installation, pipeline: str, json_: bool) -> None:
     else:
         for line in forecast_lines(told):
             click.echo(line)
-        click.echo(f"Does not begin: {blocker}" if blocker else f"Next: ftworker runs start {pipeline}")
+        click.echo(
+            f"Does not begin: {printable(blocker)}" if blocker else f"Next: ftworker runs start {pipeline}"
+        )
     if blocker:
         raise SystemExit(1)
 

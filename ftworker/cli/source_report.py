@@ -51,7 +51,8 @@ def show(here: Installation, facts: dict[str, Any], *, show_text: bool) -> None:
     )
     for finding in others:
         if finding["advice"]:
-            click.echo(f"{finding['level']}: {finding['message']}\n  -> {finding['advice']}")
+            click.echo(printable(f"{finding['level']}: {finding['message']}"))
+            click.echo(printable(f"  -> {finding['advice']}"))
     if not facts["well"]:
         return
     count = facts["conversations"]

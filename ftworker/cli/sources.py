@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftworker.cli.context import load
-from ftworker.cli.output import emit_json, fail, progress, table
+from ftworker.cli.output import emit_json, fail, printable, printable_lines, progress, table
 from ftworker.cli.source_report import seen, show
 from ftworker.conversations import Conversation
 from ftworker.errors import NotFound, Refused, SourceRejected, SourceUnavailable
@@ -187,7 +187,7 @@ def test(
         emit_json({**facts, "sample": vars(facts["sample"])})
     else:
         show(here, facts, show_text=show_text)
-        click.echo(advice, nl=bool(advice))
+        click.echo(printable_lines(advice), nl=bool(advice))
     if not facts["well"]:
         raise SystemExit(1)
 
@@ -215,7 +215,7 @@ def _unconfigured(
             address = variable(url_env)
             if not address:
                 fail(f"the environment variable {url_env} is not set", 2)
-            found = detect(address, lambda said: click.echo(said, err=True))
+            found = detect(address, lambda said: click.echo(printable(said), err=True))
         else:
             found = SourceSettings.model_validate({"preset": preset_name, "url_env": url_env})
         settings = here.settings.model_copy(update={"sources": {found.preset: found}})
@@ -230,7 +230,7 @@ def _configuration(found: SourceSettings, url_env: str) -> str:
     lines = [f"[sources.{found.preset}]", f'preset = "{found.preset}"', f'url_env = "{url_env}"']
     for name, value in found.model_dump(exclude_defaults=True, exclude={"preset", "url", "url_env"}).items():
         if isinstance(value, str):
-            lines.append(f'{name} = "{value}"')
+            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
         else:
             lines += [
                 f"[sources.{found.preset}.{name}]",

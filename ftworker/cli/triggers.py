@@ -76,9 +76,9 @@ def _print_trigger(report: cutting.TriggerReport) -> None:
         verdict = f"does not fire: {decision.blocker}"
     else:
         verdict = "does not fire: no condition is met"
-    click.echo(f"{report.pipeline}: {verdict}")
+    click.echo(printable(f"{report.pipeline}: {verdict}"))
     for condition in decision.conditions:
-        click.echo(f"  [{'x' if condition.met else ' '}] {condition.name}: {condition.text}")
+        click.echo(printable(f"  [{'x' if condition.met else ' '}] {condition.name}: {condition.text}"))
     if not decision.conditions:
         click.echo("  no trigger is configured: it runs by hand only")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -23,10 +23,14 @@ REPORT_NAME = "report.html"
 MANIFEST_VERSION = 1
 
 
+# The manifest says which files are read and hashed: none outside its folder.
+_FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$(?!\n)")]
+
+
 class FileEntry(msgspec.Struct, frozen=True):
     """One file of a dataset. `sha256` is over its bytes; `tokens` are those of all rows, with the system prompt."""
 
-    name: str
+    name: _FileName
     sha256: str
     bytes: int
     rows: int
@@ -149,7 +153,7 @@ def read_manifest(url: str) -> Manifest:
             raise NotFound(f"{mask_url(url)}: no {MANIFEST_NAME} there, so no finished dataset") from None
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PermanentError(f"{mask_url(url)}: {MANIFEST_NAME} is not one of ftworker's: {error}") from error
     if content_sha256(manifest.content) != manifest.sha256:
         raise PermanentError(

@@ -91,7 +91,16 @@ def full_url(filesystem: Any, path: str) -> str:
 
 
 def make_folder(filesystem: Any, path: str) -> None:
-    """Make the folder and those above it, where the file system has folders."""
+    """Make the folder and those above it, where the file system has folders.
+
+    On this machine the topmost one that is made is its owner's alone, and with it all below: conversations lie in it.
+    A folder that somebody made before keeps the rights that it was given.
+    """
+    if isinstance(filesystem, LocalFileSystem):
+        folder = Path(path)
+        missing = [part for part in (folder, *folder.parents) if not part.exists()]
+        if missing:
+            missing[-1].mkdir(mode=0o700, exist_ok=True)
     protocols = {filesystem.protocol} if isinstance(filesystem.protocol, str) else set(filesystem.protocol)
     # There it would make a bucket: a misspelt name must be an error, not a bucket of its own.
     if not protocols & _OBJECT_STORES:

@@ -170,7 +170,7 @@ def read_line(line: bytes, what: str) -> dict[str, Any]:
     """One line of a long answer. Raises ProviderUnavailable."""
     try:
         said = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProviderUnavailable(
             f"{what}: a line of Ollama's answer is no JSON", code="malformed_answer"
         ) from error
@@ -210,5 +210,5 @@ def _parameters(text: str) -> Mapping[str, tuple[str, ...]]:
 def _unquoted(value: str) -> str:
     try:
         return str(json.loads(value)) if value.startswith('"') else value
-    except ValueError:
+    except (ValueError, RecursionError):
         return value.strip('"')

@@ -100,6 +100,9 @@ class Service:
                 base_url=self.settings.base_url,
                 timeout=self.settings.request_timeout_seconds,
                 max_retries=0,
+                # The SDK follows redirects, to any host, with our headers and with the file in hand; no service that
+                # speaks this API sends any.
+                http_client=openai.DefaultHttpxClient(follow_redirects=False),
                 default_headers=self.settings.extra_headers,
                 default_query=self.settings.extra_query,
             )

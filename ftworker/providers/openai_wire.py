@@ -116,16 +116,16 @@ A = TypeVar("A")
 
 
 def read_answer(content: bytes, kind: type[A]) -> A:
-    """Decode one answer.
-
-    Raises msgspec.DecodeError (a ValueError) when it is not one, an empty one included.
-    """
-    return msgspec.json.decode(content, type=kind)
+    """Decode one answer. Raises ValueError when it is not one, an empty one included."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
 
 
 def read_envelope(content: bytes) -> ErrorEnvelope | None:
     """The error envelope in a body; None when it is something else, such as a proxy's HTML page."""
     try:
         return msgspec.json.decode(content, type=ErrorEnvelope)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return None

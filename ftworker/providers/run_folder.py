@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from ftworker.datasets.storage import open_storage, storage_errors, sync_file
+from ftworker.datasets.storage import make_folder, open_storage, storage_errors, sync_file
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RunFolder:
         # the content, so the repetition after a crash finds the rest and takes it along.
         temporary = f"{path}/.{name}.{hashlib.sha256(content).hexdigest()[:12]}"
         with storage_errors(self.url):
-            filesystem.makedirs(path, exist_ok=True)
+            make_folder(filesystem, path)
             with filesystem.open(temporary, "wb") as file:
                 file.write(content)
                 sync_file(file)

@@ -48,6 +48,8 @@ class WebSettings(Section):
     """Address to listen on. 0.0.0.0 lets others look; the pages hold no conversation and ask for no login."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 9464
     """Port to listen on; 0 takes a free one."""
+    names: tuple[str, ...] = ()
+    """Names that a proxy asks for, while it listens on this machine alone. Addresses and localhost always may."""
     cache_seconds: Seconds = 5.0
     """A scrape within this time of the last answers from memory, so that many scrapers cost one query."""
 

@@ -84,10 +84,13 @@ def decode_rows(text: str) -> list[dict[str, Any]]:
     Raises ValueError for what is no JSON.
     """
     try:
-        rows: list[dict[str, Any]] = msgspec.json.decode(text)
-        return rows
-    except msgspec.DecodeError:
-        pairs = [_mended(row) for row in json.loads(text)]
+        try:
+            rows: list[dict[str, Any]] = msgspec.json.decode(text)
+            return rows
+        except msgspec.DecodeError:
+            pairs = [_mended(row) for row in json.loads(text)]
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
     return [{**row, LONE_SURROGATE: True} if broken else row for row, broken in pairs]
 
 

@@ -74,7 +74,7 @@ def locate_base(base: str) -> BaseSource:
 def load_tokenizer(source: BaseSource) -> Any:
     """The base's own tokenizer, with its chat template. Raises StageFailed."""
     with _loading(source):
-        tokenizer = AutoTokenizer.from_pretrained(source.name, **source.options)
+        tokenizer = AutoTokenizer.from_pretrained(source.name, trust_remote_code=False, **source.options)
     if source.file:
         split_as_llama_cpp(tokenizer, Path(source.name) / source.file)
     return tokenizer
@@ -87,7 +87,9 @@ def load_model(source: BaseSource, dtype: torch.dtype, device: torch.device) -> 
         # Else the model keeps a quantizer that later refuses to save or move it.
         options["quantization_config"] = GgufConfig(dequantize=True)
     with _loading(source):
-        model = AutoModelForCausalLM.from_pretrained(source.name, dtype=dtype, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            source.name, dtype=dtype, trust_remote_code=False, use_safetensors=True, **options
+        )
     model.requires_grad_(False)
     return model.to(device).eval()
 
@@ -95,7 +97,7 @@ def load_model(source: BaseSource, dtype: torch.dtype, device: torch.device) -> 
 def context_length(source: BaseSource) -> int | None:
     """The longest text that the base was made for, in tokens. Raises StageFailed."""
     with _loading(source):
-        config = AutoConfig.from_pretrained(source.name, **source.options)
+        config = AutoConfig.from_pretrained(source.name, trust_remote_code=False, **source.options)
     return context_of(config)
 
 

@@ -88,7 +88,7 @@ class ProgressFile:
                     self.points.append(msgspec.convert(event, Point, from_attributes=True))
                 yield event
                 continue
-            with contextlib.suppress(msgspec.DecodeError):
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 point = msgspec.json.decode(line, type=Point)
                 self.points.append(point)
                 values = msgspec.structs.asdict(point)
@@ -114,7 +114,7 @@ def take_adapter(output: Path, artefacts: Path) -> bool:
             continue
         try:
             json.loads((folder / _CONFIG).read_bytes())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StageFailed("command_no_result", f"{folder / _CONFIG} is no JSON") from error
         target = artefacts / ADAPTER
         target.mkdir(exist_ok=True)

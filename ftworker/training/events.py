@@ -67,6 +67,6 @@ def decode_event(line: bytes) -> Event | None:
     """The event of a line; None for a line that is none (a library that prints)."""
     try:
         event: Event = _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return event

@@ -99,7 +99,7 @@ def serve(
     `announce` is told the URL once connections are accepted; port 0 takes a free one. Raises Refused when the
     address cannot be listened on.
     """
-    server = WebServer(settings.web.host, settings.web.port)
+    server = WebServer(settings.web.host, settings.web.port, settings.web.names)
     reader = Reader(settings, store)
     try:
         server.start(Site(settings, reader).respond)

@@ -7,16 +7,18 @@ standard library's server: three read-only paths need no framework. Knows nothin
 from __future__ import annotations
 
 import io
+import ipaddress
 import logging
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 from ftworker.errors import Refused
 
@@ -64,10 +66,14 @@ Respond = Callable[[str, str], Response]
 class WebServer:
     """Listens from the moment it is made, answers from `start` to `stop`."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """Raises Refused when the address cannot be listened on. Port 0 takes a free one."""
+    def __init__(self, host: str, port: int, names: Collection[str] = ()) -> None:
+        """Raises Refused when the address cannot be listened on. Port 0 takes a free one.
+
+        At an address of this machine alone, requests are answered that ask for an address, for `localhost` or for one
+        of `names`: any page in a browser here can reach it under a name of its own (DNS rebinding).
+        """
         try:
-            self._server = _Server(host, port)
+            self._server = _Server(host, port, names)
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise Refused(
@@ -103,8 +109,9 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
     respond: Respond
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, names: Collection[str]) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._names = frozenset(map(str.lower, names)) if _is_loopback(host) else None
         self._free = threading.Semaphore(MAX_CONNECTIONS)
         super().__init__((host, port), _Handler)
 
@@ -128,6 +135,16 @@ class _Server(ThreadingHTTPServer):
         finally:
             self._free.release()
 
+    def is_asked_for(self, host: str | None) -> bool:
+        """Whether a request with this Host header is for this server."""
+        if self._names is None or not host:
+            return True
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return name == "localhost" or name in self._names or _is_address(name)
+
     def drain(self, seconds: float) -> None:
         """Wait until no connection is open, at most so long."""
         deadline = time.monotonic() + seconds
@@ -140,6 +157,18 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: Any) -> None:
         # The default prints a traceback to standard error; a client that went away is no error of ours.
         logger.debug("a request ended early: %r", sys.exc_info()[1])
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 class _TooLarge(Exception):
@@ -204,6 +233,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
             self._send(Response.plain(413, "A request has no body here.\n"))
+            return
+        if not self.server.is_asked_for(self.headers.get("Host")):
+            self._send(Response.plain(421, "Ask for an address or localhost; more names: web.names.\n"))
             return
         try:
             response = self.server.respond(self.path, self.headers.get("Accept", ""))
