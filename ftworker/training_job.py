@@ -127,6 +127,8 @@ class TrainingJob:
             self._give_back(training, lease, str(error), pause_seconds=0.0)
         except _Crashed as error:
             self._crashed(training, lease, str(error))
+        except DatabaseUnavailable as error:
+            logger.error("%s: %s; the next job finds what is done", self.run_key, error)
         except (StageFailed, StorageRejected, StorageUnavailable, OSError) as error:
             self._failed(training, lease, work, error)
         except Exception as error:

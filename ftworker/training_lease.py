@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS: Final = 2.0
 """Between two renewals, each of which also asks whether somebody cancelled."""
 PATIENCE_SECONDS: Final = 600.0
-"""How long the end of a training waits for a database that is away. After it, the next job finds all stages done."""
+"""How long a job that needs the database waits for one that is away, before a stage and at its end. A stage that runs
+waits for nothing. After it the job goes; the next one finds what is done."""
 
 
 class Lost(FtworkerError):
@@ -74,14 +75,17 @@ class Lease:
             case None:
                 return
 
-    def confirm(self) -> None:
-        """The same, after asking the database; waits for one that is away."""
+    def confirm(self, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        """The same, after asking the database; waits for one that is away. Raises DatabaseUnavailable after that."""
+        deadline = time.monotonic() + patience_seconds
         while True:
             self.check()
             try:
                 self.beat()
                 break
             except DatabaseUnavailable:
+                if time.monotonic() >= deadline:
+                    raise
                 time.sleep(self.interval_seconds)
         self.check()
 

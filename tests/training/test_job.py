@@ -5,6 +5,7 @@ The stages are stubs (`stub_stage`), so that a training takes a second; `test_jo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -269,10 +270,17 @@ def test_a_job_waits_until_the_last_of_the_one_before_is_gone(bench: Bench) -> N
     bench.until(key, lambda row: row.progress.get("completed", 0) >= 1)
     trainer = psutil.Process(bench.trainer_process(key))
     trainer.suspend()  # it cannot notice that its job is gone
-    os.kill(bench.job_process(key), signal.SIGKILL)
-    bench.sql("UPDATE ftworker.trainings SET lease_expires_at = now() - interval '1 second'")
-    wait_until(lambda: bench.desk.look(key).message == "waits for a place on this machine", 10)
-    trainer.kill()
+    try:
+        os.kill(bench.job_process(key), signal.SIGKILL)
+        bench.sql("UPDATE ftworker.trainings SET lease_expires_at = now() - interval '1 second'")
+        wait_until(
+            lambda: bench.desk.look(key).message == "waits for a place on this machine",
+            10,
+            message=lambda: f"{bench.desk.look(key)}, {trainer}",
+        )
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            trainer.kill()
     bench.until(key, lambda row: row.attempts == 2)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 
 from ftworker.errors import DatabaseUnavailable
 from ftworker.settings import CommandSettings, TrainerSettings
+from ftworker.store import Store
+from ftworker.store.trainings import TrainingRow
 from ftworker.training.events import Noted, Progressed
 from ftworker.training.files import publish_artefacts
 from ftworker.training.order import TrainingOrder
@@ -26,6 +30,7 @@ from ftworker.training.places import (
 )
 from ftworker.training.relay import LOSS_POINTS, NOTES, Relay
 from ftworker.training.stages import count_gpus, may_pass, stages_of
+from ftworker.training_lease import Interrupted, Lease
 
 KEY = "ft-tutor-0123456789ab"
 
@@ -264,3 +269,25 @@ def test_a_training_that_is_stopped_while_it_publishes_leaves_no_name_with_half_
     assert [path.name for path in target.iterdir()] == [".merged.gguf.part"]
     publish_artefacts(work, f"file://{target}", lambda: None)
     assert sorted(path.name for path in target.iterdir()) == ["SHA256SUMS", "merged.gguf"]
+
+
+# -- the lease
+
+
+def test_a_job_that_needs_a_database_which_is_gone_for_good_gives_up() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        gone = Store(f"postgresql://nobody@127.0.0.1:{closed.getsockname()[1]}/none")
+        row = TrainingRow(
+            **{field.name: None for field in fields(TrainingRow)} | {"lease_token": "t", "run_key": KEY}
+        )
+        relay = Relay(KEY)
+        relay.noted(Noted("kept"))
+        lease = Lease(gone, row, relay, lease_seconds=0.2)
+        with pytest.raises(DatabaseUnavailable):
+            lease.confirm(patience_seconds=0.3)
+        with pytest.raises(DatabaseUnavailable):
+            lease.end(lambda _: True, patience_seconds=0.0)
+        lease.why_stop = "interrupted"
+        with pytest.raises(Interrupted):
+            lease.confirm()
