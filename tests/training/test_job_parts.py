@@ -278,9 +278,9 @@ def test_a_job_that_needs_a_database_which_is_gone_for_good_gives_up() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         gone = Store(f"postgresql://nobody@127.0.0.1:{closed.getsockname()[1]}/none")
-        row = TrainingRow(
-            **{field.name: None for field in fields(TrainingRow)} | {"lease_token": "t", "run_key": KEY}
-        )
+        values: dict[str, Any] = {field.name: None for field in fields(TrainingRow)}
+        values.update(run_key=KEY, lease_token="t")
+        row = TrainingRow(**values)
         relay = Relay(KEY)
         relay.noted(Noted("kept"))
         lease = Lease(gone, row, relay, lease_seconds=0.2)
