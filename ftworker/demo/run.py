@@ -7,6 +7,7 @@ What a person sees of it is a `Screen`'s matter; `summary` says where everything
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,14 +18,7 @@ from typing import Protocol
 
 from ftworker.datasets.storage import open_storage, storage_errors
 from ftworker.demo import state
-from ftworker.demo.conversations import (
-    PIPELINE_NAME,
-    SENDS_IDS_ALONE,
-    closed_event,
-    packaged_conversations,
-    packaged_pupils,
-    turns_in,
-)
+from ftworker.demo.conversations import SENDS_IDS_ALONE, Play, closed_event, turns_in
 from ftworker.demo.processes import DemoProcesses
 from ftworker.demo.state import Progress
 from ftworker.demo.store import create_chat_store, write_conversations, write_pupils
@@ -33,9 +27,12 @@ from ftworker.events import Publisher, Unroutable
 from ftworker.installation import Installation
 from ftworker.runs import control
 from ftworker.runs.states import SUCCEEDED, RunState
+from ftworker.settings import Settings
 from ftworker.store import datasets, migrate
 from ftworker.store.datasets import DatasetRow
 from ftworker.store.runs import RunRow
+from ftworker.training.places import work_folder
+from ftworker.trainings import wait_for_jobs
 
 PUBLISHING_SECONDS = 4.0
 """The weeks in which the conversations took place go by in this time, so that one sees the pipeline fill."""
@@ -43,6 +40,10 @@ LOOK_SECONDS = 0.1
 START_TIMEOUT_SECONDS = 90.0
 STALL_TIMEOUT_SECONDS = 120.0
 """Longest time in which nothing moves before the demonstration gives up. The slowest step is Ollama's."""
+TRAINING_STALL_TIMEOUT_SECONDS = 600.0
+"""The same where a model is trained: on a busy machine one loads for minutes without a word."""
+JOB_STOP_SECONDS = 30.0
+"""Time for a training that goes on by itself to save a checkpoint, when the demonstration is stopped."""
 WAITED_FOR = ("ingest", "worker", "trainer")
 """Processes that say in the database when they are ready. `beat` and `web` are not on the way of an event."""
 
@@ -80,8 +81,9 @@ class DemoResult:
 
 @dataclass(frozen=True)
 class Demonstration:
-    """One demonstration in one installation, whose settings must be the demonstration's own (demo.toml)."""
+    """One demonstration in one installation, whose settings must be the play's own."""
 
+    play: Play
     here: Installation
     commands: Mapping[str, Sequence[str]]
     """The command of each process."""
@@ -109,15 +111,17 @@ class Demonstration:
         try:
             done = self._perform()
         finally:
+            # A training outlives the worker that began it; here nobody would know that it goes on.
+            wait_for_jobs(self.here.settings.home, JOB_STOP_SECONDS)
             with suppress(DatabaseUnavailable), self.here.store.transaction() as cursor:
                 # Nothing of the demonstration may wait for processes that know another configuration.
-                state.withdraw(cursor)
+                state.withdraw(cursor, self.play)
                 state.clear_ended_processes(cursor)
         return self._result(done, repeated=False)
 
     def _refuse_beside_others(self) -> None:
         with self.here.store.transaction() as cursor:
-            others = state.others_at_work(cursor)
+            others = state.others_at_work(cursor, self.play)
         if others is not None:
             raise Refused(
                 f"{others}, and the demo's processes would come in between; stop or finish that first, or give "
@@ -126,11 +130,14 @@ class Demonstration:
 
     def _forget(self) -> None:
         with self.here.store.transaction() as cursor:
-            folders = [row.url for row in datasets.list_datasets(cursor, pipeline=PIPELINE_NAME) if row.url]
-            run = state.last_run(cursor)
-            state.forget(cursor)
+            folders = [
+                row.url for row in datasets.list_datasets(cursor, pipeline=self.play.pipeline) if row.url
+            ]
+            run = state.last_run(cursor, self.play)
+            state.forget(cursor, self.play)
         if run is not None and run.run_key is not None:
-            folders.append(f"{self.here.settings.storage().rstrip('/')}/runs/{run.run_key}")
+            folders.append(run_folder(self.here.settings, run))
+            shutil.rmtree(work_folder(self.here.settings.home, run.run_key), ignore_errors=True)
         for url in folders:
             filesystem, path = open_storage(url)
             with storage_errors(url), suppress(FileNotFoundError):
@@ -138,7 +145,7 @@ class Demonstration:
 
     def _is_done(self, progress: Progress) -> bool:
         run = progress.run
-        if run is None or not progress.is_over(len(packaged_conversations())):
+        if run is None or not progress.is_over(len(self.play.conversations)):
             return False
         if run.state is RunState.PACKAGED:
             # Nobody served the model when it was packaged. Where Ollama answers now, it is registered.
@@ -147,12 +154,13 @@ class Demonstration:
         return run.state in SUCCEEDED or run.state is RunState.REJECTED
 
     def _perform(self) -> Progress:
+        play = self.play
         with self.here.store.transaction() as cursor:
-            create_chat_store(cursor)
-            conversations = write_conversations(cursor, packaged_conversations())
-            write_pupils(cursor, SENDS_IDS_ALONE, packaged_pupils())
-            run = state.last_run(cursor)
-        self.screen.note(f"{conversations} conversations are in the RAG's chat store (schema rag_demo)")
+            create_chat_store(cursor, play.schema)
+            conversations = write_conversations(cursor, play.conversations, play.schema)
+            write_pupils(cursor, SENDS_IDS_ALONE, play.pupils, play.schema)
+            run = state.last_run(cursor, play)
+        self.screen.note(f"{conversations} conversations are in the RAG's chat store (schema {play.schema})")
         if run is not None and run.state in (RunState.FAILED, RunState.CANCELLED, RunState.PACKAGED):
             control.retry_run(self.here.store, run.id)
         with DemoProcesses(self.commands, self.environment, self.log_folder) as running:
@@ -185,8 +193,9 @@ class Demonstration:
 
     def _publish_and_watch(self, running: DemoProcesses) -> Progress:
         """Publish each conversation in its turn, and return when the run is over."""
-        waiting = [closed_event(conversation) for conversation in packaged_conversations()]
+        waiting = [closed_event(conversation, self.play.source) for conversation in self.play.conversations]
         total = len(waiting)
+        patience = TRAINING_STALL_TIMEOUT_SECONDS if self.play.trains else STALL_TIMEOUT_SECONDS
         began = time.monotonic()
         moved_at = began
         seen: Progress | None = None
@@ -205,15 +214,17 @@ class Demonstration:
                     seen, moved_at = now, time.monotonic()
                 if not waiting and now.is_over(total):
                     return now
-                if time.monotonic() - moved_at > STALL_TIMEOUT_SECONDS:
-                    raise DemoFailed(_stalled(now, total, running))
+                if time.monotonic() - moved_at > patience:
+                    raise DemoFailed(
+                        f"nothing has moved for {patience:.0f} s: {_stalled(now, total, running)}"
+                    )
                 time.sleep(LOOK_SECONDS)
 
     def _publisher(self) -> Publisher:
         settings = self.here.settings
         return Publisher(
             settings.events(),
-            source="/rag-demo",
+            source=f"/rag-{self.play.source}",
             exchange=settings.ingest.exchange,
             routing_key=settings.ingest.routing_key,
             stream=settings.ingest.stream,
@@ -221,20 +232,26 @@ class Demonstration:
 
     def _progress(self, published: int) -> Progress:
         with self.here.store.transaction() as cursor:
-            return state.read_progress(cursor, published)
+            return state.read_progress(cursor, self.play, published)
 
     def _result(self, progress: Progress, *, repeated: bool) -> DemoResult:
         assert progress.run is not None
         with self.here.store.transaction() as cursor:
             dataset = datasets.get_dataset(cursor, progress.run.dataset_id)
-            drops = state.read_drops(cursor)
-            redactions = state.read_redactions(cursor)
-        return DemoResult(progress, progress.run, dataset, _turns_by_reason(drops), redactions, repeated)
+            drops = state.read_drops(cursor, self.play)
+            redactions = state.read_redactions(cursor, self.play)
+        by_reason = _turns_by_reason(self.play, drops)
+        return DemoResult(progress, progress.run, dataset, by_reason, redactions, repeated)
 
 
-def _turns_by_reason(drops: Iterable[tuple[str, int, str]]) -> Mapping[str, int]:
+def run_folder(settings: Settings, run: RunRow) -> str:
+    """The URL of the folder with what the run made."""
+    return f"{settings.storage().rstrip('/')}/runs/{run.run_key}"
+
+
+def _turns_by_reason(play: Play, drops: Iterable[tuple[str, int, str]]) -> Mapping[str, int]:
     """The most frequent first. A conversation that was left out as a whole counts with all its turns."""
-    turns = {c["conversation_id"]: turns_in(c) for c in packaged_conversations()}
+    turns = {c["conversation_id"]: turns_in(c) for c in play.conversations}
     counts: Counter[str] = Counter()
     for conversation_id, turn, reason in drops:
         counts[reason] += turns[conversation_id] if turn < 0 else 1
@@ -248,4 +265,4 @@ def _stalled(progress: Progress, total: int, running: DemoProcesses) -> str:
         what, name = f"{progress.accumulated} of {total} conversations are worked on", "worker"
     else:
         what, name = f"run {progress.run.id} is {progress.run.state}", "trainer"
-    return f"nothing has moved for {STALL_TIMEOUT_SECONDS:.0f} s: {what}; read {running.log_path(name)}"
+    return f"{what}; read {running.log_path(name)}"

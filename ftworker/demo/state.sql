@@ -46,6 +46,7 @@ DELETE FROM ftworker.inbox WHERE source_name = %(source)s AND processed_at IS NU
 -- The order is that of the foreign keys.
 DELETE FROM ftworker.promotions WHERE pipeline = %(pipeline)s;
 DELETE FROM ftworker.run_journal WHERE run_id IN (SELECT id FROM ftworker.runs WHERE pipeline = %(pipeline)s);
+DELETE FROM ftworker.trainings WHERE run_id IN (SELECT id FROM ftworker.runs WHERE pipeline = %(pipeline)s);
 DELETE FROM ftworker.runs WHERE pipeline = %(pipeline)s;
 DELETE FROM ftworker.examples WHERE pipeline = %(pipeline)s
     OR conversation_id IN (SELECT id FROM ftworker.conversations WHERE source_name = %(source)s);

@@ -1,11 +1,13 @@
 """A RAG's chat store as the demonstration's RAG would have written it: conversations, messages, pupils.
 
-chat_store.sql makes the tables in schema `rag_demo`; the source `demo` of demo.toml reads the chats with the generic
-preset `messages`, and its roster the names of the pupils. Never touches ftworker's own schema.
+chat_store.sql makes the tables in schema `rag_demo`, or in that of another demonstration; the source of its
+configuration reads the chats with the generic preset `messages`, and its roster the names of the pupils. Never touches
+ftworker's own schema.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
@@ -13,6 +15,9 @@ from typing import Any
 import msgspec
 
 from ftworker.store import Cursor
+
+SCHEMA = "rag_demo"
+"""As the statements here and in chat_store.sql have it."""
 
 WRITE_CONVERSATION = """
     INSERT INTO rag_demo.conversations (
@@ -48,26 +53,35 @@ WRITE_PUPIL = """
 """
 
 
-def create_chat_store(cursor: Cursor) -> None:
+def create_chat_store(cursor: Cursor, schema: str = SCHEMA) -> None:
     """Create schema and tables where they are missing. Repeatable; keeps what is there."""
-    cursor.execute(files("ftworker.demo").joinpath("chat_store.sql").read_text(encoding="utf-8"))
+    statements = files("ftworker.demo").joinpath("chat_store.sql").read_text(encoding="utf-8")
+    cursor.execute(_in(schema, statements))
 
 
-def write_conversations(cursor: Cursor, conversations: Iterable[Mapping[str, Any]]) -> int:
+def write_conversations(
+    cursor: Cursor, conversations: Iterable[Mapping[str, Any]], schema: str = SCHEMA
+) -> int:
     """Write conversations (the `data` of their events); return how many. Repeatable: the newest words win."""
+    write_conversation, write_message = _in(schema, WRITE_CONVERSATION), _in(schema, WRITE_MESSAGE)
     written = 0
     for conversation in conversations:
-        cursor.execute(WRITE_CONVERSATION, _conversation_row(conversation))
+        cursor.execute(write_conversation, _conversation_row(conversation))
         for row in _message_rows(conversation):
-            cursor.execute(WRITE_MESSAGE, row)
+            cursor.execute(write_message, row)
         written += 1
     return written
 
 
-def write_pupils(cursor: Cursor, tenant: str, names: Iterable[str]) -> None:
+def write_pupils(cursor: Cursor, tenant: str, names: Iterable[str], schema: str = SCHEMA) -> None:
     """Write the names of a school's pupils. Repeatable."""
     for name in names:
-        cursor.execute(WRITE_PUPIL, {"tenant": tenant, "name": name})
+        cursor.execute(_in(schema, WRITE_PUPIL), {"tenant": tenant, "name": name})
+
+
+def _in(schema: str, statement: str) -> str:
+    """The statement for the tables of this schema, a name of ours."""
+    return re.sub(rf"\b{SCHEMA}\b", schema, statement)
 
 
 def _conversation_row(conversation: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ftworker.curation.privacy.kinds import PLACEHOLDER
 from ftworker.curation.reasons import DropReason
 from ftworker.datasets.selection import LeftOutReason
 from ftworker.datasets.storage import open_storage, storage_errors
-from ftworker.demo.conversations import SENDS_IDS_ALONE, packaged_conversations, turns_in
+from ftworker.demo.conversations import SENDS_IDS_ALONE, Play, turns_in
 from ftworker.demo.run import DemoResult
 from ftworker.runs.states import RunState
 
@@ -38,6 +38,7 @@ class Part:
 class Place:
     """Where a person stands: what to call ftworker there, and where things lie."""
 
+    play: Play
     command: str
     """How to type `ftworker` in this terminal."""
     directory: Path
@@ -65,43 +66,44 @@ class Place:
 def summary(result: DemoResult, place: Place) -> Iterator[Part]:
     """The parts in the order in which they are read."""
     yield Part("What happened", list(_happened(result, place)))
-    yield Part("Where it lies", list(_files(result, place)))
+    yield Part("Where it lies", list(files_of(result, place, _PACKAGED)))
     yield Part("One example of the training file", list(_taste(result)))
-    yield Part("What to do next", list(_next(result, place)))
+    yield Part("What to do next", list(next_steps(result, place)))
 
 
 def _happened(result: DemoResult, place: Place) -> Iterator[str]:
-    conversations = packaged_conversations()
+    conversations = place.play.conversations
     by_id = sum(conversation["tenant_id"] == SENDS_IDS_ALONE for conversation in conversations)
     manifest = result.dataset.manifest or {}
     content: dict[str, Any] = manifest["content"]
     train, validation = content["train"]["rows"], (content["validation"] or {"rows": 0})["rows"]
     turns = sum(map(turns_in, conversations))
-    yield from _text(
+    yield from paragraph(
         f"{len(conversations)} conversations came in: {by_id} by an event with their id alone, and ftworker read "
         f"them in the RAG's chat store; {len(conversations) - by_id} inside their event. They hold {turns} turns, "
         "each a question and its answer."
     )
     found = ", ".join(f"{kind} {number}" for kind, number in result.redactions.items())
-    yield from _text(
+    yield from paragraph(
         f"{result.progress.kept} turns became examples, each with its history and the passages that the RAG had "
         f"found. Before they were stored, placeholders took the place of what was found of people: {found}. "
         f"The other {sum(result.drops.values())} turns became none:"
     )
-    yield from _counted(result.drops)
+    yield from counted(result.drops)
     crossed = f"When {place.threshold} waited" if result.run.trigger == "min_examples" else "By hand"
     left_out: dict[str, int] = manifest["provenance"]["left_out"]
-    yield from _text(
+    yield from paragraph(
         f"{crossed}, the pipeline cut its dataset: {train} examples to train and {validation}, of other pupils, "
         f"to validate. It leaves out {sum(left_out.values())}:"
     )
-    yield from _counted(left_out)
-    yield from _text(_ENDS[result.run.state].format(run=result.run.id, model=result.run.model))
+    yield from counted(left_out)
+    yield from paragraph(_ENDS[result.run.state].format(run=result.run.id, model=result.run.model))
 
 
-def _counted(by_reason: Mapping[str, int]) -> Iterator[str]:
+def counted(by_reason: Mapping[str, int]) -> Iterator[str]:
+    """Reasons with their numbers, in words."""
     for reason, count in by_reason.items():
-        yield from _text(_MEANINGS.get(reason, reason), f"  {count:4}  ", "        ")
+        yield from paragraph(_MEANINGS.get(reason, reason), f"  {count:4}  ", "        ")
 
 
 _MEANINGS: dict[str, str] = {reason.value: reason.meaning for reason in (*DropReason, *LeftOutReason)}
@@ -117,15 +119,19 @@ _ENDS = {
 }
 
 
-def _files(result: DemoResult, place: Place) -> Iterator[str]:
+_PACKAGED = ("Modelfile", "INSTRUCTIONS.md", "INSTRUCCIONES.md", "create-request.json")
+
+
+def files_of(result: DemoResult, place: Place, model_files: Sequence[str]) -> Iterator[str]:
+    """Where everything is that the demonstration made."""
     manifest = result.dataset.manifest or {}
     content: dict[str, Any] = manifest["content"]
-    files = (content["train"], content["validation"], content["golden"])
+    files = (content["train"], content["validation"], content.get("golden"))
     names = [entry["name"] for entry in files if entry]
     yield f"dataset   {place.shown(str(result.dataset.url))}/"
     yield f"          {'  '.join([*names, 'manifest.json', 'report.html'])}"
     yield f"model     {place.shown(_artefacts(result, place))}/"
-    yield "          Modelfile  INSTRUCTIONS.md  INSTRUCCIONES.md  create-request.json"
+    yield f"          {'  '.join(model_files)}"
     yield f"settings  {place.shown(place.config)}"
     yield f"logs      {place.shown(place.log_folder)}/"
 
@@ -145,10 +151,11 @@ def _taste(result: DemoResult) -> Iterator[str]:
     shortest = min(rows, key=lambda row: (sum(map(len, row.values())), row["instruction"]))
     for number, (key, value) in enumerate(shortest.items()):
         text = f'"{key}": {msgspec.json.encode(value).decode()}{"}" if number else ","}'
-        yield from _text(text, " " if number else "{", "  ")
+        yield from paragraph(text, " " if number else "{", "  ")
 
 
-def _next(result: DemoResult, place: Place) -> Iterator[str]:
+def next_steps(result: DemoResult, place: Place) -> Iterator[str]:
+    """What to type next, each with a line before it that says why."""
     yield "Look at it again:"
     yield f"  {place.command} status"
     yield f"  {place.command} runs show {result.run.id}"
@@ -156,9 +163,10 @@ def _next(result: DemoResult, place: Place) -> Iterator[str]:
     yield "Let the commands below know the demo's settings; unset it for your own:"
     yield f"  export FTWORKER_CONFIG={shlex.quote(place.shown(place.config))}"
     yield "Follow a conversation through every rule to the line that holds it:"
-    yield f"  {place.command} curate --explain tutor-0007"
-    yield "See what waits for a person, who releases or rejects it:"
-    yield f"  {place.command} quarantine list"
+    yield f"  {place.command} curate --explain {place.play.shown_conversation}"
+    if not place.play.trains:
+        yield "See what waits for a person, who releases or rejects it:"
+        yield f"  {place.command} quarantine list"
     yield "Prove that nobody and nothing stands on two sides; find the plots:"
     yield f"  {place.command} datasets audit {dataset}"
     yield f"  {place.command} datasets report {dataset}"
@@ -181,7 +189,7 @@ def _next(result: DemoResult, place: Place) -> Iterator[str]:
             pass
     yield "Point it at your own RAG: README.md, `With your own RAG`."
     yield "See all of this once more:"
-    yield f"  {place.command} demo --again"
+    yield f"  {place.command} {place.play.again} --again"
 
 
 def _instructions(result: DemoResult, place: Place) -> Iterator[str]:
@@ -192,7 +200,8 @@ def _instructions(result: DemoResult, place: Place) -> Iterator[str]:
             yield line
 
 
-def _text(text: str, first: str = "", rest: str = "") -> list[str]:
+def paragraph(text: str, first: str = "", rest: str = "") -> list[str]:
+    """The text in lines that fit; `first` and `rest` stand before them."""
     return wrap(
         text,
         WIDTH - 2,  # the parts stand indented

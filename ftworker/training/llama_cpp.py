@@ -70,7 +70,7 @@ class LlamaCpp:
         wanted.warmup = False
         wanted.verbosity = -1
         if self._threads is not None:
-            wanted.cpuparams.n_threads = self._threads
+            wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = self._threads
         try:
             self._server = xllamacpp.Server(wanted)
         except RuntimeError as error:

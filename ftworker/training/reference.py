@@ -25,7 +25,7 @@ def trained_log_probabilities(
     from peft import PeftModel
 
     with gguf_read_once():
-        model = load_model(base, place.weight_type, place.device)
+        model = load_model(base, _type(place), place.device)
     return _log_probabilities(PeftModel.from_pretrained(model, str(adapter)).eval(), prompts, tick)
 
 
@@ -34,9 +34,14 @@ def read_back_top_tokens(
 ) -> list[TopTokens]:
     """The same of a GGUF file that transformers loads by itself. Raises StageFailed."""
     with gguf_read_once():
-        model = load_model(locate_base(str(file)), place.weight_type, place.device)
+        model = load_model(locate_base(str(file)), _type(place), place.device)
     found = _log_probabilities(model, prompts, tick)
     return [TopTokens(torch.arange(len(each)).numpy(), each) for each in found]
+
+
+def _type(place: Place) -> torch.dtype:
+    """As it was trained on a GPU, where the memory is short; exact on a processor, however it was trained there."""
+    return torch.float32 if place.device.type == "cpu" else place.weight_type
 
 
 def _log_probabilities(model: torch.nn.Module, prompts: Sequence[Sequence[int]], tick: Tick) -> list[Floats]:
