@@ -27,13 +27,13 @@ STUB_JOB = (sys.executable, str(Path(__file__).with_name("stub_job.py")))
 ROW = '{"messages":[{"role":"user","content":"¿Qué es la Hansa?"},{"role":"assistant","content":"Una liga."}]}\n'
 CONFIGURATION = """
 [worker]
-step_lease_seconds = 2.0
+step_lease_seconds = 1.0
 retry_base_seconds = 0.05
 retry_max_seconds = 0.2
 
 [providers.openai]
 kind = "openai"
-submit_timeout_seconds = 1.0
+submit_timeout_seconds = 0.5
 """
 
 

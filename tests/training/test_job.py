@@ -226,7 +226,7 @@ def test_a_database_that_is_away_for_longer_than_the_lease_stops_nothing(
     postgres_server.stop()
     # Longer than the lease, and past the end of the training, which waits to be written down.
     wait_until(lambda: bench.steps(key)[-1][1] == 15, 20)
-    time.sleep(2.2)
+    time.sleep(1.2)
     postgres_server.start()
     row = bench.wait_for(key, "succeeded", 20)
     assert row.attempts == 1
