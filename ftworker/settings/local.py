@@ -41,10 +41,10 @@ class GateSettings(Section):
 
     template_parity: bool = True
     """What is served must render a conversation to the very tokens it was trained on."""
-    max_divergence: Annotated[float, Field(gt=0)] | None = 0.05
+    max_divergence: Annotated[float, Field(gt=0)] | Literal["off"] = 0.05
     """Largest mean KL divergence, in nats, of next-token distributions between the served file and the trained model,
     on prompts that the training did not touch. Sound conversions measured 0.0004 (F16) to 0.012 (Q8_0), a broken one
-    0.27. None: not compared."""
+    0.27. `off`: not compared."""
     validation_loss: bool = True
     """The held-out loss must be lower than the base's. Without validation rows there is nothing to compare."""
 
@@ -86,8 +86,8 @@ class TrainerSettings(Section):
     """Several examples in one row, never seeing each other, where the model's attention allows it."""
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Less memory for a third more time; `auto`: on from 1 billion parameters on."""
-    early_stop_patience: Annotated[int, Field(ge=1)] | None = 3
-    """Looks at the held-out loss without a new best after which training ends; None: never. The best is kept anyway."""
+    early_stop_patience: Annotated[int, Field(ge=1)] | Literal["off"] = 3
+    """Looks at the held-out loss without a new best after which training ends; `off`: never. The best is kept."""
     checkpoint_interval_seconds: PositiveSeconds = 300.0
     """What a kill costs at most. A checkpoint holds the LoRA and its optimizer: tens of megabytes."""
     concurrent: Annotated[int, Field(ge=1, le=16)] = 1

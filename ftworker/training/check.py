@@ -58,7 +58,7 @@ def check(work: Path, events: Events, stop: Stop) -> None:  # noqa: ARG001 - not
     gates: list[Gate] = []
     if settings.validation_loss:
         gates.append(validation_gate(trained))
-    if settings.template_parity or settings.max_divergence is not None:
+    if settings.template_parity or settings.max_divergence != "off":
         gates += _compare(order, settings, converted, artefacts, _Teller(events))
     for gate in gates:
         events.note(f"{gate.name} {'passed' if gate.passed else 'did not pass'}: {gate.message}")
@@ -90,7 +90,7 @@ def _compare(
     source = locate_base(order.base)
     with gguf_read_once():
         tokenizer = load_tokenizer(source)
-    threshold = settings.max_divergence
+    threshold = None if settings.max_divergence == "off" else settings.max_divergence
     place = take_place(TrainerSettings.model_validate(order.settings))
     adapter = artefacts / ADAPTER
     missing = _nothing_to_compare(adapter, converted)

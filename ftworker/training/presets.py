@@ -154,8 +154,12 @@ def resolve(
         row_items=items,
         gradient_checkpointing=checkpointing,
         beta=_or(method.get("beta"), DPO_BETA) if dpo else None,
-        early_stop_patience=settings.early_stop_patience if data.validation_tokens else None,
+        early_stop_patience=_patience(settings) if data.validation_tokens else None,
     )
+
+
+def _patience(settings: TrainerSettings) -> int | None:
+    return None if settings.early_stop_patience == "off" else settings.early_stop_patience
 
 
 def _or(value: Any, auto: Any) -> Any:

@@ -150,7 +150,7 @@ def test_a_conversion_that_leaves_q_and_k_unpermuted_is_caught_and_nothing_is_wr
 def test_a_template_that_was_not_trained_with_is_caught_with_probe_and_server(
     tiny: TinyModel, tmp_path: Path
 ) -> None:
-    work = Work(tmp_path, tiny, gates={"max_divergence": None})
+    work = Work(tmp_path, tiny, gates={"max_divergence": "off"})
     work.run(convert)
     (work.artefacts / ADAPTER / "chat_template.jinja").write_text(
         "{% for message in messages %}<|im_start|>{{ message.role }}: {{ message.content }}<|im_end|>{% endfor %}"
@@ -165,7 +165,7 @@ def test_a_template_that_was_not_trained_with_is_caught_with_probe_and_server(
 
 
 def test_gates_that_are_turned_off_are_not_asked(tiny: TinyModel, tmp_path: Path) -> None:
-    off = {"template_parity": False, "max_divergence": None, "validation_loss": False}
+    off = {"template_parity": False, "max_divergence": "off", "validation_loss": False}
     work = Work(tmp_path, tiny, base="/nowhere/base.gguf", gates=off)
     work.run(convert_nothing)
     work.run(check)
@@ -240,7 +240,7 @@ def test_a_file_that_llama_cpp_refuses_does_not_pass(tiny: TinyModel, tmp_path: 
 def test_the_stage_as_a_program_ends_with_the_failure_as_its_last_event(
     tiny: TinyModel, tmp_path: Path
 ) -> None:
-    work = Work(tmp_path, tiny, gates={"template_parity": False, "max_divergence": None})
+    work = Work(tmp_path, tiny, gates={"template_parity": False, "max_divergence": "off"})
     work.run(convert_nothing)
     work.trained(msgspec.structs.replace(TRAINED_WELL, validation_loss=2.6))
     ended = subprocess.run(

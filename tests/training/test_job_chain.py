@@ -44,7 +44,7 @@ def settings_for(database_url: str, folder: Path, seconds: float) -> Settings:
                     "ollama_host": "http://127.0.0.1:9",
                     "poll_interval_seconds": 0.2,
                     "command": {"program": [sys.executable, str(script), "{output}", str(seconds)]},
-                    "gates": {"template_parity": False, "max_divergence": None, "validation_loss": False},
+                    "gates": {"template_parity": False, "max_divergence": "off", "validation_loss": False},
                 }
             },
             "pipelines": {"tutor": {"provider": "local", "base_model": "tiny"}},

@@ -295,7 +295,7 @@ def child(work: Path, **environment: str) -> subprocess.Popen[bytes]:
 
 def test_after_kill_9_it_goes_on_to_the_very_same_result(base: Path, tmp_path: Path) -> None:
     # Sixty steps of milliseconds, a checkpoint after each: the kill comes in the middle of writing one.
-    given: dict[str, Any] = {"method": {"n_epochs": 20}, "early_stop_patience": None}
+    given: dict[str, Any] = {"method": {"n_epochs": 20}, "early_stop_patience": "off"}
     work = write_work(tmp_path / "work", base, checkpoint_interval_seconds=1e-6, **given)
     process = child(work)
     checkpoints = work / CHECKPOINTS
