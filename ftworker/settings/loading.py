@@ -111,7 +111,7 @@ def _contradictions(settings: Settings) -> Iterator[ConfigurationProblem]:
                 f"pipelines.{name}.provider", repr(pipeline.provider), f"expected one of {known}"
             )
         # A source that only sends inline messages needs no section, so a name alone is enough.
-        if pipeline.source != "*" and not re.match(NAME_PATTERN, pipeline.source):
+        if pipeline.source != "*" and not re.fullmatch(NAME_PATTERN, pipeline.source):
             yield ConfigurationProblem(
                 f"pipelines.{name}.source", repr(pipeline.source), "expected * or a source's name"
             )
