@@ -33,6 +33,7 @@ from ftworker.examples_of import split_group
 from ftworker.settings import PipelineSettings, settings_from
 from ftworker.store.trainings import TrainingRow
 from ftworker.training.results import LossPoint
+from tests.integration.readme_transcripts import TRAINING_DEMO, transcript
 
 FACTS = packaged_facts()
 PLAY = training_play()
@@ -241,3 +242,18 @@ def test_a_demo_without_training_has_no_bar_for_it(capsys: pytest.CaptureFixture
     with screen.shown():
         screen.progress(shown(None))
     assert "the training" not in capsys.readouterr().out
+
+
+def test_the_readme_shows_this_training() -> None:
+    # Where it should: python -m tests.integration.readme_transcripts --train
+    shown = transcript(TRAINING_DEMO)
+    told = " ".join(shown.split())
+    kept = pipeline().trigger.min_examples
+    assert f"{len(PLAY.conversations)} pupils' questions with their answers came in" in told
+    assert f"{kept} became examples; {len(PLAY.conversations) - (kept or 0)} became none" in told
+    assert "right were 0 of 24 answers before" in told
+    for fact in FACTS:
+        assert f"\n  {fact.held_out[0]}\n" in shown
+    for need in (needs.NEEDS[0], needs.NEEDS[-1]):
+        assert f"{need.megabytes} MB ({need.licence})" in told
+    assert max(map(len, shown.splitlines())) <= 100, "what make says; the rest is of 80 columns"

@@ -5,12 +5,14 @@ Where a command prints something else now, `test_demo` fails; when that is meant
     python -m tests.integration.readme_transcripts
 
 runs the demonstration at a terminal of 80 columns in a fresh folder, types the other commands there, and writes what
-comes out between the README's fences. Takes about half a minute.
+comes out between the README's fences. Takes about half a minute. With `--train` it writes what the demonstration prints
+that really trains a model, and nothing else: minutes, on a machine that has nothing else to do.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,6 +20,9 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 """What a terminal does besides showing letters: moves of the cursor, erasing, colours."""
 README = Path(__file__).resolve().parents[2] / "README.md"
 DEMO = "$ make demo\n"
+TRAINING_DEMO = "$ make demo TRAIN=1\n"
+TRAINING_SECONDS = 1800.0
+"""Longest that the demonstration with a training may take."""
 EXPLAIN = "$ .venv/bin/ftworker curate --explain tutor-0062\n"
 REDACT = "$ .venv/bin/ftworker redact < text.jsonl\n"
 REDACTED_LINE = '{"id": 1, "text": "Soy Candela Urrutia, mi tel. es 612 345 678. ¿Qué descubrió Newton?"}\n'
@@ -67,7 +72,7 @@ def shortened(explained: str) -> str:
 
 
 def main() -> None:
-    """Write every transcript."""
+    """Write every transcript but that of the training."""
     from tests.integration.test_demo import FTWORKER, Newcomer, at_a_terminal
 
     with tempfile.TemporaryDirectory() as folder:
@@ -85,5 +90,18 @@ def main() -> None:
         write_transcript(REDACT, newcomer.says(f"{FTWORKER} redact < text.jsonl"))
 
 
+def main_training() -> None:
+    """Write the transcript of the demonstration that trains."""
+    from tests.integration.test_demo import FTWORKER, Newcomer, at_a_terminal
+
+    with tempfile.TemporaryDirectory() as folder:
+        newcomer = Newcomer(Path(folder))
+        status, output = at_a_terminal(newcomer, "demo", "--train", timeout=TRAINING_SECONDS)
+        assert status == 0, output
+        made = "\n".join(transcript(TRAINING_DEMO).splitlines()[:4])  # what make says
+        shown = at_rest(output).replace(str(FTWORKER), ".venv/bin/ftworker")
+        write_transcript(TRAINING_DEMO, f"{made}\n{shown}")
+
+
 if __name__ == "__main__":
-    main()
+    (main_training if "--train" in sys.argv[1:] else main)()
