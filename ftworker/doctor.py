@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ftworker.clock import Clock
+from ftworker.clock import Clock, utc_now
 from ftworker.errors import FtworkerError
 from ftworker.installation import Installation
 from ftworker.masking import mask_url
@@ -49,7 +49,7 @@ def examine(here: Installation) -> Iterator[Check]:
     """Every check, in the order in which a newcomer would mend them. Raises nothing."""
     for subject, check in (
         ("database", lambda: _database(here)),
-        ("clock", lambda: _clock(here, here.clock)),
+        ("clock", lambda: _clock(here, utc_now)),
         ("broker", lambda: _broker(here.settings)),
         ("events", lambda: _events(here.settings)),
         ("storage", lambda: _storage(here.settings)),

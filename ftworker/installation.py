@@ -9,11 +9,11 @@ import atexit
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from pydantic import SecretStr
 
-from ftworker.clock import Clock, utc_now
 from ftworker.errors import ConfigurationError, ConfigurationProblem
 from ftworker.providers.contract import Provider
 from ftworker.runs.steps import StepRunner
@@ -28,7 +28,14 @@ class Installation:
     """What a process works with. Connections open when first used."""
 
     settings: Settings
-    clock: Clock = utc_now
+
+    def clock(self) -> datetime:
+        """The time by which triggers and runs are decided: the database's.
+
+        What is decided outlives a worker in rows: one whose own clock was an hour ahead for a minute would have started
+        a cooldown, or a search for a job, in the future. Raises DatabaseUnavailable.
+        """
+        return self.store.now()
 
     @cached_property
     def store(self) -> Store:
@@ -49,7 +56,7 @@ class Installation:
     def make_provider(self) -> Callable[[str], Provider]:
         from ftworker.providers.registry import provider_factory
 
-        return provider_factory(self.settings, self.trainings)
+        return provider_factory(self.settings, self.trainings, clock=self.clock)
 
     @cached_property
     def trainings(self) -> Trainings:

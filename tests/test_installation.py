@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from ftworker.cli import cli
 from ftworker.embedded.lifecycle import EmbeddedServerMissing
 from ftworker.embedded.servers import EmbeddedPostgres, EmbeddedValkey
-from ftworker.installation import with_servers
+from ftworker.installation import Installation, with_servers
 from ftworker.settings import settings_from
 
 
@@ -54,3 +55,19 @@ def test_configured_servers_are_used_as_they_are(tmp_path: Path) -> None:
 def test_servers_that_do_not_run_stay_unnamed_unless_asked_to_start(tmp_path: Path) -> None:
     found = with_servers(settings_from({"home": str(tmp_path)}), start=False)
     assert (found.database_url, found.broker_url) == (None, None)
+
+
+def test_what_is_decided_is_decided_by_the_databases_clock(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose own clock is an hour off would write times into rows that block others for that hour."""
+    monkeypatch.setattr("ftworker.clock.utc_now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    here = Installation(settings_from({"database_url": database_url}))
+
+    asked = [here.clock(), here.steps.clock()]
+
+    with here.store.transaction() as cursor:
+        cursor.execute("SELECT now() AS now")
+        theirs = cursor.fetchone().now
+    here.store.close()
+    assert all(abs(theirs - time) < timedelta(minutes=1) for time in asked)

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
+from ftworker.clock import Clock, utc_now
 from ftworker.providers.contract import Provider
 from ftworker.settings import LocalSettings, OpenAISettings, Settings
 from ftworker.training.desk import TrainingDesk
 
 
-def make_provider(settings: Settings, name: str, *, desk: TrainingDesk | None = None) -> Provider:
+def make_provider(
+    settings: Settings, name: str, *, desk: TrainingDesk | None = None, clock: Clock = utc_now
+) -> Provider:
     """Make the provider that the configuration calls `name`. Raises NotFound.
 
-    `desk` is where one that trains on this machine hands its trainings in.
+    `desk` is where one that trains on this machine hands its trainings in; `clock` tells how old a file there is.
     """
     provider = settings.provider(name)
     models = sorted({p.base_model for p in settings.pipelines.values() if p.provider == name})
@@ -25,7 +28,7 @@ def make_provider(settings: Settings, name: str, *, desk: TrainingDesk | None = 
         case OpenAISettings():
             from ftworker.providers.openai import OpenAIProvider
 
-            return OpenAIProvider(name, provider, base_models=models)
+            return OpenAIProvider(name, provider, base_models=models, clock=clock)
         case LocalSettings():
             from ftworker.providers.local import LocalProvider
 
@@ -34,13 +37,15 @@ def make_provider(settings: Settings, name: str, *, desk: TrainingDesk | None = 
             assert_never(provider)
 
 
-def provider_factory(settings: Settings, desk: TrainingDesk | None = None) -> Callable[[str], Provider]:
+def provider_factory(
+    settings: Settings, desk: TrainingDesk | None = None, *, clock: Clock = utc_now
+) -> Callable[[str], Provider]:
     """Name to provider, each made once and kept for the life of the process."""
     made: dict[str, Provider] = {}
 
     def provide(name: str) -> Provider:
         if name not in made:
-            made[name] = make_provider(settings, name, desk=desk)
+            made[name] = make_provider(settings, name, desk=desk, clock=clock)
         return made[name]
 
     return provide

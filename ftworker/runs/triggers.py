@@ -183,7 +183,8 @@ def _blocker(trigger: TriggerSettings, facts: Facts, now: datetime) -> str | Non
     if facts.in_flight:
         return f"{facts.in_flight} is in flight"
     if facts.last_cut_at is not None:
-        left = trigger.cooldown_seconds - (now - facts.last_cut_at).total_seconds()
+        # A cut in the future, by a clock that was set back since, must not add to the cooldown.
+        left = trigger.cooldown_seconds - max(0.0, (now - facts.last_cut_at).total_seconds())
         if left > 0:
             return f"cooldown: {_duration(left)} left since the last cut"
     if facts.waiting_examples == 0:

@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
@@ -125,7 +126,11 @@ class Store:
         connection = self._connection()
         try:
             with connection, connection.cursor() as cursor:
-                yield cast(Cursor, cursor)
+                self._local.cursor = cursor
+                try:
+                    yield cast(Cursor, cursor)
+                finally:
+                    self._local.cursor = None
         except psycopg2.Error as error:
             if connection.closed or _passes(error):
                 self._discard(connection)
@@ -160,6 +165,19 @@ class Store:
         with self.snapshot() as snapshot:
             yield snapshot.stream(query, parameters, fetch_size=fetch_size)
 
+    def now(self) -> datetime:
+        """The time by the database's clock, the one that all processes share. Raises DatabaseUnavailable.
+
+        May be asked inside a transaction of this thread too.
+        """
+        inside = getattr(self._local, "cursor", None)
+        if inside is not None:
+            # A cursor of its own: what the transaction's was asked may not be fetched yet.
+            with inside.connection.cursor() as cursor:
+                return _read_clock(cursor)
+        with self.transaction() as cursor:
+            return _read_clock(cursor)
+
     def close(self) -> None:
         """Close this thread's connection, if it has one."""
         held = getattr(self._local, "held", None)
@@ -184,6 +202,12 @@ class Store:
             connection.close()
         except psycopg2.Error:
             return
+
+
+def _read_clock(cursor: Cursor) -> datetime:
+    cursor.execute("SELECT clock_timestamp() AS now")
+    now: datetime = cursor.fetchone().now
+    return now
 
 
 def _rows_of(cursor: psycopg2.extensions.cursor) -> Iterator[Any]:

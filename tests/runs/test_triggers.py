@@ -138,6 +138,20 @@ def test_what_forbids_a_cut_is_named_although_a_trigger_holds(known: Facts, bloc
 
 
 @pytest.mark.parametrize(
+    "cooldown_seconds, blocker", [(0, None), (600, "cooldown: 10 min left since the last cut")]
+)
+def test_a_cut_in_the_future_blocks_no_longer_than_the_cooldown(
+    cooldown_seconds: float, blocker: str | None
+) -> None:
+    """Some clock was an hour ahead when it was cut, and was set right since."""
+    known = facts(500, last_cut_at=NOW + timedelta(hours=1))
+
+    decided = decision({"min_examples": 1, "cooldown_seconds": cooldown_seconds}, known)
+
+    assert decided.blocker == blocker
+
+
+@pytest.mark.parametrize(
     "known, blocker",
     [
         (facts(10), None),

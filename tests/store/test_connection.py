@@ -64,6 +64,15 @@ def test_times_are_utc_whatever_the_server_thinks(store: Store) -> None:
     assert one(store, "SHOW timezone") == "UTC"
 
 
+def test_the_databases_time_can_be_asked_inside_a_transaction_and_outside(store: Store) -> None:
+    before = store.now()
+    with store.transaction() as cursor:
+        inside = store.now()
+        cursor.execute("SELECT clock_timestamp() AS now")
+        after = cursor.fetchone().now
+    assert before < inside < after < store.now()
+
+
 def test_one_connection_serves_a_thread_again_and_again(store: Store) -> None:
     assert backend(store) == backend(store)
 
