@@ -137,7 +137,8 @@ _TOWN = re.compile(
     rb"y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
 )
 _QUARTER = re.compile(
-    rb",? (?:col\.?|colonia|fracc\.?|fraccionamiento|urb\.?|urbanizacion|barrio|b\xba|barriada|pol\. ind\.) (?=[a-z])"
+    rb",? (?:col\.?|colonia|fracc\.?|fraccionamiento|urb\.?|urbanizacion|barrio|b\xba|barriada|pol\. ind\.) "
+    rb"(?:(?:de la|de los|de las|del|de) )?(?=[a-z])"
 )
 _TOWN_AFTER_CODE = re.compile(rb"(?<=\d) [a-z']{4,20}(?: (?:de|del|la)){0,2}(?: [a-z']{3,20})?(?=[.,;)\n]|$)")
 _KNOWN_TOWN = re.compile(
@@ -160,14 +161,16 @@ _NO_STREETS = frozenset((b"iva", b"u"))
 # Nobody writes these but in an address.
 _SHORT_FOR_STREET = (b"avda", b"avd", b"c/", b"ctra", b"pza", b"plza", b"plz", b"urb", b"cl.", b"rda", b"pje")
 NOT_AN_ADDRESS_AFTER = re.compile(
-    rb"\s?(?:[\xb0%=+*]|(?:de (?:ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic)\w+|metros?|km|m|euros?|cm|grados?|"
+    rb"\s?(?:[\xb0%=+*]|(?:de (?:ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic)\w+|metros?|km|m|euros?|cm|"
+    rb"grados?|"
     rb"coches?|personas?|casas?|tiendas?|portales|pisos|dias?|meses|semanas?|mesos|anys|habitaciones|puertas|"
     rb"anos?|horas?|h|minutos?|veces|veh\w+|alumn[oa]s|arboles|puntos?|vecin[oa]s|habitantes|iva)\b)"
 )
 _HOME_CUE = re.compile(
     rb"\b(?:viv[oeia]\w*|visc|viu|direccion|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|"
     rb"casa meva|me mude|nos mudamos|mudado|mudamos|resid[eo]\w*|mi calle|mi piso|trabaj[ao]|"
-    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|estoy en|estem|empadronad[oa]|enviar? a|envi[ao]\w*|"
+    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|estoy en|estem|empadronad[oa]|enviar? a|"
+    rb"envi[ao]\w*|"
     rb"paquete|recog\w+|mandar|mandamelo|mandalo|oficina|piso|portal)\b"
 )
 _POSTAL_CODE = re.compile(rb"(?<![\w.,/\-])(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?![\w/]|[.,\-]\d)")
@@ -327,7 +330,7 @@ def rest(seen: View, end: int) -> int:
     if seen.folded[end : end + 1] == b",":
         end = _town(seen, end)
         after = _CODE_AFTER_TOWN.match(seen.folded, end)
-        return after.end() if after else end
+        return _town(seen, after.end()) if after else end
     known = _KNOWN_TOWN.match(seen.folded, end)
     return known.end() if known else end
 

@@ -10,7 +10,7 @@ import re
 from typing import assert_never
 
 from ftworker.curation.privacy import cues
-from ftworker.curation.privacy.contexts import begins_sentence, is_of_a_story, sentence_around
+from ftworker.curation.privacy.contexts import begins_sentence, is_of_a_story, sentence_around, sentence_span
 from ftworker.curation.privacy.cues import Cue
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.lexicon import Figures
@@ -21,6 +21,7 @@ _FIRST_WORD = re.compile(
 )
 _VERY_NEXT_WORD = re.compile(rb"[ \n]?[\"*\xab]?([a-z_]+)")
 _VOCATIVE_END = re.compile(rb"\s*(?:[,.!?;:)\n]|$|\s[^\w\s]|\x02)")
+_GREETED_BEFORE = re.compile(rb"\b(?:estimad|querid|benvolgu|apreciad|dear)\w* \w{1,6}\.? $")
 _GREETED = re.compile(rb",? (?:de nuevo,? |otra vez,? )?(?:don |dona |profe |seno )?")
 _FIELD = re.compile(rb" ?:\s?((?:del |de la |de los |de las |de )?)(?=[a-z_])")
 _COMMA_AND_NAME = re.compile(rb", ?([a-z_]+)")
@@ -133,10 +134,16 @@ class Announced:
         if of:
             candidates.append((of.end(), False))
         for place, announced in candidates:
-            name = self._first(seen, place, Cue.ROLE, unknown_lower=announced, article=announced)
+            name = self._first(
+                seen, place, Cue.ROLE, unknown_lower=announced, article=announced, ours=not theirs
+            )
             if name is None or cues.NUMERAL_AFTER.match(seen.text, name.end):
                 continue  # "el papa Juan Pablo II"
-            if before and theirs and is_of_a_story(seen, start, end):
+            if (
+                before
+                and theirs
+                and (is_of_a_story(seen, start, end) or self._is_beside_figures(seen, start, end))
+            ):
                 return None
             known = self._words.is_given(name.words[0])
             if known or (
@@ -144,6 +151,15 @@ class Announced:
             ):
                 return name
         return None
+
+    def _is_beside_figures(self, seen: View, start: int, end: int) -> bool:
+        """Whether the family is a figure's: "Sorolla pintó a su mujer Clotilde"."""
+        begin, stop = sentence_span(seen, start, end)
+        return (
+            cues.PRIVATE.search(seen.folded, begin, stop) is None
+            and cues.SPEAKER.search(seen.folded, begin, stop) is None
+            and self._figures.stand_in(seen.text, seen.folded, begin, start)
+        )
 
     def _after_title(self, seen: View, start: int, end: int) -> Name | None:
         title = seen.folded[start:end]
@@ -208,9 +224,16 @@ class Announced:
         return Name(signed.start(1), signed.end(1), (signed[1],)) if known else None
 
     def _first(
-        self, seen: View, place: int, cue: Cue, *, unknown_lower: bool = False, article: bool = True
+        self,
+        seen: View,
+        place: int,
+        cue: Cue,
+        *,
+        unknown_lower: bool = False,
+        article: bool = True,
+        ours: bool = False,
     ) -> Name | None:
-        """The name whose first word stands right at the place."""
+        """The name whose first word stands right at the place. `ours`: of somebody of the speaker's own."""
         word = (_FIRST_WORD if article else _VERY_NEXT_WORD).match(seen.folded, place)
         initial = (
             word is not None
@@ -226,9 +249,13 @@ class Announced:
             return None
         # "me llamo la atencion": after an article only what is known or written as a name.
         bare = seen.folded[word.start() : word.start(1)].strip(b" \t\"'(*_\xab\xbf\xa1") == b""
-        return self._at(seen, word.start(1), word.end(1), cue, unknown_lower=unknown_lower and bare)
+        return self._at(
+            seen, word.start(1), word.end(1), cue, unknown_lower=unknown_lower and bare, ours=ours
+        )
 
-    def _at(self, seen: View, start: int, end: int, cue: Cue, *, unknown_lower: bool = False) -> Name | None:
+    def _at(
+        self, seen: View, start: int, end: int, cue: Cue, *, unknown_lower: bool = False, ours: bool = False
+    ) -> Name | None:
         word = seen.folded[start:end]
         large = seen.text[start].isupper()
         given = self._words.is_given(word)
@@ -256,7 +283,8 @@ class Announced:
         else:
             return None
         told = large and not (given or surname) and cue is not Cue.SELF and self._figures.know(word)
-        # "el señor Darcy", "soy Quevedo"; but "mi profesora Machado".
+        # "el señor Darcy", "soy Quevedo"; but "mi profesora Machado" and "Estimado Sr. Echenique".
+        told = told and not _GREETED_BEFORE.search(seen.folded, max(0, start - 25), start)
         if told and not (sure and cues.SPEAKER.search(sentence_around(seen, start, end))):
             return None
         end, more, _ = self._words.extended(seen, start, end, word, unknown=True)
@@ -267,6 +295,8 @@ class Announced:
         )
         if self._own_terms.holds(words) or (
             (cue is not Cue.SELF or quoted)
+            # "mi hermana Penélope"
+            and not (ours and len(words) == 1 and given)
             and self._figures.include(words)
             and not self._words.roster.is_person(words)
         ):

@@ -6,6 +6,7 @@ Pure questions over a view; the words themselves are data of `cues`.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from ftworker.curation.privacy import cues
 from ftworker.curation.privacy.folding import View
@@ -35,6 +36,9 @@ _ENGLISH = re.compile(
 _ENGLISH_SPEAKER = re.compile(rb"\b(?:i|we|our|us|you|your)\b")
 _SENTENCE_END = re.compile(rb"[.!?\n:;]")
 
+_ENOUGH_SUBJECTS = 2
+_OF_PRIVATE_LIFE = 3
+_LEAST_OF_A_LESSON = 2
 _WINDOW = 120
 """How far around a name the words of an exercise or a lesson still speak of it, in characters."""
 
@@ -45,13 +49,19 @@ def begins_sentence(folded: bytes, start: int, reach: int) -> bool:
     return before[-1] in _SENTENCE_SIGNS if before else start <= reach
 
 
-def sentence_around(seen: View, start: int, end: int) -> bytes:
-    """The sentence around a name; at most 200 characters to each side."""
+def sentence_span(seen: View, start: int, end: int) -> tuple[int, int]:
+    """Where the sentence around a name begins and ends; at most 200 characters to each side."""
     folded = seen.folded
     earliest = max(0, start - 200)
     since = max(folded.rfind(sign, earliest, start) for sign in (b".", b"!", b"?", b"\n", b":")) + 1
     ended = _SENTENCE_END.search(folded, end, end + 200)
-    return folded[max(since, earliest) : ended.end() if ended else end + 200]
+    return max(since, earliest), ended.end() if ended else min(end + 200, len(folded))
+
+
+def sentence_around(seen: View, start: int, end: int) -> bytes:
+    """The sentence around a name, as far as `sentence_span` goes."""
+    begin, stop = sentence_span(seen, start, end)
+    return seen.folded[begin:stop]
 
 
 def is_of_a_lesson(seen: View, start: int, end: int, *, named_fully: bool) -> bool:
@@ -61,7 +71,7 @@ def is_of_a_lesson(seen: View, start: int, end: int, *, named_fully: bool) -> bo
         return True
     if cues.NUMERAL_AFTER.match(seen.text, end) and not named_fully:
         return True
-    if cues.CITED_BOOK.match(seen.folded, start):
+    if cues.CITED_BOOK.match(seen.folded, start) or (not named_fully and cues.WORK_OF.search(before)):
         return True
     return (
         cues.EPONYM_BEFORE.search(before) is not None or cues.FIGURE_AFTER.match(seen.folded, end) is not None
@@ -87,13 +97,30 @@ def is_in_an_exercise(seen: View, start: int, end: int) -> bool:
     return cues.EXERCISE.search(around) is not None and cues.QUANTITY.search(around) is not None
 
 
+def is_told_in_a_lesson(seen: View, start: int, end: int) -> bool:
+    """Whether what the sentence tells is learnt at school, as far as its words say: of a poet, of a war, of 1547.
+
+    Weighed: what only lessons speak of counts two, what is told of others as well one, somebody's own life against it.
+    """
+    begin, stop = sentence_span(seen, start, end)
+    if seen.folded[stop - 1 : stop] in {b";", b":"}:
+        stop = sentence_span(seen, stop, stop)[1]
+    sentence = seen.folded[begin:stop]
+    subjects = len(set(islice(cues.SUBJECT.findall(sentence), _ENOUGH_SUBJECTS)))
+    if not subjects and cues.LEARNT.search(sentence) is None:
+        return False
+    told = cues.LEARNT.search(sentence) is not None
+    learnt = told + (told and cues.WORK.search(sentence) is not None)
+    private = _OF_PRIVATE_LIFE if cues.PRIVATE.search(sentence) else 0
+    return 2 * subjects + learnt - private >= _LEAST_OF_A_LESSON
+
+
 def is_of_a_story(seen: View, start: int, end: int) -> bool:
     """Whether a lesson is spoken of, and nobody speaks of here and now."""
     around = seen.folded[max(0, start - _WINDOW) : end + _WINDOW]
-    return (
-        cues.LESSON.search(around) is not None
-        and cues.SPEAKER.search(sentence_around(seen, start, end)) is None
-    )
+    if cues.SPEAKER.search(sentence_around(seen, start, end)) is not None:
+        return False
+    return cues.LESSON.search(around) is not None or is_told_in_a_lesson(seen, start, end)
 
 
 def is_spoken_of(seen: View, start: int, end: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from ftworker.curation.privacy.lexicon import words
+from ftworker.curation.privacy.lexicon import not_names
 
 
 class Cue(Enum):
@@ -146,12 +146,16 @@ SAINT_OR_RANK = re.compile(
     rb"don quijote|evangelio (?:de|segun)|arcangel|santos|santas|beato) (?:de |don )?$"
 )
 PLACE_BEFORE = re.compile(
-    rb"\b(?:(?:calle|plaza|avenida|paseo|carrer|placa|colegio|cole|instituto|ies|ceip|cep|cra|institut|escola|hospital|"
-    rb"rio|riu|sierra|isla|islas|illa|parque|teatro|museo|museu|universidad|universitat|estadio|estadi|barrio|puerto|"
-    rb"cabo|iglesia|catedral|ermita|monasterio|convento|premio|premios|fundacion|editorial|castillo|palacio|lago|golfo|"
+    rb"\b(?:(?:calle|plaza|avenida|paseo|carrer|placa|colegio|cole|instituto|ies|ceip|cep|cra|institut|escola|"
+    rb"hospital|"
+    rb"rio|riu|sierra|isla|islas|illa|parque|teatro|museo|museu|universidad|universitat|estadio|estadi|barrio|"
+    rb"puerto|"
+    rb"cabo|iglesia|catedral|ermita|monasterio|convento|premio|premios|fundacion|editorial|castillo|palacio|"
+    rb"lago|golfo|"
     rb"cordillera|huracan|borrasca|tormenta|batalla|ley|plan|metro|estacion|aeropuerto|biblioteca|residencia|copa|"
     rb"trofeo|volcan|pantano)(?: de| del| de la| la| d'| de l'| de san| de santa)?|"
-    rb"(?:ciudad|puerta|provincia|municipio|centro|centre|club|noche|fiesta|fiestas|dia|hogueras|camino|cruz|guerra|"
+    rb"(?:ciudad|puerta|provincia|municipio|centro|centre|club|noche|fiesta|fiestas|dia|hogueras|camino|cruz|"
+    rb"guerra|"
     rb"tratado|paz|estrecho|coro|orquesta|clinica|isla|valle|reino|corona|casa|cueva|fuente|monte|pico)"
     rb"(?: de| del| de la| d'| de l'| de san| de santa)) $"
 )
@@ -203,7 +207,8 @@ EXERCISE = re.compile(
     rb"construye|colecciona|eligen?|escoge\w*|al azar|cuant[oa]s?|calcula\w*|halla\w*|probabilidad|"
     rb"que edad|edades|"
     rb"te|tenen|compren|quants|quantes|has|have|buys|bought|how many|how much|empuja|arrastra|sube|baja|"
-    rb"viaja|conduce|velocidad|salta|suma\w*|problema|ejercicio|exercici|apples|manzanas|caramelos|euros|"
+    rb"viaja|conduce|velocidad|salta|suma\w*|diferencia|problema|ejercicio|exercici|apples|manzanas|caramelos|"
+    rb"euros|"
     rb"canicas)\b"
 )
 LESSON = re.compile(
@@ -221,19 +226,77 @@ LESSON = re.compile(
     rb"trono|reino|escudero|hidalgo|clerigo|picaro)\b"
 )
 
+SUBJECT = re.compile(
+    # What only lessons speak of, and years and centuries that nobody alive was a pupil in.
+    rb"\b(?:novel(?:a|as|ista|istas)|poem(?:a|as|ario)|poet(?:a|as|isa|isas)|sonetos?|versos|dramaturg\w+|"
+    rb"ensayista|"
+    rb"filosof\w+|cientific[oa]s?|pintor(?:a|es|as)?|escult(?:or|ora|ura)|arquitect\w+|compositor(?:a|es|as)?|"
+    rb"sinfonia|"
+    rb"astronom[oa]|matematico|fisico|quimico|biolog[oa]|naturalista|inventor[a]?|explorador\w*|navegante|cronista|"
+    rb"conquist\w+|libertador\w*|independencia|revolucion\w*|virre(?:y|yes|inato|inal)|imperio|rein(?:ado|"
+    rb"ados|ante)|"
+    rb"dinastia|monarca|monarquia|republica|republican[oa]s?|dictadura|dictador|batalla|golpe de estado|sufragi\w+|"
+    rb"voto femenino|feminis\w+|abolicion\w*|colonial\w*|mitolog\w+|mito|diosa|dioses|ninfa|titan|apostol\w*|"
+    rb"evangeli\w+|biblia|biblic\w+|martir\w*|teorema|teoria|premio (?:nobel|cervantes|planeta|nadal|goya|"
+    rb"princesa)|nobel|"
+    rb"generacion del|romantic[oa]s?|barroc[oa]s?|renacentistas?|vanguardi\w+|modernis\w+|realis[mt]\w*|"
+    rb"naturalismo|"
+    rb"ilustracion|impresionis\w+|cubis\w+|surrealis\w+|protagonistas?|personajes?|narrador\w*|capitulos?|escenas?|"
+    rb"obra (?:maestra|teatral|literaria|cumbre)|lienzo|oleo sobre|pelicula|cineasta|directora? de cine|olimp\w+|"
+    rb"seleccion espanola|balon de oro|tenista|futbolista|atleta|cantautor\w*|actriz|zarzuela|opera|"
+    rb"guerra (?:civil|"
+    rb"mundial|fria|de)|(?:primera|segunda|i|ii) guerra|(?:el|al|del) rey|(?:la|a la) reina|literatur\w+|"
+    rb"literari[oa]s?|"
+    rb"ciencia ficcion|prosa|lirica|tratado de|edad media|siglos? [ivx]+)\b|"
+    rb"\b[ad]\. ?c\.|"
+    rb"(?:\b(?:en|de|del|desde|hasta|hacia|ano|entre|y|a)|[(,\-]) ?(?:1[0-8]\d\d|19[0-2]\d)(?![\d/%]|[.,\-]\d|"
+    rb" ?(?:m|km|g|kg|ml|l|cm|metros|euros|personas|gramos|litros|piezas|habitantes|kilometros|kilos)\b)"
+)
+LEARNT = re.compile(
+    # What is told of figures, and of others as well.
+    rb"\b(?:escribi(?:o|eron)|publico|compuso|pinto|descubri(?:o|eron|miento)|invent(?:o|aron)|formulo|"
+    rb"demostro|propuso|"
+    rb"desarrollo|fundo|fundador\w*|lidero|encabezo|goberno|reino|lucho|defendio|derroto|vencio|murio|fallecio|"
+    rb"nacio en|tradujo|fue l[ao]s? primer[oa]s?|fue el primer|fue (?:elegid|nombrad|asesinad|fusilad|"
+    rb"ejecutad|coronad|proclamad|desterrad|encarcelad)[oa]|"
+    rb"promulgo|navego|exploro|narra|relata|simboliza|encarna|interpreta|dirigio|estreno|gano|recibio|obras?|"
+    rb"libros?|autor(?:a|es|as)?|escritor(?:a|es|as)?|biografia|quien (?:fue|era|es)|vida de|muerte de|segun|"
+    rb"pensamiento|"
+    rb"cuadros?|disco|cantante|actor|presidente|presidenta|reyes?|reina|infanta|lider|cultura|historia de|"
+    rb"famos[oa]s?)\b"
+)
+WORK_OF = re.compile(rb"[\"\xbb],? de $")
+WORK = re.compile(rb"[ (](?:\"[^\"\n]{3,60}\"|\xab[^\xbb\n]{3,60}\xbb)(?=[ ).,;?]|$)")
+"""A title, where somebody wrote or made it."""
+PRIVATE = re.compile(
+    # Somebody's own life or class. What is said of one's tasks is of a lesson all the same: "mi trabajo sobre ...".
+    rb"\b(?:mi|mis|nuestr[oa]s?)\b(?! (?:examen|trabajo|libro|resumen|exposicion|redaccion|comentario|presentacion|"
+    rb"lectura|tarea|proyecto|libro de texto))|"
+    rb"\b(?:yo|conmigo|nosotr[oa]s|ayer|anoche|manana por|fui|fuimos|vamos|quede|quedamos|amig[oa]s?|"
+    rb"companer[oa]s?|"
+    rb"vecin[oa]s?|alumn[oa]s?|alumnado|clase|curso|tutor[a]?|tutoria|profe|profes|profesora?|seno|recreo|"
+    rb"patio|colegio|"
+    rb"cole|insti|instituto|aula|ampa|delegad[oa]s?|cumple\w*|insta\w*|whats\w*|correo|telefono|movil|vive|vivo|"
+    rb"expediente|matricula|notas?|suspens\w+|aprob\w+|boletin|excursion|equipo de|eso|bachillerato|primaria|"
+    rb"ies|ceip|"
+    rb"meu|meva|nostr[ae]|classe|companya?|my|our|nire|gure|deberes|apuntes|boli|no me|"
+    rb"me (?:ha|deja|dio|robo|quito|debe|cae|pego|insulto|dijo|dice))\b|\d ?(?:\xba|\xaa|\xb0)"
+)
 CITED_BOOK = re.compile(
-    rb"(?:mateo|marcos|lucas|juan|pedro|pablo|santiago|judas|isaias|daniel|jeremias|ezequiel|samuel|josue|ruth?|job|joel|amos|tobias)"
+    rb"(?:mateo|marcos|lucas|juan|pedro|pablo|santiago|judas|isaias|daniel|jeremias|ezequiel|samuel|josue|"
+    rb"ruth?|job|joel|amos|tobias)"
     rb" \d{1,3}, ?\d{1,3}(?:\s?-\s?\d|\.\d|(?= y ))"
 )
 """A book of the Bible with chapter and verse."""
 
 TASK = re.compile(
-    rb"\b(?:analiza\w*|sintactic\w*|traduce|traducir|translate|rewrite|fill in|complete the|completa|conjuga|subraya|"
+    rb"\b(?:analiza\w*|sintactic\w*|traduce|traducir|translate|rewrite|fill in|complete the|completa|conjuga|"
+    rb"subraya|"
     rb"pon en|estilo directo|estilo indirecto|voz pasiva|voz activa|passive|reported speech|choose the|underline|"
     rb"oracio\w*|sintagma|sujeto|predicado|complemento\w*|atributo|vocativo|nombres? propios?|"
     rb"corr(?:ige|egir) (?:la|las|esta|estas) (?:frases?|oracion\w*)|correct the)\b"
 )
 """A sentence is worked on, so that who speaks in it is invented."""
 
-NOT_NAMES = frozenset(words("not_names.txt"))
+NOT_NAMES = not_names()
 """What may stand where a name could, with a capital or not, and names nobody."""

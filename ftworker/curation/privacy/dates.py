@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from ftworker.curation.privacy.contexts import is_in_an_exercise
 from ftworker.curation.privacy.cues import TASK
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.lexicon import known_figures, lexicon, not_names
 from ftworker.curation.privacy.triggers import stretches
 
 _MONTH = (
@@ -27,7 +29,8 @@ _MONTH_SHORT_OR_ROMAN = (
     rb"(?:ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic|gen|mai|xan|i{1,3}|i?v|vi{0,3}|i?x|xi{0,2})"
 )
 _SMALL_NUMBER = (
-    rb"(?:un[oa]?|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|dieci\w+|veint\w+|"
+    rb"(?:un[oa]?|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|dieci\w+|"
+    rb"veint\w+|"
     rb"dues|tres|quatre|cinc|sis|set|vuit|nou|deu|onze|dotze|tretze|catorze|quinze|setze|disset|divuit|dinou|"
     rb"vint\S{0,8}|"
     rb"catro|sete|oito|nove|dez|"
@@ -40,14 +43,17 @@ _YEAR_IN_WORDS = rb"(?:(?:dos mil|mil novecientos|mil nou-cents)(?: %b(?: y %b)?
 _DATE = re.compile(
     rb"(?<![\w.,/\-])(?:"
     rb"\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?(?:%b|\d{2})|%b[/.\-]\d{1,2}[/.\-]\d{1,2}|"
-    rb"\d{1,2}[ .\-/]%b[ .\-/](?:%b|\d{2})|\d{1,2} \d{1,2} %b|(?:[0-2]\d|3[01])(?:0\d|1[0-2])%b|%b(?:0\d|"
+    rb"(?:[0-2]\d|3[01])(?:0\d|1[0-2])\d\d(?=\D|$)|\d{1,2}[ .\-/]%b[ .\-/](?:%b|\d{2})|\d{1,2} \d{1,2} %b|"
+    rb"(?:[0-2]\d|3[01])(?:0\d|1[0-2])%b|%b(?:0\d|"
     rb"1[0-2])(?:[0-2]\d|3[01])|"
     rb"(?:(?:%b(?: y uno)?|primero|primer|"
-    rb"\d{1,2}(?:st|nd|rd|th|\.?\xba)?)(?: del? mes de | del? | d'| of | do | d | )?%b\b\.?)(?:,? (?:de |del |d |dl |"
+    rb"\d{1,2}(?:st|nd|rd|th|\.?\xba)?)(?: del? mes de | del? | d'| of | do | d | )?%b\b\.?)(?:,? (?:de |del |"
+    rb"d |dl |"
     rb"de l'any |del ano |"
-    rb"of )?(?:%b|%b|'?\d{2})\b)?|"
+    rb"of )?(?:%b|%b|este ano|'?\d{2})\b)?|"
     rb"(?:\d{1,2}|%b) (?:de|del|d) (?:\d{1,2}|%b) (?:de|del|dl|d) (?:%b|%b|\d{2})\b|"
-    rb"%b \d{1,2}(?:st|nd|rd|th)?(?:,? %b)?|(?:%bk?o? )?%b\w* \d{1,2}[a-z]{0,3}|\d{1,2}[/\-]\d{1,2}"
+    rb"%b(?:,? el)? (?:dia )?\d{1,2}(?:st|nd|rd|th)?(?:,? %b)?|(?:%bk?o? )?%b\w* \d{1,2}[a-z]{0,3}|"
+    rb"\d{1,2}[/\-]\d{1,2}"
     # Nor the birthday of somebody long dead: "27 de enero de 1756".
     rb")(?![\w/]|[.,\-]\d|,? (?:de |del )?1[0-8]\d{2}\b)"
     % (
@@ -69,9 +75,16 @@ _DATE = re.compile(
 )
 _BIRTH_CUE = re.compile(
     # The speaker, or a form; folded, "naci" is the first person and "nacio" the third.
-    rb"\bnaci(?:mos|ste)?\b|\bcumple (?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d)|\bnacimiento (?=\d{1,2}[/.\-])|"
-    rb"\bfecha_?nac\w*|\bbirth_?date\b|\bnacid[oa]s?(?:/a|\(a\))? ?(?:el|en|a(?= \d)|:)|\bf(?:echa|ec\.?|\.)? ?(?:de "
-    rb")?nac(?:imiento|\.)?|\bcumplo\b|"
+    rb"\bnaci(?:mos|ste)?\b|\bcumple (?:anos el )?(?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d)|\bnacimiento (?=\d{1,2}[/.\-])|"
+    rb"\bcumple anos el (?=\d)|\bcumpl(?:imos|en)(?: los)?(?: \d{1,2})?(?: anos)?\b|\bmi nacimiento\b|"
+    rb"\bnacimiento (?=\d{1,2} [a-z]{3,10}\.? (?:19[3-9]|20[0-3]))|\bnac:?\s(?=\d{1,2}[/.\-]\d)|"
+    rb"\bf(?:echa|ech|ec\.?|\.)? ?(?:de )?(?:nto|nac(?:to|mto|im)?)\b\.?|\bd\.\s?n\.?:?\s(?=\d{1,2}[/.\-]\d)|"
+    rb"\bnacid[oa]s?:? (?=\d{1,2}[/.\-]\d)|\bal mundo (?=(?:el|un) \d)|\bnacer (?=el \d)|"
+    rb"\bhago (?:los )?\d{1,2}(?: anos)? el (?=\d)|\by yo del (?=\d)|"
+    rb"\bell?[ao]? es del (?=\d{1,2} de [a-z]+,? y yo)|"
+    rb"\bfecha_?nac\w*|\bbirth_?date\b|\bnacid[oa]s?(?:/a|\(a\))? ?(?:el|en|a(?= \d)|:)|\bf(?:echa|ec\.?|"
+    rb"\.)? ?(?:de "
+    rb")?nac(?:imiento|\.)?|\bcumplo\b(?! con)|"
     rb"\bnacim\w*\.?\s?[:=]|\bedad:? \d{1,2}(?: anos)?,? \((?=\d)|\bf\.\s?n\.?:?\s(?=\d)|"
     rb"\bf/n:?\s(?=\d{1,2}[/.\-]\d{1,2}[/.\-])|"
     rb"\bfd?n:?\s(?=\d{1,2}[/.\-])|\bnac\.:?\s(?=\d)|\bfaig\b|"
@@ -86,14 +99,19 @@ _BIRTH_CUE = re.compile(
     rb"\bel meu aniversari|\bnacin\b|\bnacemos\b|\bdata de nac\w*|"
     rb"\bjaio\w*|\bi was born\b|\bborn on\b|\bmy birthday|\bdate of birth|\bd\.?o\.?b\.?\b|"
     # Somebody of the family or the class.
+    rb"\bcumple\w* de (?!la |los |las |un)[a-z_]{2,15}(?: [a-z_]{2,15})? (?:es|cae|sera|fue)\b|"
     rb"\b(?:mi|meu|meva|mis|my|nuestr[oa]|el meu|la meva|alumn[oa]|el nino|la nina|el bebe|el peque|la peque|el "
-    rb"crio|la cria)(?: \w+){0,3},?(?: que)? (?:nacio|va neixer|naceu|"
+    rb"crio|la cria)(?: \w+){0,3},?(?: que)? (?:nacio|nacieron|va neixer|naceu|"
     rb"was born|cumple)\b"
 )
 _BIRTH_CHARACTERS = 45
+_LONGEST_DATE = 40
+_FIRST_PUPILS = 2000
+"""Who was born later and has only a given name is no figure of a lesson yet."""
 # The date first: "el 3 de mayo cumplo 14", "el 20 de julio es el cumpleaños de mi madre".
 _BIRTHDAY_AFTER = re.compile(
-    rb",? (?:y )?(?:cumplo|cumpli|faig \d|facia \d|hago \d{1,2} anos|cumplire|es (?:el )?(?:mi|meu|su) "
+    rb",? (?:y )?(?:cumplo|cumpli|faig \d|facia \d|hago \d{1,2} anos|cumplire|(?:es|fue|sera) (?:el )?(?:mi|"
+    rb"meu|su) "
     rb"(?:cumple\w*|aniversari)|"
     rb"(?:es|fue|sera) el cumple\w* de (?:mi|tu|su)|es mi santo y mi cumple|is my birthday|e o meu aniversario|"
     rb"cumple (?:mi|su) |jaio\b)"
@@ -108,6 +126,21 @@ _BORN_THEN = re.compile(
     rb"\bva neixer (?:el meu|la meva) \w+ (?:el )?(?P<other>%b)" % (_DATE.pattern, _DATE.pattern)
 )
 """The date before who was born: "nació el 12/03/2011 mi hermano"."""
+_ASKED = re.compile(
+    rb"(?:\bfecha (?:de )?nac\w*|\bcuando (?:naciste|naci|cumples(?: anos)?|es tu cumple\w*)|"
+    rb"\btu cumple\w*)[^?\n]{0,12}"
+    rb"\?[\s\-\w:]{0,14}?(?P<date>%b)" % _DATE.pattern
+)
+"""The question, and the answer after it."""
+_BORN_IN = re.compile(
+    rb"\b(?:naci (?:en|por|a (?:principios|mediados|finales) de)|soy de) (?P<date>%b(?:,? (?:de |"
+    rb"del )?(?:ano )?%b))(?!\d)" % (_MONTH, _YEAR)
+)
+"""A month and a year: with an age and a class they tell who it is."""
+_GIVEN_BORN = re.compile(
+    rb"\b([a-z_]{3,15})(?: [a-z_]{3,15}){0,2} (?:nacio|"
+    rb"cumple(?: los)?(?: \d{1,2})?(?: anos)?) (?:el )?(?:dia )?(?P<date>%b)" % _DATE.pattern
+)
 _BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|faig|hago|birthday|jaio|aniversari\w*)")
 _BIRTHDAY_BACK = 45
 # Every date has a digit, or a month or a year in words.
@@ -166,21 +199,43 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
             ),
             default=reach,
         )
-        found = _DATE.search(folded, cue.end(), min(stop + 1, len(folded)))
+        found = _DATE.search(folded, cue.end(), min(stop + _LONGEST_DATE, len(folded)))
+        if found is not None and found.start() > stop:
+            found = None
         # "She was born on 3 May 1990: corrige la frase".
         worked_on = cue[0] == b"born on" and TASK.search(folded, max(0, cue.start() - 80), reach + 40)
         if found and not worked_on:
             yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
-            again = _DATE.search(folded, found.end(), min(stop + 1, len(folded)))
+            again = _DATE.search(folded, found.end(), max(found.end(), min(stop + 1, len(folded))))
             others = again and _OF_OTHERS.search(folded, found.end(), again.start())
             if again and _WITH_YEAR.search(again[0]) and (others or not _WITH_YEAR.search(found[0])):
                 yield Finding(again.start(), again.end(), Kind.BIRTH_DATE)
     for found in _BORN_THEN.finditer(folded, begin, end):
         yield Finding(*found.span(found.lastgroup or 0), Kind.BIRTH_DATE)
+    for pattern in (_ASKED, _BORN_IN):
+        for found in pattern.finditer(folded, begin, end):
+            yield Finding(*found.span("date"), Kind.BIRTH_DATE)
+    for found in _GIVEN_BORN.finditer(folded, begin, end):
+        if _is_of_a_pupil(seen, found):
+            yield Finding(*found.span("date"), Kind.BIRTH_DATE)
     for cue in _BIRTHDAY.finditer(folded, begin, end):
         before = _dated_before(seen, cue)
         if before is not None:
             yield before
+
+
+def _is_of_a_pupil(seen: View, found: re.Match[bytes]) -> bool:
+    """Whether somebody with a given name was born then who may go to school, or has a birthday; no figure, no sum."""
+    name = found[1]
+    year = _WITH_YEAR.search(found["date"])
+    return (
+        name in lexicon().given
+        and seen.text[found.start(1)].isupper()
+        and name not in not_names()
+        and (year is None or int(year[0]) >= _FIRST_PUPILS)
+        and not known_figures().include(tuple(seen.folded[found.start(1) : found.start("date")].split()[:2]))
+        and not is_in_an_exercise(seen, found.start(1), found.end(1))
+    )
 
 
 def _dated_before(seen: View, cue: re.Match[bytes]) -> Finding | None:

@@ -26,8 +26,8 @@ _HOME = re.compile(
     rb"(?:(?P<own>vivo|vivimos|visc|vivim|moro|estoy viviendo|i live|we live|bizi naiz)|vive|viven|viu|viuen|mora|"
     rb"resid[eo]n?|empadronad[oa]s?|direccion(?: postal| exacta| completa| actual)?|domicilio(?: familiar| "
     rb"actual)?|domicili|"
-    rb"adreca|enderezo|helbidea|etxea|address|casa|piso|calle|"
-    rb"(?:envi|mand|recog|quedamos|mud)\w*)\b"
+    rb"adreca|enderezo|helbidea|etxea|address|casa|piso|calle|portal|"
+    rb"(?:envi|mand|recog|quedamos|mud|esper)\w*)\b"
 )
 _OWN_BEFORE = re.compile(rb"\b(?:mi|mis|nuestr[oa]s?|meu|meva|mina|my|our|nire|su|tu)(?: \w+)? $")
 _LINK = re.compile(
@@ -65,6 +65,11 @@ _STREET_HERE = re.compile(rb"(?:la |el )?(?:%b)\s?" % STREET_TYPES)
 _FARTHER = re.compile(rb"[^.\n\d]{1,40}?, en (?:la |el )?")
 """What may stand between: "vivo justo al lado del insti, en San Antón 9 2ºC"."""
 _STREET_TOO = re.compile(rb", (?:%b)\s?" % STREET_TYPES)
+_BY_METRES = re.compile(
+    rb"[^.\n\d]{0,70}\d{2,4} ?(?:metros|mts?\.?|m\.?) (?:al )?(?:norte|sur|este|oeste)"
+    rb"(?:(?:,| y) \d{2,4} ?(?:metros|mts?\.?|m\.?)? ?(?:al )?(?:norte|sur|este|oeste))?(?!\w)"
+)
+"""Costa Rica and Nicaragua have no numbers: "de la iglesia 200 metros al sur"."""
 _TALE = re.compile(rb"\b(?:personaje|novela|libro|obra|pelicula|cuento|autor|poema|saga)\b")
 _MOST_BEFORE = 15
 
@@ -85,6 +90,8 @@ def homes(seen: View, at: Iterable[int]) -> Iterator[Finding]:
             _OWN_BEFORE.search(folded, max(0, place - _MOST_BEFORE), place) is not None
         )
         end = _address(seen, link.end(), own=own)
+        if end is None and own and (by_metres := _BY_METRES.match(folded, link.end())) is not None:
+            end = by_metres.end()
         farther = _FARTHER.match(folded, home.end()) if end is None and home["own"] is not None else None
         if farther is not None:
             end = _named(seen, farther.end(), own=False)

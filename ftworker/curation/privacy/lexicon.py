@@ -5,6 +5,7 @@ The lists are data files in `words/`, with their origin in their first lines; re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,8 @@ PARTICLES = frozenset(
 )
 """Words that join the parts of a surname."""
 
+
+_LONG_WORD = re.compile(rb"[a-z_]{4,}")
 
 _MOST_USUAL_SURNAMES = frozenset(
     b"garcia gonzalez rodriguez fernandez lopez martinez sanchez perez gomez martin jimenez ruiz "
@@ -49,10 +52,14 @@ class Figures:
         self._by_word: dict[bytes, list[frozenset[bytes]]] = {}
         # A part of a figure's name is the figure only by a word that pupils rarely have: "Cervantes", never "Pérez".
         self._too_usual = lexicon().given | _MOST_USUAL_SURNAMES
+        self._telling: set[bytes] = set()
         for term in terms:
-            words = frozenset(word for word in fold(term).encode("latin-1").split() if word not in PARTICLES)
+            in_order = [word for word in fold(term).encode("latin-1").split() if word not in PARTICLES]
+            words = frozenset(in_order)
             if not words:
                 continue
+            # A given name tells nobody, however rare: "Casilda y Peribáñez".
+            self._telling.update(word for word in in_order[len(in_order) > 1 :] if len(word) > 3)
             for word in words:
                 entries = self._by_word.setdefault(word, [])
                 if words not in entries:
@@ -77,7 +84,22 @@ class Figures:
 
     def know(self, word: bytes) -> bool:
         """Whether the word stands in one of these names and in few others: "Darcy", not "García"."""
-        return len(word) > 3 and word in self._by_word and word not in self._too_usual
+        return word in self._telling and word not in self._too_usual
+
+    def stand_in(self, text: str, folded: bytes, begin: int, end: int) -> bool:
+        """Whether a word that tells one of them stands in this stretch, with a capital."""
+        return any(
+            word[0] in self._telling
+            and text[word.start()].isupper()
+            and self.know(word[0])
+            and word[0] not in lexicon().surnames
+            and word[0] not in not_names()
+            for word in _LONG_WORD.finditer(folded, begin, end)
+        )
+
+    def is_usual(self, words: Iterable[bytes]) -> bool:
+        """Whether pupils may well have this name too: a given name and one of the most usual surnames."""
+        return self._too_usual.issuperset(words)
 
     def include(self, words: tuple[bytes, ...]) -> bool:
         """Whether they are one of these names, or one with a word or two after it ("Isaac Newton Inglaterra")."""
@@ -98,6 +120,12 @@ class Figures:
             if asked and asked in self._by_word.get(next(iter(asked)), ()):
                 return count
         return 0
+
+
+@cache
+def not_names() -> frozenset[bytes]:
+    """What may stand where a name could, with a capital or not, and names nobody."""
+    return frozenset(words("not_names.txt"))
 
 
 @cache

@@ -20,8 +20,9 @@ from ftworker.curation.privacy.contexts import (
     is_in_an_exercise,
     is_of_a_lesson,
     is_spoken_of,
+    is_told_in_a_lesson,
     is_used_as_name,
-    sentence_around,
+    sentence_span,
 )
 from ftworker.curation.privacy.cues import Cue
 from ftworker.curation.privacy.folding import View, fold
@@ -180,7 +181,9 @@ class NameRules:
             return Name(start, stop, words), stop
         ahead = words_ahead(seen, end, word) if self._figures.mention(word) else []
         figure = self._figures.begins(ahead)
-        if self._figures.include(words) or figure > 1 or self._ends_figure(seen, start, words):
+        if (
+            self._figures.include(words) or figure > 1 or self._ends_figure(seen, start, words)
+        ) and not self._is_namesake(seen, start, stop, words, ahead[:figure]):
             mentioned.update(words, ahead[:figure])
             return None, max(stop, end + len(b" ".join(ahead[1:figure])))
         if word not in self._words.roster.given and not listed:
@@ -209,6 +212,9 @@ class NameRules:
             mentioned.update(words)
             return None, stop
         if has_surname and (not ambiguous or any(w in self._words.lexicon.surnames for w in more)):
+            if is_told_in_a_lesson(seen, start, stop):
+                mentioned.update(words)
+                return None, stop
             return Name(start, stop, words), stop
         if word in self._words.roster.given:
             return (
@@ -225,7 +231,11 @@ class NameRules:
             w in self._words.lexicon.given and w not in self._words.lexicon.ambiguous for w in more
         ):
             return (Name(start, stop, words) if is_spoken_of(seen, start, stop) else None), stop
-        if is_in_an_exercise(seen, start, stop) or self._is_beside_figures(seen, start, stop):
+        if (
+            is_in_an_exercise(seen, start, stop)
+            or self._is_beside_figures(seen, start, stop)
+            or is_told_in_a_lesson(seen, start, stop)
+        ):
             mentioned.update(words)
             return None, stop
         return Name(start, stop, words), stop
@@ -259,15 +269,32 @@ class NameRules:
 
     def _is_beside_figures(self, seen: View, start: int, end: int) -> bool:
         """Whether the sentence is about somebody of a lesson, and nobody speaks of here and now in it."""
-        sentence = sentence_around(seen, start, end)
-        if cues.SPEAKER.search(sentence):
+        begin, stop = sentence_span(seen, start, end)
+        if cues.SPEAKER.search(seen.folded, begin, stop) or cues.PRIVATE.search(seen.folded, begin, stop):
             return False
         colon = seen.folded.rfind(b":", max(0, start - 3), start)
         if colon > 0:
             # "Nada, de Carmen Laforet: Andrea llega a Barcelona".
-            sentence = sentence_around(seen, colon, colon) + sentence
-        words = re.findall(rb"[a-z_]{4,}", sentence)
-        return any(self._figures.know(word) and not self._words.is_surname(word) for word in words)
+            begin = sentence_span(seen, colon, colon)[0]
+        return self._figures.stand_in(seen.text, seen.folded, begin, stop)
+
+    def _is_namesake(
+        self, seen: View, start: int, end: int, words: tuple[bytes, ...], ahead: Sequence[bytes]
+    ) -> bool:
+        """Whether somebody has a usual name that a figure has too: in small letters, with a surname more, or where
+        somebody's own life is told. `ahead`: the words that are the figure, where these are not.
+        """
+        figure = [word for word in ahead if word not in PARTICLES]
+        if len(figure) < 2 or self._figures.holds(words):
+            figure = [*words]
+        if len(figure) < 2 or not self._figures.is_usual(figure):
+            return False
+        begin, stop = sentence_span(seen, start, end)
+        return (
+            len(words) == len(figure) + 1
+            or seen.text[start].islower()
+            or cues.PRIVATE.search(seen.folded, begin, stop) is not None
+        )
 
     def _starts_list(self, seen: View, start: int) -> bool:
         """Whether surnames may come first here: in a line of a list, or of somebody whom the roster has."""

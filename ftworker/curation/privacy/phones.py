@@ -58,8 +58,10 @@ _REACHED_AT = re.compile(
     rb"escribe[mdt]\w+|"
     rb"escribid\w*|avis\w+|ubica\w+|encontrar\w*|responde\w*)\b[^.\n]{0,30}?\b"
     rb"(?:al|ao|a|en el|al numero|a este|a aquest|en este)\s?:?\s?$|"
+    rb"\b(?:anademe|anadidme|agregame|hablame|contactame|localizame|avisame|buscame)\s?:?\s?$|"
     # One's own after another's: "pásame el tuyo, el mío es".
-    rb"\b(?:pas[ae]\w*|dam[eo]\w*|dime\w*|apunt\w+|guard\w+|tuyo|teu)\b[^.\n]{0,25}\b(?:el mio|el meu|o meu) (?:es|e)"
+    rb"\b(?:pas[ae]\w*|dam[eo]\w*|dime\w*|apunt\w+|guard\w+|tuyo|teu)\b[^.\n]{0,25}\b(?:el mio|el meu|"
+    rb"o meu) (?:es|e)"
     rb"(?: el)?\s?:?\s?$"
 )
 _SPELT_DIGITS = {
@@ -117,7 +119,8 @@ _LINKED = re.compile(
     rb"\bbizum|\bsms|\bphone|\bcall me|"
     rb"\b(?:mi|meu|su|tu|este es mi|nuestro|nire|my) (?:n(?:umero|um|\xba|\.\xba)|zenbakia|number|numero de "
     rb"telefono))(?:\b|(?<=\xba))"
-    rb"(?:[ \n.:,;=\-(\xba]|\b(?:es|e|el|al|a|o|son|da|is|de|del|en|no|at|on|mi|meu|meva|casa|mama|papa|madre|padre|"
+    rb"(?:[ \n.:,;=\-(\xba]|\b(?:es|e|el|al|a|o|son|da|is|de|del|en|no|at|on|mi|meu|meva|casa|mama|papa|madre|"
+    rb"padre|"
     rb"mare|pare|abuel[oa]|tia|tio|"
     rb"herman[oa]|prim[oa]|contacto|trabajo|numero|num|sms|whatsapp|movil)\b){0,12}$"
 )
@@ -128,8 +131,16 @@ _OF_SOMEBODY = re.compile(
     rb"ti[oa]|prim[oa]|"
     rb"herman[oa]|germana?|tutora?|secretari[oa]|vecin[oa]|novi[oa]|profe\w*|hij[oa]|casa|trabajo)(?: "
     rb"\w{2,12}){0,2}(?: tiene| es)?"
-    rb"(?: el)? ?[:=(]? ?$"
+    rb"(?: el)? ?[:=(]? ?$|"
+    rb"(?:^|[\n,;/(|*\-] ?)(?:padre|madre|papa|mama|pare|mare|pai|nai|tutora?|abuel[oa]|avi|avia|ti[oa]|"
+    rb"casa)\s?[:=(]? ?$"
 )
+_PHONE_BEHIND_A_SIGN = re.compile(rb"(?<![\w.,])[2-9]\d?(?:[ .\-]?\d){7,9}(?!\w|[.,]\d)")
+_SIGNS_OF_PHONES = frozenset(
+    "\N{MOBILE PHONE}\N{TELEPHONE RECEIVER}\N{BLACK TELEPHONE}\N{TELEPHONE LOCATION SIGN}\N{CALL ME HAND}"
+    "\N{MOBILE PHONE WITH RIGHTWARDS ARROW AT LEFT}\N{WHITE TELEPHONE}"
+)
+_LINKED_TO = re.compile(rb"(?:wa\.me/|phone=)\+?(\d{9,14})(?!\w)")
 _PHONE_ALONE = re.compile(rb"[67]\d{8}(?=\s*(?:\n|$))")
 _OF_SUMS = re.compile(
     rb"[=+*\xd7\xf7<>]|\b(?:orden\w*|suma\w*|rest[ae]\w*|divi\w+|multipl\w+|cifras?|descomp\w+|factor\w*|"
@@ -195,6 +206,7 @@ def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
         if _spoken_of(folded, found.start(), found.end()) and not _QUANTITY_AFTER.match(text, found.end()):
             yield _with_extension(folded, found)
     yield from _alone_in_a_line(seen, begin, end)
+    yield from _beside_a_sign(seen, begin, end)
     for found in _PHONE_ANYHOW.finditer(folded, begin, end):
         digits = len(found[0].translate(None, _NO_DIGITS))
         if (
@@ -204,6 +216,16 @@ def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
             and not _QUANTITY_AFTER.match(text, found.end())
         ):
             yield _with_extension(folded, found)
+
+
+def _beside_a_sign(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    """After a picture of a telephone, or in a link to a messenger."""
+    for found in _PHONE_BEHIND_A_SIGN.finditer(seen.folded, begin, end):
+        signs = seen.text[max(0, found.start() - 3) : found.start()]
+        if _SIGNS_OF_PHONES.intersection(signs):
+            yield Finding(found.start(), found.end(), Kind.PHONE)
+    for found in _LINKED_TO.finditer(seen.folded, max(0, begin), end):
+        yield Finding(*found.span(1), Kind.PHONE)
 
 
 def _alone_in_a_line(seen: View, begin: int, end: int) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ _COLUMNS: tuple[tuple[re.Pattern[bytes], re.Pattern[bytes], Kind], ...] = tuple(
     (re.compile(heading), re.compile(value), kind)
     for heading, value, kind in (
         (
-            rb".*(?:nacim|fec\w*[ _.]?nac|f[ _.]?nac|birth|naixement|nacemento)\w*",
+            rb".*(?:nacim|fec\w*[ _.]?nac|f[ _.]{0,2}nac|birth|naixement|nacemento)\w*",
             rb"\d{1,4}[/.\-]\d{1,2}[/.\-]\d{1,4}|\d{8}",
             Kind.BIRTH_DATE,
         ),

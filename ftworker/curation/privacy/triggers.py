@@ -77,7 +77,7 @@ _WORDS: dict[int, str] = {
     Family.HOME: """
         vivo vivimos visc vivim moro estoy_viviendo i_live we_live bizi_naiz vive viven viu viuen mora reside
         resido residen empadronad* direccion domicilio domicili adreca enderezo helbidea etxea address casa piso
-        calle envi* mand* recog* quedamos mud*
+        portal esper* calle envi* mand* recog* quedamos mud*
     """,
     Family.OWN_NUMBER: """
         n_i_a n_r_e n_i_p n_i_e n_i_f d_n_i evau ebau pau exp expte expdte justificante localizador candidate
@@ -97,7 +97,9 @@ _WORDS: dict[int, str] = {
     Family.BIRTH: """
         fechanac* fecha%nac* birthdate naciste cumple naci nacid* nac nacim* fnac* cumple* cumplo cumpli neixer
         nascu* naix* aniversari nacin nacemos nacemento nacio naceu jaio* born birth* dob d_o_b soy_del f_n fn
-        fdn faig cumplire hago es_del urtebete* edad aniversario
+        fdn faig cumplire hago es_del urtebete* edad aniversario nto d_n cumplimos cumplen nacieron y_yo_del al_mundo
+        nacer_el soy_de_enero soy_de_febrero soy_de_marzo soy_de_abril soy_de_mayo soy_de_junio soy_de_julio
+        soy_de_agosto soy_de_septiembre soy_de_octubre soy_de_noviembre soy_de_diciembre
     """,
     Family.RECORD: """
         dni rfc curp nif nie nia nuss naf n_a_f sip cip nuhsa carn* pasaport* passaport* passport* expedient*
