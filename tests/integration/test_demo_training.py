@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from ftworker.demo.conversations import packaged_conversations
+from ftworker.training.places import running_jobs
 from ftworker.training.results import CHECKED, TRAINED
 from tests.integration import short_training_demo
 from tests.integration.test_demo import HOME, NOBODY_LISTENS, WIDTH, lines_of, processes_of
 from tests.integration.workbench import StartProcess
+from tests.servers import wait_until
 from tests.training.gguf.tiny_models import make_tiny_model
 
 
@@ -34,7 +36,7 @@ def test_a_model_is_trained_through_the_whole_job_interrupted_resumed_and_asked(
     command = [sys.executable, "-m", short_training_demo.__name__, str(base), "demo", "--train"]
 
     demo = start_process(command, environment)
-    demo.wait_for_output("loading the model", 90)
+    wait_until(lambda: running_jobs(home), 90)
     demo.send_signal(signal.SIGINT)
     assert demo.wait(40) == 1
     assert "Another `ftworker demo --train` goes on from here" in demo.output()
