@@ -37,8 +37,8 @@ class Evidence:
     datasets: list[Any]
     runs: list[Any]
     promotions: list[Any]
-    alerts: set[int]
-    """Runs whose journal says why a person must look."""
+    kept_back: set[int]
+    """Runs whose journal says why their trained model was not promoted."""
     vendors: dict[str, Any]
     audits: dict[int, str]
     """What the audit of each exported dataset found wrong; an empty text for one that is clean."""
@@ -48,6 +48,9 @@ class Evidence:
     """The tables that may hold words of conversations, as text."""
     unsettled: list[str]
     ended: list[Ended]
+    pipelines: list[str] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list)
+    """Training jobs that still run."""
     queues: dict[str, int] = field(default_factory=dict)
     """What stands in each queue that must be empty."""
 
@@ -84,28 +87,34 @@ def gather(plant: Plant, unsettled: list[str]) -> Evidence:
         for name, query in QUERIES.items():
             cursor.execute(query)
             rows[name] = cursor.fetchall()
-        cursor.execute("SELECT DISTINCT run_id FROM ftworker.run_journal WHERE kind IN ('alert', 'note')")
-        alerts = {row.run_id for row in cursor.fetchall()}
+        cursor.execute(
+            "SELECT DISTINCT run_id FROM ftworker.run_journal "
+            "WHERE message LIKE 'not promoted: %' OR message LIKE 'promotion failed%'"
+        )
+        kept_back = {row.run_id for row in cursor.fetchall()}
         cursor.execute("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'ftworker'")
         tables = {}
         for table in [row.name for row in cursor.fetchall()]:
             cursor.execute(f"SELECT string_agg(t::text, E'\\n') AS content FROM ftworker.{table} AS t")
             tables[table] = cursor.fetchone().content or ""
     texts = {f"table {name}": text for name, text in tables.items() if name not in TABLES_WITH_TEXT}
-    texts |= {f"log {path.name}": path.read_text(errors="replace") for path in plant.logs.iterdir()}
+    logs = [*plant.logs.iterdir(), *(plant.folder / "home").rglob("*.log")]
+    texts |= {f"log {path.name}": path.read_text(errors="replace") for path in logs}
     texts |= {f"page {path}": page(plant, path) for path in ("/", "/metrics", "/healthz")}
     texts["task messages"] = plant.tasks.seen()
     return Evidence(
         **rows,
         messages=[message for plan in plant.plans for message in plan.messages],
         expected=[conversation for plan in plant.plans for conversation in plan.conversations],
-        alerts=alerts,
+        kept_back=kept_back,
         vendors=plant.vendors.state(),
         audits={row.id: audit_findings(plant, row.id) for row in rows["datasets"] if row.sha256},
         texts=texts,
         stored_texts={name: tables[name] for name in TABLES_WITH_TEXT},
         unsettled=unsettled,
         ended=list(plant.processes.ended),
+        pipelines=list(plant.pipelines),
+        jobs=[" ".join(job.cmdline()[1:]) for job in plant.processes.jobs()],
         queues=plant.queue_depths(),
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.plan import SYLLABLES
-from tests.chaos.plant import PIPELINES, Plant
+from tests.chaos.plant import Plant
 
 CANARY = re.compile(rf"(?:{'|'.join(SYLLABLES)}){{7}}", re.IGNORECASE)
 
@@ -94,7 +94,7 @@ def every_turn_became_what_it_had_to(evidence: Evidence) -> Iterator[str]:
             continue
         good = Counter(turn for turn, kind in enumerate(conversation.turns) if kind == "good")
         bad = {turn: DROPPED_FOR[kind] for turn, kind in enumerate(conversation.turns) if kind != "good"}
-        for pipeline in PIPELINES:
+        for pipeline in evidence.pipelines:
             key = (pipeline, conversation.conversation_id)
             if examples[key] != good:
                 yield f"{key}: examples {dict(examples[key])}, expected {dict(good)}"
@@ -190,7 +190,7 @@ def one_job_for_each_run_and_generation(evidence: Evidence) -> Iterator[str]:
 def every_run_is_over_or_waits_for_a_person(evidence: Evidence) -> Iterator[str]:
     """After a rest no run is on its way; one that waits for a person says why."""
     for row in evidence.runs:
-        if row.state == "trained" and row.id in evidence.alerts:
+        if row.state == "trained" and row.id in evidence.kept_back:
             continue
         if row.state not in RESTING:
             yield f"run {row.id} is {row.state}, next action {row.next_action_at}"
@@ -204,6 +204,7 @@ def no_lease_outlives_its_holder(evidence: Evidence) -> Iterator[str]:
     for row in evidence.runs:
         if row.lease_token is not None:
             yield f"run {row.id} ({row.state}) is leased until {row.lease_expires_at}"
+    yield from evidence.jobs
 
 
 @rule

@@ -15,6 +15,7 @@ from ftworker.runs import control
 from ftworker.runs.states import RunState
 from ftworker.store import Store, runs
 from ftworker.store.runs import RunRow
+from tests.chaos import workshop
 from tests.chaos.vendors import Vendors
 
 LOOK_SECONDS = 1.0
@@ -78,7 +79,8 @@ class Person:
             case RunState.FAILED:
                 return run.generation < GENERATIONS and run.error_code != "too_few_examples"
             case _:
-                return self._tries[run.id] < TRIES
+                # Nobody serves what the workshop makes.
+                return run.pipeline != workshop.NAME and self._tries[run.id] < TRIES
 
     def _help(self, run: RunRow) -> None:
         if not self._wants(run):

@@ -22,6 +22,7 @@ import psutil
 from ftworker.errors import FtworkerError
 from ftworker.settings import Settings, load_settings
 from ftworker.store import Store, migrate
+from tests.chaos import workshop
 from tests.chaos.disk import Disk
 from tests.chaos.plan import Plan, Transport
 from tests.chaos.processes import Processes
@@ -83,7 +84,7 @@ trigger = {{ min_examples = 30, max_examples = 60, cooldown_seconds = 0 }}
 """
 LEASE_SECONDS = 3.0
 PIPELINES = {"tutor": 25, "house": 30}
-"""The pipelines of the configuration and their thresholds."""
+"""The pipelines of the configuration above and their thresholds."""
 
 Broker = Literal["amqp", "valkey"]
 
@@ -100,11 +101,13 @@ class Plant:
     broker: Broker = "amqp"
     events: tuple[Transport, ...] = ("amqp", "stream")
     extra_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    trainer: bool = True
+    trainings: bool = False
+    """With the pipeline of `workshop`, whose models are trained here."""
     configuration: str = CONFIGURATION
 
     def __post_init__(self) -> None:
         self.plans: list[Plan] = []
+        self.pipelines = {**PIPELINES, **({workshop.NAME: workshop.THRESHOLD} if self.trainings else {})}
         self.processes = Processes(self.folder, self.folder / "home")
         self._stack = contextlib.ExitStack()
 
@@ -150,7 +153,8 @@ class Plant:
                 web_port=self.web_port,
                 openai_model=BASE_MODEL,
                 ollama_model=OLLAMA_MODEL,
-            ),
+            )
+            + (workshop.configuration(self.folder) if self.trainings else ""),
             encoding="utf-8",
         )
         self.environment = {
@@ -225,13 +229,10 @@ class Plant:
         beat = ["beat", "--pidfile=", "-l", "INFO"]
         commands: dict[str, Sequence[str]] = {
             "worker": [*celery, "worker", "-n", "worker@%h", "-Q", "ftworker", "-c", "2", *quiet],
+            "trainer": [*celery, "worker", "-n", "trainer@%h", "-Q", "ftworker.training", "-c", "1", *quiet],
             "beat": [*celery, *beat],
             "web": ["ftworker", "web"],
         }
-        if self.trainer:
-            commands["trainer"] = [
-                *(*celery, "worker", "-n", "trainer@%h", "-Q", "ftworker.training", "-c", "1", *quiet)
-            ]
         for via in self.events:
             commands[f"ingest-{via}"] = ["ftworker", "ingest"]
         self._stack.callback(self.processes.close)
@@ -339,7 +340,7 @@ class Plant:
             yield f"the database: {error}"
             return
         yield from self._not_recorded()
-        for name, threshold in PIPELINES.items():
+        for name, threshold in self.pipelines.items():
             with self.store.transaction() as cursor:
                 cursor.execute(WAITING_EXAMPLES, {"pipeline": name})
                 waiting = cursor.fetchone().waiting
@@ -369,6 +370,9 @@ SELECT 'run ' || id || ' (' || pipeline || ') is ' || state || ', attempts ' || 
        || coalesce(round(extract(epoch FROM next_action_at - now()))::text, '-') || ' s, leased for '
        || coalesce(round(extract(epoch FROM lease_expires_at - now()))::text, '-') || ' s'
 FROM ftworker.runs WHERE next_action_at IS NOT NULL OR lease_token IS NOT NULL
+UNION ALL
+SELECT 'training ' || run_key || ' is ' || state || ': ' || message
+FROM ftworker.trainings WHERE state IN ('waiting', 'running')
 """
 WAITING_EXAMPLES = """
 SELECT count(*)::int AS waiting FROM ftworker.examples

@@ -114,6 +114,16 @@ class Processes:
                     found.append(process.pid)
         return found
 
+    def jobs(self) -> list[psutil.Process]:
+        """The training jobs, which are children of nobody once their worker is gone."""
+        found = []
+        for pid in self.pids():
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                if "ftworker.training_job" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
     def _running(self, name: str) -> OwnProcess | None:
         process = self.kept[name].process if name in self.kept else None
         return process if process is not None and process.is_running() else None

@@ -115,6 +115,8 @@ class Injector:
             }
         if plant.valkey_events is not None:
             self._faults["restart the events' Valkey"] = (2, self._restart_valkey_events)
+        if plant.trainings:
+            self._faults["kill a training job"] = (8, self._kill_job)
         self._faults["lose all task messages"] = (5, self._lose_tasks)
 
     @property
@@ -162,6 +164,9 @@ class Injector:
 
     def _kill_child(self, step: Step) -> str | None:
         return _signal(step.pick(self._plant.processes.children("worker") or [None]), signal.SIGKILL)
+
+    def _kill_job(self, step: Step) -> str | None:
+        return _signal(step.pick(self._plant.processes.jobs() or [None]), signal.SIGKILL)
 
     def _freeze(self, step: Step) -> str | None:
         """Stop a process for longer or shorter than a lease, and let it go on: it was taken for dead."""

@@ -15,8 +15,8 @@ from ftworker.celery import DEAD_QUEUE, SHORT_QUEUE, TRAINING_QUEUE
 from tests.servers import RabbitmqServer, ValkeyServer
 
 QUEUES = (SHORT_QUEUE, TRAINING_QUEUE)
-LOOKS = 8
-"""Beat's ticks pass by all the time: the least of so many looks is what stays."""
+LOOKS = 100
+"""Beat's ticks pass by all the time, and those of an outage are worked off: the least of so many looks stays."""
 
 
 class TasksBroker:
@@ -30,10 +30,10 @@ class TasksBroker:
         """How many messages stay in each queue; what only passes by does not count."""
         depths = {}
         for queue in QUEUES:
-            looks = []
-            for _ in range(LOOKS):
-                looks.append(self._depth(queue))
+            looks = [self._depth(queue)]
+            while looks[-1] and len(looks) < LOOKS:
                 time.sleep(0.15)
+                looks.append(self._depth(queue))
             depths[queue] = min(looks)
         if isinstance(self._server, RabbitmqServer):
             depths[DEAD_QUEUE] = self._depth(DEAD_QUEUE)
