@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.plan import SYLLABLES
 from tests.chaos.plant import Plant
+from tests.chaos.random_faults import UNKNOWN_STATUS
 
 CANARY = re.compile(rf"(?:{'|'.join(SYLLABLES)}){{7}}", re.IGNORECASE)
 
@@ -264,4 +265,5 @@ def no_process_ends_by_itself(evidence: Evidence) -> Iterator[str]:
 @rule
 def the_vendors_kept_to_their_description(evidence: Evidence) -> Iterator[str]:
     """The judges themselves: a double that answers against OpenAI's description proves nothing."""
-    yield from evidence.vendors["violations"]
+    # A status that the description lacks is one of the faults.
+    yield from (said for said in evidence.vendors["violations"] if UNKNOWN_STATUS not in said)

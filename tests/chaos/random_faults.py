@@ -28,6 +28,7 @@ from tests.doubles.openai_api import CATALOGUE
 from tests.servers import Server, ServerFailed
 
 HOUR_SECONDS = 3_600.0
+UNKNOWN_STATUS = "reticulating"
 
 OPENAI_OPERATIONS = (
     *("files.create", "files.list", "files.retrieve", "jobs.list", "jobs.retrieve", "jobs.events"),
@@ -35,7 +36,7 @@ OPENAI_OPERATIONS = (
 )
 """The paid call is named more than once: it is the one that matters most."""
 OPENAI_BEHAVIOURS: tuple[Mapping[str, Any], ...] = (
-    {"unknown_status": "reticulating"},
+    {"unknown_status": UNKNOWN_STATUS},
     {"job_error": ["server_error", "The job failed due to an internal error."]},
     {"file_error": "The file could not be read."},
     {"file_processing_polls": 3},
