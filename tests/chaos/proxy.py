@@ -125,8 +125,8 @@ class Proxy:
         link = _Link(client, server)
         self._links.add(link)
         link.pumps = [
-            asyncio.create_task(self._pump(reader, server)),
-            asyncio.create_task(self._pump(from_server, client)),
+            asyncio.create_task(self._pump(link, reader, server)),
+            asyncio.create_task(self._pump(link, from_server, client)),
         ]
         await asyncio.wait(link.pumps)
         self._links.discard(link)
@@ -134,25 +134,33 @@ class Proxy:
             with contextlib.suppress(OSError, RuntimeError):
                 writer.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, RuntimeError, asyncio.CancelledError):
-            while True:
-                await self._open.wait()
-                data = await reader.read(CHUNK_BYTES)
-                await self._open.wait()
-                if not data:
-                    writer.write_eof()
+    async def _pump(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # After a half-close there is nobody to write to; the other way goes on.
+        with contextlib.suppress(RuntimeError, asyncio.CancelledError):
+            try:
+                await self._carry(reader, writer)
+            except OSError:
+                # One side is gone without a goodbye (killed with words unread): the other must hear of it.
+                link.reset()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await self._open.wait()
+            data = await reader.read(CHUNK_BYTES)
+            await self._open.wait()
+            if not data:
+                writer.write_eof()
+                return
+            if self._bytes_left is not None:
+                data, self._bytes_left = data[: self._bytes_left], self._bytes_left - len(data)
+                if self._bytes_left <= 0:
+                    self._bytes_left = None
+                    writer.write(data)
+                    await writer.drain()
+                    await self._reset_all()
                     return
-                if self._bytes_left is not None:
-                    data, self._bytes_left = data[: self._bytes_left], self._bytes_left - len(data)
-                    if self._bytes_left <= 0:
-                        self._bytes_left = None
-                        writer.write(data)
-                        await writer.drain()
-                        await self._reset_all()
-                        return
-                writer.write(data)
-                await writer.drain()
+            writer.write(data)
+            await writer.drain()
 
 
 class Network:

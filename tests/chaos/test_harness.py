@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.chaos.plan import canary, make_plan
 from tests.chaos.proxy import Network, Proxy
 from tests.chaos.random_faults import make_steps
 from tests.conftest import REPOSITORY
+from tests.servers import wait_until
 
 
 def test_the_same_seed_gives_the_same_events_and_faults() -> None:
@@ -147,6 +149,14 @@ def test_a_refusing_proxy_resets_every_new_connection(proxy: Proxy) -> None:
     with _connect(proxy) as client:
         client.sendall(b"one")
         assert client.recv(10) == b"one"
+
+
+def test_a_side_that_goes_without_a_goodbye_is_gone_for_the_other_side(proxy: Proxy) -> None:
+    with _connect(proxy) as client:
+        client.sendall(b"one")
+        select.select([client], [], [], 5)
+        # With words unread the kernel says no goodbye: it resets.
+    wait_until(lambda: proxy.connections == 0, 5)
 
 
 def test_a_half_closed_connection_ends_for_one_side(proxy: Proxy) -> None:

@@ -58,6 +58,14 @@ def test_a_transaction_is_kept_at_its_end_and_not_when_anything_is_raised(store:
     assert one(store, "SELECT string_agg(name, ',') FROM ftworker.pipelines") == "kept"
 
 
+def test_a_server_finds_within_a_minute_that_the_machine_of_a_transaction_is_gone(store: Store) -> None:
+    """Its row locks would hold up every sweep for as long."""
+    idle, interval, count = (
+        int(one(store, f"SHOW tcp_keepalives_{what}")) for what in ("idle", "interval", "count")
+    )
+    assert 0 < idle + interval * count <= 60
+
+
 def test_times_are_utc_whatever_the_server_thinks(store: Store) -> None:
     now = one(store, "SELECT now()")
     assert now.utcoffset() == timedelta(0)
