@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from ftworker.errors import FtworkerError
 from ftworker.runs import control
-from ftworker.runs.states import RunState
+from ftworker.runs.states import IN_FLIGHT, RunState
 from ftworker.store import Store, runs
 from ftworker.store.runs import RunRow
 from tests.chaos import workshop
@@ -21,6 +22,8 @@ from tests.chaos.vendors import Vendors
 LOOK_SECONDS = 1.0
 GENERATIONS = 3
 """How often a failed run is begun anew before the person leaves it be."""
+PATIENCE = timedelta(seconds=30)
+MANY = 10_000
 TRIES = 10
 """How often a packaged run's registering is tried again."""
 
@@ -55,36 +58,37 @@ class Person:
 
     def look(self) -> None:
         """Do what waits for a person now. Raises FtworkerError where it cannot be done at this moment."""
-        for state in (RunState.PARKED, RunState.FAILED, RunState.PACKAGED):
-            with self._store.transaction() as cursor:
-                found = runs.list_runs(cursor, state=state)
-            # The oldest first: a retry needs its pipeline free, and the newest may hold it.
-            for run in reversed(found):
+        now = self._store.now()
+        with self._store.transaction() as cursor:
+            found = runs.list_runs(cursor, limit=MANY)
+        # The oldest first: a retry needs its pipeline free, and the newest may hold it.
+        for run in reversed(found):
+            if self._wants(run, now):
                 self._help(run)
 
     def waits(self) -> list[int]:
         """Runs that this person would still do something about."""
+        now = self._store.now()
         with self._store.transaction() as cursor:
-            found = [
-                run
-                for state in (RunState.PARKED, RunState.FAILED, RunState.PACKAGED)
-                for run in runs.list_runs(cursor, state=state)
-            ]
-        return [run.id for run in found if self._wants(run)]
+            found = runs.list_runs(cursor, limit=MANY)
+        return [run.id for run in found if self._wants(run, now)]
 
-    def _wants(self, run: RunRow) -> bool:
+    def _wants(self, run: RunRow, now: datetime) -> bool:
+        if run.state in IN_FLIGHT - {RunState.PARKED}:
+            # After a provider's daily limit a run waits for hours, and a person who knows better may wake it.
+            return run.next_action_at is not None and run.next_action_at - now > PATIENCE
         match run.state:
             case RunState.PARKED:
                 return True
             case RunState.FAILED:
                 return run.generation < GENERATIONS and run.error_code != "too_few_examples"
-            case _:
+            case RunState.PACKAGED:
                 # Nobody serves what the workshop makes.
                 return run.pipeline != workshop.NAME and self._tries[run.id] < TRIES
+            case _:
+                return False
 
     def _help(self, run: RunRow) -> None:
-        if not self._wants(run):
-            return
         try:
             if run.state is RunState.PARKED and run.job_id is None and run.provider == "openai":
                 job_id = self._job_of(run)

@@ -294,8 +294,7 @@ class Plant:
         quiet = 0
         due = ["nothing was looked at"]
         while time.monotonic() < deadline:
-            due = list(self.due())
-            due += [f"run {run_id} waits for the person" for run_id in waits_for_person()] if not due else []
+            due = [*self.due(), *(f"run {run_id} waits for the person" for run_id in waits_for_person())]
             quiet = 0 if due else quiet + 1
             if quiet == 3:
                 return []
