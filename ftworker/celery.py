@@ -30,7 +30,7 @@ DEAD_QUEUE = "ftworker.dead"
 """Where RabbitMQ puts task messages that killed their worker too often. They carry ids; PostgreSQL has the truth."""
 DELIVERY_LIMIT = 10
 TICK_EXPIRES_SECONDS = 7_200.0
-"""Age at which a worker throws a tick away, so that ticks do not pile up without end while no worker runs. A worker
+"""Age at which a worker throws a tick away, so that one that starts after days does not do all that waited for it. It
 compares its own clock with beat's: with as little as the tick's interval, a clock that is wrong by more than that would
 throw every tick away, and nothing would be swept."""
 JOBS_STOP_SECONDS = 45.0
