@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import select
 import socket
 import subprocess
@@ -175,16 +174,44 @@ def test_a_cut_comes_after_so_many_bytes(proxy: Proxy) -> None:
             _hear_all(client)
 
 
-def test_a_full_disk_takes_nothing_and_then_again_everything(tmp_path: Path) -> None:
-    writing = f"open({str(tmp_path / 'data' / 'file')!r}, 'wb').write(bytes(100_000))"
-    with Disk(tmp_path / "data", lambda: [os.getpid()]) as disk:
-        disk.fill()
-        full = subprocess.run([sys.executable, "-c", writing], capture_output=True, text=True, check=False)
-        disk.free()
-        room = subprocess.run([sys.executable, "-c", writing], capture_output=True, text=True, check=False)
+WRITER = """
+import sys
+for line in sys.stdin:
+    try:
+        with open(line.strip(), "wb") as file:
+            file.write(bytes(100_000))
+        print(0, flush=True)
+    except OSError as error:
+        print(error.errno, flush=True)
+"""
 
-    assert any(f"[Errno {code}]" in full.stderr for code in (errno.ENOSPC, errno.EFBIG)), full.stderr
-    assert room.returncode == 0, room.stderr
+
+@pytest.mark.parametrize("as_root", [True, False])
+def test_a_full_disk_takes_nothing_and_then_again_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_root: bool
+) -> None:
+    """As root by a file system that is full; for anybody else, and where none can be mounted, by a limit."""
+    if not as_root:
+        monkeypatch.setattr("tests.chaos.disk.os.geteuid", lambda: 1000)
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+
+        def write(name: str) -> int:
+            assert writer.stdin is not None
+            assert writer.stdout is not None
+            print(tmp_path / "data" / name, file=writer.stdin, flush=True)
+            return int(writer.stdout.readline())
+
+        with Disk(tmp_path / "data", lambda: [writer.pid]) as disk:
+            before = write("before")
+            disk.fill()
+            full = write("full")
+            disk.free()
+            after = write("after")
+
+    assert (before, after) == (0, 0)
+    assert full in {errno.ENOSPC, errno.EFBIG}
 
 
 def test_a_clock_file_moves_the_time_of_day_of_a_program(tmp_path: Path) -> None:
