@@ -16,9 +16,8 @@ from typing import Literal
 import msgspec
 
 from ftworker.conversations import Chunk
-from ftworker.curation.privacy.folding import BETWEEN_TEXTS
 from ftworker.curation.privacy.scan import Scanner
-from ftworker.curation.privacy.wellbeing import has_cue, sensitive
+from ftworker.curation.privacy.wellbeing import sensitive_kinds
 from ftworker.curation.reasons import DropReason
 from ftworker.curation.screening import flaw
 from ftworker.curation.turns import Turn
@@ -42,12 +41,7 @@ def held_back(turns: Iterable[Turn], unanswered: str | None) -> DropReason | Non
     All that was said counts, also what would give no example: it is the same child.
     """
     said = chain(chain.from_iterable((turn.question, turn.served) for turn in turns), [unanswered or ""])
-    texts = [text for text in said if text]
-    # All at once first: nearly every conversation is done after that. Joined as the scanner joins them, which then
-    # has the view of it.
-    if not has_cue(_readable(BETWEEN_TEXTS.join(texts))):
-        return None
-    found = {sensitive(_readable(text)) for text in texts}
+    found = sensitive_kinds([_readable(text) for text in said if text])
     for kind, reason in _QUARANTINE.items():
         if kind in found:
             return reason

@@ -142,11 +142,10 @@ CUES = {"distress": "wellbeing", "sick": "health"}
 def cues(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which words are cues is wellbeing's matter; here two English ones."""
 
-    def sensitive(text: str) -> str | None:
-        return next((kind for cue, kind in CUES.items() if cue in text), None)
+    def sensitive_kinds(texts: Sequence[str]) -> set[str]:
+        return {kind for text in texts for cue, kind in CUES.items() if cue in text}
 
-    monkeypatch.setattr(redaction, "sensitive", sensitive)
-    monkeypatch.setattr(redaction, "has_cue", lambda text: sensitive(text) is not None)
+    monkeypatch.setattr(redaction, "sensitive_kinds", sensitive_kinds)
 
 
 @pytest.mark.usefixtures("cues")

@@ -132,15 +132,16 @@ _ASKED = re.compile(
     rb"\?[\s\-\w:]{0,14}?(?P<date>%b)" % _DATE.pattern
 )
 """The question, and the answer after it."""
+_BORN_IN_CUE = re.compile(rb"\bnaci |\bsoy de ")
 _BORN_IN = re.compile(
     rb"\b(?:naci (?:en|por|a (?:principios|mediados|finales) de)|soy de) (?P<date>%b(?:,? (?:de |"
     rb"del )?(?:ano )?%b))(?!\d)" % (_MONTH, _YEAR)
 )
 """A month and a year: with an age and a class they tell who it is."""
-_GIVEN_BORN = re.compile(
-    rb"\b([a-z_]{3,15})(?: [a-z_]{3,15}){0,2} (?:nacio|"
-    rb"cumple(?: los)?(?: \d{1,2})?(?: anos)?) (?:el )?(?:dia )?(?P<date>%b)" % _DATE.pattern
+_BORN_OR_BIRTHDAY = re.compile(
+    rb"\b(?:nacio|cumple(?: los)?(?: \d{1,2})?(?: anos)?) (?:el )?(?:dia )?(?P<date>%b)" % _DATE.pattern
 )
+_WORDS_BEFORE = re.compile(rb"[a-z_]{3,15}(?: [a-z_]{3,15}){0,2} $")
 _BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|faig|hago|birthday|jaio|aniversari\w*)")
 _BIRTHDAY_BACK = 45
 # Every date has a digit, or a month or a year in words.
@@ -212,10 +213,13 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
                 yield Finding(again.start(), again.end(), Kind.BIRTH_DATE)
     for found in _BORN_THEN.finditer(folded, begin, end):
         yield Finding(*found.span(found.lastgroup or 0), Kind.BIRTH_DATE)
-    for pattern in (_ASKED, _BORN_IN):
-        for found in pattern.finditer(folded, begin, end):
+    if folded.find(b"?", begin, end) != -1:
+        for found in _ASKED.finditer(folded, begin, end):
             yield Finding(*found.span("date"), Kind.BIRTH_DATE)
-    for found in _GIVEN_BORN.finditer(folded, begin, end):
+    if _BORN_IN_CUE.search(folded, begin, end):
+        for found in _BORN_IN.finditer(folded, begin, end):
+            yield Finding(*found.span("date"), Kind.BIRTH_DATE)
+    for found in _BORN_OR_BIRTHDAY.finditer(folded, begin, end):
         if _is_of_a_pupil(seen, found):
             yield Finding(*found.span("date"), Kind.BIRTH_DATE)
     for cue in _BIRTHDAY.finditer(folded, begin, end):
@@ -226,15 +230,20 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
 
 def _is_of_a_pupil(seen: View, found: re.Match[bytes]) -> bool:
     """Whether somebody with a given name was born then who may go to school, or has a birthday; no figure, no sum."""
-    name = found[1]
+    before = _WORDS_BEFORE.search(seen.folded, max(0, found.start() - 50), found.start())
+    if before is None:
+        return False
+    written = seen.text[before.start() : before.end()].split()
+    small = next(
+        (number for number, word in enumerate(reversed(written)) if not word[0].isupper()), len(written)
+    )
+    words = tuple(before[0].split()[len(written) - small :])
     year = _WITH_YEAR.search(found["date"])
     return (
-        name in lexicon().given
-        and seen.text[found.start(1)].isupper()
-        and name not in not_names()
+        any(word in lexicon().given and word not in not_names() for word in words)
         and (year is None or int(year[0]) >= _FIRST_PUPILS)
-        and not known_figures().include(tuple(seen.folded[found.start(1) : found.start("date")].split()[:2]))
-        and not is_in_an_exercise(seen, found.start(1), found.end(1))
+        and not known_figures().include(words)
+        and not is_in_an_exercise(seen, before.start(), found.end())
     )
 
 

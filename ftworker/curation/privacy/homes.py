@@ -27,7 +27,7 @@ _HOME = re.compile(
     rb"resid[eo]n?|empadronad[oa]s?|direccion(?: postal| exacta| completa| actual)?|domicilio(?: familiar| "
     rb"actual)?|domicili|"
     rb"adreca|enderezo|helbidea|etxea|address|casa|piso|calle|portal|"
-    rb"(?:envi|mand|recog|quedamos|mud|esper)\w*)\b"
+    rb"te esper[oa]\w*|os esper[oa]\w*|le espero|(?:envi|mand|recog|quedamos|mud)\w*)\b"
 )
 _OWN_BEFORE = re.compile(rb"\b(?:mi|mis|nuestr[oa]s?|meu|meva|mina|my|our|nire|su|tu)(?: \w+)? $")
 _LINK = re.compile(

@@ -19,6 +19,7 @@ PARTICLES = frozenset(
 """Words that join the parts of a surname."""
 
 
+_NONE: frozenset[bytes] = frozenset()
 _LONG_WORD = re.compile(rb"[a-z_]{4,}")
 
 _MOST_USUAL_SURNAMES = frozenset(
@@ -49,21 +50,24 @@ class Figures:
     """Names that are not taken for a person of the conversation: authors, characters, places, the user's own terms."""
 
     def __init__(self, terms: Iterable[str]) -> None:
+        self._all: set[frozenset[bytes]] = set()
         self._by_word: dict[bytes, list[frozenset[bytes]]] = {}
+        beside: dict[bytes, set[bytes]] = {}
         # A part of a figure's name is the figure only by a word that pupils rarely have: "Cervantes", never "Pérez".
         self._too_usual = lexicon().given | _MOST_USUAL_SURNAMES
         self._telling: set[bytes] = set()
         for term in terms:
             in_order = [word for word in fold(term).encode("latin-1").split() if word not in PARTICLES]
             words = frozenset(in_order)
-            if not words:
+            if not words or words in self._all:
                 continue
+            self._all.add(words)
             # A given name tells nobody, however rare: "Casilda y Peribáñez".
             self._telling.update(word for word in in_order[len(in_order) > 1 :] if len(word) > 3)
             for word in words:
-                entries = self._by_word.setdefault(word, [])
-                if words not in entries:
-                    entries.append(words)
+                self._by_word.setdefault(word, []).append(words)
+                beside.setdefault(word, set()).update(words)
+        self._beside = {word: frozenset(words) for word, words in beside.items()}
 
     def __bool__(self) -> bool:
         return bool(self._by_word)
@@ -72,15 +76,22 @@ class Figures:
         """Whether the word stands in any of them: where it does not, nothing with it is one."""
         return word in self._by_word
 
+    def beside(self, word: bytes) -> frozenset[bytes]:
+        """The words of all of them that this word is a part of; none where it is of none."""
+        return self._beside.get(word, _NONE)
+
     def holds(self, words: Iterable[bytes]) -> bool:
         """Whether these words are one of them: all of it, or two words of it that are not too usual."""
-        asked = frozenset(word for word in words if word not in PARTICLES)
-        if not asked:
+        told = [word for word in words if word not in PARTICLES]
+        if not told or not self.beside(told[0]).issuperset(told):
             return False
-        for entry in self._by_word.get(next(iter(asked)), ()):
-            if asked == entry or (len(asked) > 1 and asked < entry and not asked <= self._too_usual):
-                return True
-        return False
+        asked = frozenset(told)
+        if asked in self._all:
+            return True
+        if len(asked) < 2 or asked <= self._too_usual:
+            return False
+        # By its rarest word: hundreds of them are called María.
+        return any(asked < entry for entry in min((self._by_word[word] for word in asked), key=len))
 
     def know(self, word: bytes) -> bool:
         """Whether the word stands in one of these names and in few others: "Darcy", not "García"."""
@@ -116,8 +127,7 @@ class Figures:
         if not words or words[0] not in self._by_word:
             return 0
         for count in range(len(words), 0, -1):
-            asked = frozenset(word for word in words[:count] if word not in PARTICLES)
-            if asked and asked in self._by_word.get(next(iter(asked)), ()):
+            if frozenset(words[:count]) - PARTICLES in self._all:
                 return count
         return 0
 

@@ -179,7 +179,8 @@ class NameRules:
             start = maria.start()
         if self._words.roster.is_person(words):
             return Name(start, stop, words), stop
-        ahead = words_ahead(seen, end, word) if self._figures.mention(word) else []
+        beside = self._figures.beside(word)
+        ahead = words_ahead(seen, end, word, beside) if beside else []
         figure = self._figures.begins(ahead)
         if (
             self._figures.include(words) or figure > 1 or self._ends_figure(seen, start, words)
@@ -352,7 +353,10 @@ class NameRules:
         """Whether this is a part of somebody else's name: of a figure's, or after a given name that nobody has here."""
         if self._figures.include(words) or (
             self._figures.mention(words[0])
-            and self._figures.begins(words_ahead(seen, start + len(words[0]), words[0])) > 1
+            and self._figures.begins(
+                words_ahead(seen, start + len(words[0]), words[0], self._figures.beside(words[0]))
+            )
+            > 1
         ):
             return True
         before = word_before(seen.folded, start, 25)

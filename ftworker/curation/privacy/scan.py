@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -92,13 +92,23 @@ class Redacted:
 
 @dataclass(slots=True)
 class _Look:
-    """What is to be done about one text."""
+    """What is to be done about one text, which is a stretch of the view of all."""
 
-    seen: View
-    families: int
+    whole: View
+    begin: int
+    end: int
+    families: int = 0
     """Which rules are to run."""
-    places: list[Place]
-    """Where names could be, and what rules with places begin at."""
+    places: list[Place] = field(default_factory=list)
+    """Where names could be, and what rules with places begin at; counted from the text's beginning."""
+    _seen: View | None = None
+
+    @property
+    def seen(self) -> View:
+        """The view of the text, made when it is asked for: most texts hold nothing."""
+        if self._seen is None:
+            self._seen = self.whole.part(self.begin, self.end)
+        return self._seen
 
 
 class Scanner:
@@ -176,34 +186,33 @@ class Scanner:
         seen = view(BETWEEN_TEXTS.join(texts))
         if seen.offsets is not None:
             return [self._thorough_look(text) for text in texts]
+        ends = list(accumulate(len(text) + len(BETWEEN_TEXTS) for text in texts))
         places = self._names.places(seen)
-        looks: list[_Look] = []
-        ends: list[int] = []
-        begin = 0
-        for text in texts:
-            looks.append(_Look(seen.part(begin, begin + len(text)), 0, []))
-            begin += len(text) + len(BETWEEN_TEXTS)
-            ends.append(begin)
         digits = digits_alike(seen.folded)
         places += [(position, position, family, None) for position, family in by_signs(seen, digits)]
+        called: dict[int, list[Place]] = {}
         for start, end, family, cue in places:
             number = bisect_right(ends, start)
             begin = ends[number - 1] if number else 0
+            called.setdefault(number, []).append((start - begin, end - begin, family, cue))
+        looks = [
+            _Look(seen, begin, begin + len(text)) for begin, text in zip([0, *ends], texts, strict=False)
+        ]
+        for number, of_text in called.items():
             look = looks[number]
-            look.families |= family
-            look.places.append((start - begin, end - begin, family, cue))
-        begin = 0
-        for look, end in zip(looks, ends, strict=True):
+            look.places = of_text
+            for _, _, family, _ in of_text:
+                look.families |= family
             if look.families > Family.NAMES:
-                look.families = possible(look.families, look.seen.folded, digits[begin:end])
-            begin = end
+                begin, end = look.begin, look.end
+                look.families = possible(look.families, seen.folded[begin:end], digits[begin:end])
         return looks
 
     def _thorough_look(self, text: str) -> _Look:
         seen = view(text)
         signs = by_signs(seen, digits_alike(seen.folded))
         placed: list[Place] = [(position, position, family, None) for position, family in signs]
-        return _Look(seen, EVERY, [*self._names.places(seen), *placed])
+        return _Look(seen, 0, len(seen.text), EVERY, [*self._names.places(seen), *placed], seen)
 
 
 def _structured(look: _Look) -> Iterator[Finding]:

@@ -173,10 +173,12 @@ class NameWords:
         return word in self.roster.given or word in self.lexicon.given
 
 
-def words_ahead(seen: View, end: int, word: bytes) -> list[bytes]:
-    """The word and those after it, whatever they are, as far as a figure's name could go."""
+def words_ahead(seen: View, end: int, word: bytes, beside: frozenset[bytes]) -> list[bytes]:
+    """The word and those after it, as far as a figure's name could go: while they stand beside it in one."""
     words = [word]
     while len(words) < _MOST_WORDS and (found := NEXT_WORD.match(seen.folded, end)) is not None:
+        if found[1] not in beside and found[1] not in PARTICLES:
+            break
         words.append(found[1])
         end = found.end()
     return words

@@ -77,7 +77,7 @@ _WORDS: dict[int, str] = {
     Family.HOME: """
         vivo vivimos visc vivim moro estoy_viviendo i_live we_live bizi_naiz vive viven viu viuen mora reside
         resido residen empadronad* direccion domicilio domicili adreca enderezo helbidea etxea address casa piso
-        portal esper* calle envi* mand* recog* quedamos mud*
+        portal te_espero os_espero le_espero te_esperamos os_esperamos calle envi* mand* recog* quedamos mud*
     """,
     Family.OWN_NUMBER: """
         n_i_a n_r_e n_i_p n_i_e n_i_f d_n_i evau ebau pau exp expte expdte justificante localizador candidate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftworker.curation.privacy import sensitive
+from ftworker.curation.privacy.wellbeing import sensitive_kinds
 from tests.curation.privacy.measured import lessons
 
 WELLBEING = """
@@ -162,3 +163,22 @@ def test_a_confidence_is_seen_within_a_long_text_and_however_it_is_accented() ->
     around = "La fotosíntesis ocurre en los cloroplastos. " * 20
     assert sensitive(f"{around}Por cierto, ME QUIERO MORIR.\n{around}") == "wellbeing"
     assert sensitive("me diagnosticaron depresión") == sensitive("me diagnosticaron depresion") == "health"
+
+
+def test_texts_that_are_looked_through_together_are_found_as_each_is_alone() -> None:
+    texts = [
+        *lines(WELLBEING),
+        *lines(LESSONS),
+        *lines(HEALTH),
+        *lines(LESSONS)[::2],
+        "",
+        "me",
+        "quiero morir",
+        "me pegan [NOMBRE_1]",
+        "[NOMBRE_2]",
+    ]
+    for begin in range(0, len(texts), 3):
+        together = texts[begin : begin + 3]
+        assert sensitive_kinds(together) == {sensitive(text) for text in together} - {None}
+    assert sensitive_kinds(["me", "quiero morir"]) == {sensitive("quiero morir")} - {None}
+    assert sensitive_kinds(["me encanta", "ra\N{COMBINING DIAERESIS}s", "me quiero morir"]) == {"wellbeing"}
