@@ -6,7 +6,8 @@ were written one after the other; what the rules reached at first sight stands i
 their faults on it looked at. `independent*` was written by somebody who had seen neither the rules nor these sets; half
 of its names are on its roster, and the people of its exercises are counted apart. `second*` was written in the same way
 by somebody else, after the faults on it had been mended, and `third*` by somebody else again, after the rules had been
-written anew by the ways in which people write. `grammar*` was never unseen: each kind in every way of writing it that
+written anew by the ways in which people write. `fourth*` was written so once more, after figures had been told from
+pupils by the words of a lesson. `grammar*` was never unseen: each kind in every way of writing it that
 came to mind, with lessons that look as if, written by the author of the rules to develop them by. All are invented.
 """
 
@@ -27,7 +28,8 @@ INDEPENDENT = 4
 SECOND = 5
 THIRD = 6
 GRAMMAR = 7
-_FILES = {INDEPENDENT: "independent", SECOND: "second", THIRD: "third", GRAMMAR: "grammar"}
+FOURTH = 8
+_FILES = {INDEPENDENT: "independent", SECOND: "second", THIRD: "third", GRAMMAR: "grammar", FOURTH: "fourth"}
 
 
 @dataclass(frozen=True)
