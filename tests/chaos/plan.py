@@ -206,4 +206,4 @@ def _malformed(seed: int, first: int, count: int) -> Iterable[bytes]:
                 }
             ).encode(),
         )
-        yield shapes[number % len(shapes)]
+        yield shapes[sum(word.encode()) % len(shapes)]
