@@ -19,7 +19,7 @@ _SERVICE = (
     rb"fortnite|steam|minecraft|valorant|brawl(?: stars)?|clash(?: royale)?|ps[45n]|psn|play(?:station)?|xbox|"
     rb"nintendo|switch|"
     rb"epic(?: games)?|lol|genshin|wattpad|pinterest|spotify|reddit|tumblr|kick|threads|vinted|duolingo|kahoot|"
-    rb"signal|linkedin|"
+    rb"signal|linkedin|github|"
     rb"disc|yt|inst|free fire|pubg|apex|rocket league|among us|gmod|vk|bluesky)"
 )
 _ACCOUNT = (
@@ -43,9 +43,11 @@ _NAMED = re.compile(
     rb" (?:el |la )?%b(?: como| soy|:|,)?|"
     rb"\b(?:me (?:encuentras|encontrais|encontraras|podeis encontrar|puedes encontrar|buscas|buscais) como|"
     rb"busca(?:d|me|dme) como|"
-    rb"agrega(?:me|dme)(?: como)?|anade(?:me)?(?: como)?|sigue(?:me)? como|mi (?:tag|codigo|id)(?: de| del)? %b es)|"
+    rb"agrega(?:me|dme)(?: como)?|anade(?:me)?(?: como)?|sigue(?:me)? como|mi (?:tag|codigo|id)(?: de|"
+    rb" del)? %b es)|"
     # Between commas: "tengo un canal de twitch, xXhugoXx, y".
-    rb"\b(?:mi|meu|meva|my|tengo(?: una?)?|tinc una?|teno unha?) (?:canal|cuenta|perfil|compte|conta|channel|account)"
+    rb"\b(?:mi|meu|meva|my|tengo(?: una?)?|tinc una?|teno unha?) (?:canal|cuenta|perfil|compte|conta|channel|"
+    rb"account)"
     rb" (?:de|en|a|del|do|no|on) (?:el |la )?%b(?:,| \(|:)"
     rb")\s?[@#]?(?P<name>[a-z0-9_][\w.#\-]{2,31})" % ((_SERVICE,) * 5)
 )
@@ -56,6 +58,13 @@ _NAME_FIRST = re.compile(
     rb" (?:(?:en|al|por|no|on) (?:el |la |mi )?%b(?!\w)|es mi (?:usuario|user|nick|cuenta|%b)(?!\w))|"
     rb"\bsoy (?P<other>[a-z0-9_][\w.\-]{2,31}),? (?:agrega|anade|segui|sigue|busca)\w*" % (_SERVICE, _SERVICE)
 )
+_AFTER_SERVICE = re.compile(
+    rb"(?:\b%b (?:\w{1,10} ){0,3}(?:soy|me llamo)|\busuari[oa]|\b(?:agrega|anade|sigue|busca)(?:me|"
+    rb"dme) en (?:el |la )?%b\b[^.\n@]{0,50}?)"
+    rb" (?P<name>(?=[a-z.]*[\d_])(?=[\w.]*[a-z]{3})(?=[\w.]*\d)(?=[a-z\d]*[._])[\w.]{6,30}(?<!\.))"
+    % (_SERVICE, _SERVICE)
+)
+"""A word and a number joined by a sign: "en el discord soy kuroneko_2201"."""
 _TAGGED = re.compile(rb"(?<![\w#.])([\w.]{2,32})#\d{4}(?!\w)")
 """Of Discord as it was: "hugo#4521"."""
 _NO_TAGGED = frozenset(b"issue pr bug ticket color tarea ejercicio item fix".split())
@@ -110,7 +119,7 @@ def bare_handles(seen: View, at: Iterable[int]) -> Iterator[Finding]:
 
 def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
     folded = seen.folded
-    for pattern in (_OWN_ACCOUNT, _NAMED, _NAME_FIRST):
+    for pattern in (_OWN_ACCOUNT, _NAMED, _NAME_FIRST, _AFTER_SERVICE):
         for found in pattern.finditer(folded, begin, stop):
             group = found.lastgroup or "name"
             name = found[group].rstrip(b".-#")

@@ -79,7 +79,7 @@ _NUMBER_IN_WORDS = (
     rb"ochenta|noventa|ciento)(?: y)?(?: (?:%b))?|%b)" % (_UNITS, _UNITS)
 )
 _NUMBER_WORD = (
-    rb"(?:n\.?\s?[\xba\xb0o]|n(?=\s?\d)|no\.|nro\.?|num\.?|numero|n\.|portal|"
+    rb"(?:n\.?\s?[\xba\xb0o]|n(?=\s?\d)|no\.|nro\.?|num\.?|numero|n\.|portal|bl\.|"
     rb"km\.?|chalet|xalet|parcela|bloque|blq\.?|bloc|nave|finca|casa|calle)"
 )
 NUMBER = re.compile(
@@ -106,7 +106,7 @@ _ORDINAL = (
 )
 FLAT = re.compile(
     rb"(?:,|\.(?=\s(?:\d{1,2}\.?[\xba\xaa]|piso|puerta|escalera|portal|planta|letra))|\s?-)?\s?(?:(?:piso|planta|"
-    rb"letra|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bloc|casa|"
+    rb"letra|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bl\.|bloc|casa|"
     rb"local|pis|porta|bajos?|baixos?|baixo|"
     rb"atico|atic|entresuelo|entresol|principal|pral|torre|dpto|depto|departamento|apto|apartamento|interior|int|"
     rb"villa):?\s?\d{1,3}\.?[\xba\xaa]|(?:piso|puerta|escalera|portal|planta|letra|bloque):?\s[a-h](?!\w)|(?:piso|"
@@ -129,13 +129,14 @@ FLAT = re.compile(
 )
 _CODE_AND_TOWN = re.compile(
     rb"(?:,|\.|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|"
-    rb"5[0-2])\d{3}(?!\d)(?:,|\s-)?"
+    rb"5[0-2])\d{3}(?!\d)(?:,|\s-)?|,? c\.?p\.?:? ?\d{5}(?!\d)"
 )
 _TOWN = re.compile(
     rb",?\s?(?:\(|de |en )?(?:(?:el|la|los|las|les|els|a|o|as|os) )?"
     rb"([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|"
     rb"y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
 )
+_SIDE_OF_TOWN = re.compile(rb" (?:pte|ote|nte|poniente|oriente|norte|sur)(?![\w])\.?")
 _QUARTER = re.compile(
     rb",? (?:col\.?|colonia|fracc\.?|fraccionamiento|urb\.?|urbanizacion|barrio|b\xba|barriada|pol\. ind\.) "
     rb"(?:(?:de la|de los|de las|del|de) )?(?=[a-z])"
@@ -316,6 +317,8 @@ def street_name(seen: View, start: int) -> tuple[int, bool] | None:
 
 def rest(seen: View, end: int) -> int:
     """Where an address ends of which the number does: floor, door, postal code, town."""
+    side = _SIDE_OF_TOWN.match(seen.folded, end)
+    end = side.end() if side else end
     for _ in range(5):
         flat = FLAT.match(seen.folded, end)
         if flat is None or flat.end() == end:

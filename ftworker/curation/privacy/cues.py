@@ -94,7 +94,9 @@ CUES: dict[str, Cue] = {
         yours|love|cheers|att|atte""",
     ),
     **_phrases(
-        Cue.FORM, "nombre|apellidos|primer apellido|apellidos y nombre|apellidos nombre|nom|cognoms|nome|apelidos"
+        Cue.FORM,
+        "solicitante|titular|interesado|interesada|destinatario|destinataria|remitente|firmante|"
+        "nombre|apellidos|primer apellido|apellidos y nombre|apellidos nombre|nom|cognoms|nome|apelidos"
     ),
     **_phrases(Cue.AFTER, """naiz|dut izena|du izena|deitzen naiz|da nire lagun|nire irakaslea da"""),
 }  # fmt: skip
@@ -249,7 +251,7 @@ SUBJECT = re.compile(
     rb"literari[oa]s?|"
     rb"ciencia ficcion|prosa|lirica|tratado de|edad media|siglos? [ivx]+)\b|"
     rb"\b[ad]\. ?c\.|"
-    rb"(?:\b(?:en|de|del|desde|hasta|hacia|ano|entre|y|a)|[(,\-]) ?(?:1[0-8]\d\d|19[0-2]\d)(?![\d/%]|[.,\-]\d|"
+    rb"(?:\b(?:en|de|del|desde|hasta|hacia|ano|entre|y|a)|[(,\-]) ?(?:1[0-8]\d\d|19[0-4]\d)(?![\d/%]|[.,\-]\d|"
     rb" ?(?:m|km|g|kg|ml|l|cm|metros|euros|personas|gramos|litros|piezas|habitantes|kilometros|kilos)\b)"
 )
 LEARNT = re.compile(

@@ -55,7 +55,7 @@ _DATE = re.compile(
     rb"%b(?:,? el)? (?:dia )?\d{1,2}(?:st|nd|rd|th)?(?:,? %b)?|(?:%bk?o? )?%b\w* \d{1,2}[a-z]{0,3}|"
     rb"\d{1,2}[/\-]\d{1,2}"
     # Nor the birthday of somebody long dead: "27 de enero de 1756".
-    rb")(?![\w/]|[.,\-]\d|,? (?:de |del )?1[0-8]\d{2}\b)"
+    rb")(?![\w/]|[.,\-]\d|,? (?:de |del )?1(?:[0-8]\d|9[01])\d\b)"
     % (
         *(
             _YEAR,
@@ -99,6 +99,11 @@ _BIRTH_CUE = re.compile(
     rb"\bel meu aniversari|\bnacin\b|\bnacemos\b|\bdata de nac\w*|"
     rb"\bjaio\w*|\bi was born\b|\bborn on\b|\bmy birthday|\bdate of birth|\bd\.?o\.?b\.?\b|"
     # Somebody of the family or the class.
+    rb"\bnacimiento y es (?:el )?(?=\d)|\b(?:mellizos|mellizas|gemelos|gemelas)(?: \w+){0,2} (?:nacieron|"
+    rb"cumplen)\b|"
+    rb"\bnatural de [^.\n\d]{2,30}?, ?n(?:ac)?\. (?=\d)|\bmi (?:nen[ea]|sobrin[oa]|niet[oa]|hij[oa]|"
+    rb"herman[oa]|prim[oa])\b"
+    rb"[^.\n\d]{0,40}? nacio\b|\bmi nen[ea] es del (?=\d)|\bfecha d nac\w*|"
     rb"\bcumple\w* de (?!la |los |las |un)[a-z_]{2,15}(?: [a-z_]{2,15})? (?:es|cae|sera|fue)\b|"
     rb"\b(?:mi|meu|meva|mis|my|nuestr[oa]|el meu|la meva|alumn[oa]|el nino|la nina|el bebe|el peque|la peque|el "
     rb"crio|la cria)(?: \w+){0,3},?(?: que)? (?:nacio|nacieron|va neixer|naceu|"
@@ -106,10 +111,12 @@ _BIRTH_CUE = re.compile(
 )
 _BIRTH_CHARACTERS = 45
 _LONGEST_DATE = 40
+_SECOND_DATE = 25
 _FIRST_PUPILS = 2000
 """Who was born later and has only a given name is no figure of a lesson yet."""
 # The date first: "el 3 de mayo cumplo 14", "el 20 de julio es el cumpleaños de mi madre".
 _BIRTHDAY_AFTER = re.compile(
+    rb" (?:como (?:mi |su )?fecha )?de nacimiento\b|"
     rb",? (?:y )?(?:cumplo|cumpli|faig \d|facia \d|hago \d{1,2} anos|cumplire|(?:es|fue|sera) (?:el )?(?:mi|"
     rb"meu|su) "
     rb"(?:cumple\w*|aniversari)|"
@@ -119,6 +126,9 @@ _BIRTHDAY_AFTER = re.compile(
 _OF_OTHERS = re.compile(
     rb"\b(?:mayor|menor|peque\w*|median[oa]|herman\w+|gemel\w+|otr[oa]|prim[oa]|hij[oa])\b"
 )
+_RATHER = re.compile(rb",? (?:y|pero|cuando|sino|no) (?:es|era|deberia ser|debe ser|seria)?(?: el)? ?")
+"""A wrong date, and then the right one."""
+_ANY_YEAR = re.compile(_YEAR)
 _WITH_YEAR = re.compile(_YEAR + rb"$")
 _BORN_THEN = re.compile(
     rb"\b(?:nacio|va neixer(?: el| la)?(?: \w+){0,2}|naceu) (?:el |o )?(?P<date>%b)(?= (?:mi|nuestr[oa]|el meu|la "
@@ -132,17 +142,18 @@ _ASKED = re.compile(
     rb"\?[\s\-\w:]{0,14}?(?P<date>%b)" % _DATE.pattern
 )
 """The question, and the answer after it."""
-_BORN_IN_CUE = re.compile(rb"\bnaci |\bsoy de ")
+_BORN_IN_CUE = re.compile(rb"\bnaci |\bsoy de |[oa](?: \w+)? es de ")
 _BORN_IN = re.compile(
-    rb"\b(?:naci (?:en|por|a (?:principios|mediados|finales) de)|soy de) (?P<date>%b(?:,? (?:de |"
-    rb"del )?(?:ano )?%b))(?!\d)" % (_MONTH, _YEAR)
+    rb"\b(?:naci (?:en|por|a (?:principios|mediados|finales) de)|soy de|"
+    rb"(?:hij|niet|nin|nen|herman|prim|sobrin)[oa](?: \w+)? es de) (?P<date>%b(?:,? (?:de |"
+    rb"del )?(?:ano )?%b)(?:, (?:el )?dia \d{1,2})?)(?!\d)" % (_MONTH, _YEAR)
 )
 """A month and a year: with an age and a class they tell who it is."""
 _BORN_OR_BIRTHDAY = re.compile(
     rb"\b(?:nacio|cumple(?: los)?(?: \d{1,2})?(?: anos)?) (?:el )?(?:dia )?(?P<date>%b)" % _DATE.pattern
 )
 _WORDS_BEFORE = re.compile(rb"[a-z_]{3,15}(?: [a-z_]{3,15}){0,2} $")
-_BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|faig|hago|birthday|jaio|aniversari\w*)")
+_BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|nacimiento|faig|hago|birthday|jaio|aniversari\w*)")
 _BIRTHDAY_BACK = 45
 # Every date has a digit, or a month or a year in words.
 _OF_DATES = re.compile(
@@ -204,11 +215,17 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
         if found is not None and found.start() > stop:
             found = None
         # "She was born on 3 May 1990: corrige la frase".
+        long_ago = found and (year := _ANY_YEAR.search(found[0])) and int(year[0]) < _FIRST_PUPILS - 40
+        if long_ago and known_figures().stand_in(seen.text, folded, max(0, cue.start() - 80), reach):
+            continue  # "Gabriel Aresti Bilbon jaio zen 1933ko urriaren 14an"
         worked_on = cue[0] == b"born on" and TASK.search(folded, max(0, cue.start() - 80), reach + 40)
         if found and not worked_on:
             yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
-            again = _DATE.search(folded, found.end(), max(found.end(), min(stop + 1, len(folded))))
+            again = _DATE.search(
+                folded, found.end(), max(found.end() + _SECOND_DATE, min(stop + 1, len(folded)))
+            )
             others = again and _OF_OTHERS.search(folded, found.end(), again.start())
+            others = others or (again and _RATHER.fullmatch(folded, found.end(), again.start()))
             if again and _WITH_YEAR.search(again[0]) and (others or not _WITH_YEAR.search(found[0])):
                 yield Finding(again.start(), again.end(), Kind.BIRTH_DATE)
     for found in _BORN_THEN.finditer(folded, begin, end):

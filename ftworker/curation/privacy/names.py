@@ -333,6 +333,14 @@ class NameRules:
             and len(words[0]) > 3
             and words[0] not in cues.NOT_NAMES
         )
+        if not rare and large and words[0] not in self._words.lexicon.common_surnames:
+            # "cambia la nota de Bustamante"
+            begin, stop = sentence_span(seen, start, end)
+            rare = (
+                not self._figures.know(words[0])
+                and not self._figures.is_usual(words)
+                and cues.PRIVATE.search(seen.folded, begin, stop) is not None
+            )
         if not (large and rare) or not is_used_as_name(seen, start):
             return None
         return Name(start, end, words)

@@ -38,7 +38,7 @@ _PHONE_GROUPED = re.compile(
     + rb"(?:[6-9]\d{2}(?:([ \-])\d{3}\1\d{3}|([ .\-])\d{2}[ .\-]\d{2}[ .\-]\d{2})|[89]\d([ .\-])\d{3}\3\d{2}\3\d{2})"
     + rb"(?![\w/]|[.,\- ]\d)"
 )
-_PHONE_LOOSE = re.compile(NOT_IN_NUMBER + rb"[6-9](?:[ .\-]{0,2}\d){8}(?!\w|[.,]\d)")
+_PHONE_LOOSE = re.compile(NOT_IN_NUMBER + rb"(?:34 ?)?[6-9](?:[ .\-]{0,2}\d){8}(?!\w|[.,]\d)")
 _PHONE_CUE = re.compile(
     rb"telef\w*|\bcel(?:u|ular)?\b|\btelf?\b|\btfn?o?\b|\btlfn?o?\b|\btlf\b|\bmo[bv]il|whats\s?app|wh?asap|guasap|"
     rb"wasap|"
@@ -54,7 +54,8 @@ _PHONE_CUE = re.compile(
 )
 # "agrégame al 612345678", "enviar els deures al": what is sent to or looked up under so many digits.
 _REACHED_AT = re.compile(
-    rb"\b(?:agreg\w+|anad[ei]\w+|anade|apunta\w*|localiza\w+|contact\w+|envi\w+|mand[aeo]\w*|pas[ae]\w*|"
+    rb"\b(?:llam\w+|telefone\w+|agreg\w+|anad[ei]\w+|anade|apunta\w*|localiza\w+|contact\w+|envi\w+|"
+    rb"mand[aeo]\w*|pas[ae]\w*|"
     rb"escribe[mdt]\w+|"
     rb"escribid\w*|avis\w+|ubica\w+|encontrar\w*|responde\w*)\b[^.\n]{0,30}?\b"
     rb"(?:al|ao|a|en el|al numero|a este|a aquest|en este)\s?:?\s?$|"
@@ -140,6 +141,10 @@ _SIGNS_OF_PHONES = frozenset(
     "\N{MOBILE PHONE}\N{TELEPHONE RECEIVER}\N{BLACK TELEPHONE}\N{TELEPHONE LOCATION SIGN}\N{CALL ME HAND}"
     "\N{MOBILE PHONE WITH RIGHTWARDS ARROW AT LEFT}\N{WHITE TELEPHONE}"
 )
+_PHONE_BY_DIGITS = re.compile(
+    rb"(?<![\w.,;+\-] )(?<![\w.,+\-])[67](?: \d){8}(?! ?[\d.,;+\-=])|(?<=[a-z?!:] )[67](?: \d){8}(?! ?[\d,;+\-=])"
+)
+"""Nobody spells anything else by nine digits, unless a lesson does."""
 _LINKED_TO = re.compile(rb"(?:wa\.me/|phone=)\+?(\d{9,14})(?!\w)")
 _PHONE_ALONE = re.compile(rb"[67]\d{8}(?=\s*(?:\n|$))")
 _OF_SUMS = re.compile(
@@ -219,10 +224,13 @@ def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
 
 
 def _beside_a_sign(seen: View, begin: int, end: int) -> Iterator[Finding]:
-    """After a picture of a telephone, or in a link to a messenger."""
+    """After a picture of a telephone, digit by digit, or in a link to a messenger."""
     for found in _PHONE_BEHIND_A_SIGN.finditer(seen.folded, begin, end):
         signs = seen.text[max(0, found.start() - 3) : found.start()]
         if _SIGNS_OF_PHONES.intersection(signs):
+            yield Finding(found.start(), found.end(), Kind.PHONE)
+    for found in _PHONE_BY_DIGITS.finditer(seen.folded, begin, end):
+        if not _OF_SUMS.search(seen.folded, max(0, found.start() - _ABOUT), found.end() + _ABOUT):
             yield Finding(found.start(), found.end(), Kind.PHONE)
     for found in _LINKED_TO.finditer(seen.folded, max(0, begin), end):
         yield Finding(*found.span(1), Kind.PHONE)

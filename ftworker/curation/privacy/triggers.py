@@ -95,11 +95,14 @@ _WORDS: dict[int, str] = {
         tlf tel dni nia nre expediente
     """,
     Family.BIRTH: """
-        fechanac* fecha%nac* birthdate naciste cumple naci nacid* nac nacim* fnac* cumple* cumplo cumpli neixer
-        nascu* naix* aniversari nacin nacemos nacemento nacio naceu jaio* born birth* dob d_o_b soy_del f_n fn
-        fdn faig cumplire hago es_del urtebete* edad aniversario nto d_n cumplimos cumplen nacieron y_yo_del al_mundo
-        nacer_el soy_de_enero soy_de_febrero soy_de_marzo soy_de_abril soy_de_mayo soy_de_junio soy_de_julio
-        soy_de_agosto soy_de_septiembre soy_de_octubre soy_de_noviembre soy_de_diciembre
+        fechanac* fecha%nac* birthdate naciste cumple naci nacid* nac nacim* fnac* cumple* cumplo cumpli
+        neixer nascu* naix* aniversari nacin nacemos nacemento nacio naceu jaio* born birth* dob d_o_b
+        soy_del f_n fn fdn faig cumplire hago es_del urtebete* edad aniversario nto d_n cumplimos
+        cumplen nacieron y_yo_del al_mundo nacer_el soy_de_enero soy_de_febrero soy_de_marzo
+        soy_de_abril soy_de_mayo soy_de_junio soy_de_julio soy_de_agosto soy_de_septiembre
+        soy_de_octubre soy_de_noviembre soy_de_diciembre natural_de es_de_enero es_de_febrero
+        es_de_marzo es_de_abril es_de_mayo es_de_junio es_de_julio es_de_agosto es_de_septiembre
+        es_de_octubre es_de_noviembre es_de_diciembre
     """,
     Family.RECORD: """
         dni rfc curp nif nie nia nuss naf n_a_f sip cip nuhsa carn* pasaport* passaport* passport* expedient*
