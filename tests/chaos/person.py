@@ -96,7 +96,7 @@ class Person:
                 self.done["found its job" if job_id else "found no job"] += 1
             else:
                 control.retry_run(self._store, run.id)
-                self.done[f"retried a {run.state} run"] += 1
+                self.done[f"retried a run that was {run.state}"] += 1
                 self._tries[run.id] += 1
         except FtworkerError:
             return
