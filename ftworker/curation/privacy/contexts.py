@@ -107,9 +107,9 @@ def is_told_in_a_lesson(seen: View, start: int, end: int) -> bool:
         stop = sentence_span(seen, stop, stop)[1]
     sentence = seen.folded[begin:stop]
     subjects = len(set(islice(cues.SUBJECT.findall(sentence), _ENOUGH_SUBJECTS)))
-    if not subjects and cues.LEARNT.search(sentence) is None:
-        return False
     told = cues.LEARNT.search(sentence) is not None
+    if not subjects and not told:
+        return False
     learnt = told + (told and cues.WORK.search(sentence) is not None)
     private = _OF_PRIVATE_LIFE if cues.PRIVATE.search(sentence) else 0
     return 2 * subjects + learnt - private >= _LEAST_OF_A_LESSON

@@ -112,6 +112,8 @@ _BIRTH_CUE = re.compile(
 _BIRTH_CHARACTERS = 45
 _LONGEST_DATE = 40
 _SECOND_DATE = 25
+_NEAR_ENOUGH = 10
+"""A date that goes on beyond the reach of its word begins so far within it at least."""
 _FIRST_PUPILS = 2000
 """Who was born later and has only a given name is no figure of a lesson yet."""
 # The date first: "el 3 de mayo cumplo 14", "el 20 de julio es el cumpleaños de mi madre".
@@ -212,7 +214,7 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
             default=reach,
         )
         found = _DATE.search(folded, cue.end(), min(stop + _LONGEST_DATE, len(folded)))
-        if found is not None and found.start() > stop:
+        if found is not None and found.start() > stop - _NEAR_ENOUGH and found.end() > stop + 1:
             found = None
         # "She was born on 3 May 1990: corrige la frase".
         long_ago = found and (year := _ANY_YEAR.search(found[0])) and int(year[0]) < _FIRST_PUPILS - 40
