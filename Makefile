@@ -44,6 +44,16 @@ check: $(VENV)/.installed-dev ## Check style, types and the layers of imports
 chaos: $(VENV)/.installed-test ## Kill, cut off and starve a whole installation 1,000 times (CHAOS_ARGS="--seed 7")
 	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.installed-test ## Try every reader of what comes from outside with 100,000 cases (FUZZ_ARGS="--seed 7")
+	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+.PHONY: audit
+audit: $(VENV)/.python ## Ask PyPI whether a locked package has a known hole (needs the network)
+	@$(BIN)/python -m venv $(VENV)/audit
+	@$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@$(VENV)/audit/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off -r requirements.lock
+
 .PHONY: bench
 bench: $(VENV)/.installed-test ## Measure, and print what was reached (BENCH="ingest export" for some)
 	@for name in $(or $(BENCH),$(patsubst benchmarks/bench_%.py,%,$(wildcard benchmarks/bench_*.py))); do \

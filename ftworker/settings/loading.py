@@ -108,12 +108,16 @@ def _contradictions(settings: Settings) -> Iterator[ConfigurationProblem]:
         if pipeline.provider not in settings.providers:
             known = ", ".join(sorted(settings.providers))
             yield ConfigurationProblem(
-                f"pipelines.{name}.provider", repr(pipeline.provider), f"expected one of {known}"
+                f"pipelines.{name}.provider",
+                describe_value((), pipeline.provider),
+                f"expected one of {known}",
             )
         # A source that only sends inline messages needs no section, so a name alone is enough.
         if pipeline.source != "*" and not re.fullmatch(NAME_PATTERN, pipeline.source):
             yield ConfigurationProblem(
-                f"pipelines.{name}.source", repr(pipeline.source), "expected * or a source's name"
+                f"pipelines.{name}.source",
+                describe_value((), pipeline.source),
+                "expected * or a source's name",
             )
         pairs = pipeline.curation.unit == "preference"
         if pairs != (pipeline.training.type == "dpo"):
@@ -146,7 +150,9 @@ def _contradictions(settings: Settings) -> Iterator[ConfigurationProblem]:
         elif roster.source is not None and roster.source not in settings.sources:
             known = ", ".join(sorted(settings.sources)) or "none"
             yield ConfigurationProblem(
-                f"privacy.rosters.{name}.source", repr(roster.source), f"expected one of {known}"
+                f"privacy.rosters.{name}.source",
+                describe_value((), roster.source),
+                f"expected one of {known}",
             )
     lease = settings.worker.step_lease_seconds
     for name, provider in settings.providers.items():
@@ -200,6 +206,9 @@ def _problem(error: Any) -> ConfigurationProblem:
     location = _location(error["loc"])
     value = "(missing)" if error["type"] == "missing" else describe_value(location, error.get("input"))
     expected = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "union_tag_invalid":
+        # Pydantic's own words repeat what stands there, which may be an address at the wrong place.
+        expected = f"as kind one of {error['ctx']['expected_tags']}"
     if error["type"] == "extra_forbidden":
         expected = "no such setting; see config/ftworker.toml for those there are"
     return ConfigurationProblem(".".join(location), value, expected)

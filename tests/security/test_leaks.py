@@ -233,9 +233,9 @@ def settled(store: Store) -> bool:
         cursor.execute(
             "SELECT count(*)::int AS n FROM ftworker.inbox WHERE processed_at IS NULL AND attempts = 0"
         )
-        waiting = cursor.fetchone().n
+        waiting = int(cursor.fetchone().n)
         cursor.execute("SELECT count(DISTINCT reason)::int AS n FROM ftworker.parked")
-        return waiting == 0 and cursor.fetchone().n >= 4
+        return waiting == 0 and int(cursor.fetchone().n) >= 4
 
 
 def tables(store: Store) -> dict[str, str]:

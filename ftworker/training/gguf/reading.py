@@ -135,7 +135,7 @@ def _adds_bos(values: Mapping[str, Any]) -> bool:
         return said
     return (
         _text(values, "tokenizer.ggml.model") == "llama"
-        or values.get("tokenizer.ggml.pre") in _BEGINS_WITH_BOS
+        or _text(values, "tokenizer.ggml.pre") in _BEGINS_WITH_BOS
     )
 
 

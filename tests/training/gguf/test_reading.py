@@ -82,6 +82,11 @@ def test_whether_a_bos_is_put_in_front_is_read_as_llama_cpp_reads_it(
     assert read_metadata(write(tmp_path / "model.gguf", add)).add_bos is adds
 
 
+def test_a_key_of_the_wrong_type_says_nothing(tmp_path: Path) -> None:
+    model = read_metadata(write(tmp_path / "m.gguf", lambda w: w.add_array("tokenizer.ggml.pre", ["llama3"])))
+    assert not model.add_bos
+
+
 def test_tensors_lie_where_the_package_says(tmp_path: Path) -> None:
     path = write(tmp_path / "model.gguf")
     expected = {
