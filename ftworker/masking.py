@@ -19,6 +19,7 @@ _SECRET_NAME = re.compile(
 _KEYWORD = re.compile(
     r"(?i)\b(\w*(?:password|passwd|pwd|secret|token|key)\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&;]+)"
 )
+_FOLDED_ADDRESS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):/(?=[^/])")
 # kombu takes several addresses with ";" between them; a password may hold one too.
 _NEXT_ADDRESS = re.compile(r";(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 
@@ -65,11 +66,17 @@ def mask_value(name: str, value: Any) -> Any:
         case SecretStr():
             return mask_url(value.get_secret_value())
         case Path():
-            return str(value)
-        case str() if "://" in value:
-            return mask_url(value)
+            # An address at the place of a path has lost one of its slashes.
+            return _mask_text(_FOLDED_ADDRESS.sub(r"\1://", str(value)))
+        case str():
+            return _mask_text(value)
         case _:
             return value
+
+
+def _mask_text(text: str) -> str:
+    """What stands at the place of a name or a text, where an address may have slipped in."""
+    return mask_url(text) if "://" in text else _KEYWORD.sub(rf"\1{HIDDEN}", text)
 
 
 def describe_value(location: tuple[str, ...], value: Any) -> str:

@@ -281,6 +281,13 @@ def test_no_secret_stands_in_a_dump_a_repr_or_an_error() -> None:
     assert masked_settings(settings)["providers"]["openai"]["extra_headers"]["a"] == "b"
 
 
+@pytest.mark.parametrize("address", ["postgresql://u:geheim@h/db", "host=h password=geheim"])
+def test_an_address_at_the_place_of_a_path_or_a_name_is_shown_without_its_password(address: str) -> None:
+    settings = settings_from({"home": address, "ingest": {"exchange": address}})
+    assert "geheim" not in str(masked_settings(settings))
+    assert masked_settings(settings_from({"home": "/srv/a b:c/home"}))["home"] == "/srv/a b:c/home"
+
+
 @pytest.mark.parametrize(
     "values",
     [

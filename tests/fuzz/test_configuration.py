@@ -103,6 +103,8 @@ def use(settings: Settings) -> None:
 @fuzzed(0.15, short=150)
 @given(changes)
 @example([(("providers", "openai"), "replace", "", {"kind": "openai", "extra_headers": {"api_key": SECRET}})])
+@example([(("home",), "replace", "", ADDRESSES[0])])
+@example([(("ingest", "exchange"), "replace", "", ADDRESSES[4])])
 @example([(("pipelines", "default"), "add", "trigger", {"schedule": "0 0 31 2 *"})])
 def test_any_values_are_settings_or_problems(edits: list[tuple[tuple[str, ...], str, str, Any]]) -> None:
     ran["configuration: values"] += 1
