@@ -19,20 +19,8 @@ from ftworker.curation.near_duplicates import (
     jaccard,
     shingle,
 )
+from tests.invented import WORDS
 
-STEMS = (
-    "célula",
-    "átomo",
-    "energía",
-    "ecuación",
-    "integral",
-    "revolución",
-    "verbo",
-    "ángulo",
-    "planeta",
-    "fuerza",
-)
-WORDS = [f"{stem}{end}" for stem in STEMS for end in ("", "s", "ción", "ndo", "mente", "r", "ble", "dad")]
 WORD = r"[a-z0-9_\u0080-\U0010ffff]"
 
 
