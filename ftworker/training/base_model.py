@@ -139,7 +139,7 @@ def _loading(source: BaseSource) -> Iterator[None]:
         raise StageFailed(
             "base_missing",
             f"the base {source.name} was not found whole {where}; correct training.base, copy the model here, or "
-            "let this machine reach the hub (HF_HUB_OFFLINE, HF_TOKEN)",
+            "let this machine reach the hub (HF_HUB_OFFLINE; `hf auth login` where a base asks who you are)",
         ) from error
     except (ValueError, KeyError, NotImplementedError, ImportError) as error:
         raise StageFailed(
