@@ -17,11 +17,20 @@ from ftworker.providers.contract import Finding
 from ftworker.providers.ollama import OllamaClient
 from ftworker.providers.ollama_names import OLDEST_VERSION, full_name, is_model_name, parse_version
 from ftworker.settings import CommandSettings, LocalSettings
+from ftworker.training.base_source import locate_base
 from ftworker.training.gguf.architectures import base_of_config, base_of_gguf
-from ftworker.training.gguf.base_files import Served, find_base, read_json, served_of_folder, served_of_gguf
+from ftworker.training.gguf.base_files import (
+    BaseFiles,
+    Served,
+    find_base,
+    read_json,
+    served_of_folder,
+    served_of_gguf,
+)
 from ftworker.training.gguf.header import GgufProblem, read_header
 from ftworker.training.gguf.quantizer import find_quantizer
 from ftworker.training.gguf.reading import metadata_of
+from ftworker.training.stage import StageFailed
 from ftworker.training.templates import TemplateUnknown, served_template
 
 TRAINING_PACKAGES: Final = (
@@ -85,18 +94,9 @@ def base_findings(settings: LocalSettings, base: str, room: Path | None) -> Iter
     served: Served | None = None
     size_bytes = 0
     try:
-        path = Path(base).expanduser()
-        if path.exists():
-            served = _look_at(path)
-        elif settings.trainer == "peft" and _is_no_hub_name(base):
-            yield Finding(
-                "error",
-                "training_base",
-                f"{base} is no file or folder on this machine; set training.base to the model's folder, to a GGUF file "
-                "of it, or to its hub name",
-            )
-            return
-        gguf = settings.training.base_gguf or (find_base(base).gguf if served is not None else None)
+        files = _files_here(settings, base)
+        served = _look_at(files) if files is not None else None
+        gguf = settings.training.base_gguf or (files.gguf if files is not None else None)
         if gguf is not None:
             header = read_header(gguf.expanduser())
             base_of_gguf(header)
@@ -108,7 +108,7 @@ def base_findings(settings: LocalSettings, base: str, room: Path | None) -> Iter
                 f"{base} is no GGUF and training.base_gguf is not set: there will be an adapter for vLLM, and no file "
                 "for Ollama",
             )
-    except (GgufProblem, OSError) as problem:
+    except (StageFailed, OSError) as problem:
         yield Finding("error", "training_base", str(problem))
         return
     if room is not None and size_bytes:
@@ -117,12 +117,14 @@ def base_findings(settings: LocalSettings, base: str, room: Path | None) -> Iter
         yield from _template_findings(settings, base, served)
 
 
-def _is_no_hub_name(base: str) -> bool:
-    return base.startswith(("/", ".", "~")) or base.endswith(".gguf") or ":" in base
+def _files_here(settings: LocalSettings, base: str) -> BaseFiles | None:
+    """None: a name that only the hub, or a program of one's own, can judge. Raises StageFailed."""
+    if settings.trainer == "command" and not Path(base).expanduser().exists():
+        return None
+    return find_base(base) if locate_base(base).kind != "hub" else None
 
 
-def _look_at(path: Path) -> Served:
-    files = find_base(str(path))
+def _look_at(files: BaseFiles) -> Served:
     if files.gguf is not None:
         return served_of_gguf(metadata_of(read_header(files.gguf)))
     assert files.folder is not None

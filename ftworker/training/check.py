@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from ftworker.settings import GateSettings, TrainerSettings
-from ftworker.training.base_model import gguf_read_once, load_tokenizer, locate_base
+from ftworker.training.base_model import gguf_read_once, load_tokenizer
+from ftworker.training.base_source import locate_base
 from ftworker.training.devices import Place, take_place
 from ftworker.training.divergence import Floats, TopTokens, divergence
 from ftworker.training.events import Progressed

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from ftworker.training.base_model import BaseSource, gguf_read_once, load_model, locate_base
+from ftworker.training.base_model import gguf_read_once, load_model
+from ftworker.training.base_source import BaseSource, locate_base
 from ftworker.training.devices import Place
 from ftworker.training.divergence import Floats, TopTokens
 

@@ -22,13 +22,8 @@ import transformers
 
 from ftworker.settings import TrainerSettings
 from ftworker.training import lora, presets
-from ftworker.training.base_model import (
-    context_length,
-    gguf_read_once,
-    load_model,
-    load_tokenizer,
-    locate_base,
-)
+from ftworker.training.base_model import context_length, gguf_read_once, load_model, load_tokenizer
+from ftworker.training.base_source import locate_base
 from ftworker.training.batches import Item, RowLimits
 from ftworker.training.checkpoints import Checkpoints
 from ftworker.training.devices import Place, free_memory_bytes, leave, peak_memory_bytes, take_place, versions

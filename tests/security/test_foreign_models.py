@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from ftworker.training.base_model import context_length, load_model, load_tokenizer, locate_base
+from ftworker.training.base_model import context_length, load_model, load_tokenizer
+from ftworker.training.base_source import locate_base
 from ftworker.training.checkpoints import Checkpoint, Checkpoints, Standing
 from ftworker.training.command_output import take_adapter
 from ftworker.training.stage import StageFailed

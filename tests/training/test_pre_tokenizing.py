@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ftworker.training.base_model import gguf_read_once, load_tokenizer, locate_base
+from ftworker.training.base_model import gguf_read_once, load_tokenizer
+from ftworker.training.base_source import locate_base
 from ftworker.training.llama_cpp import LlamaCpp
 from ftworker.training.probes import BEGINNINGS, CONVERSATIONS
 from tests.training.gguf.tiny_models import smollm2

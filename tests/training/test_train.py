@@ -24,7 +24,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from ftworker.training import loop, objectives
-from ftworker.training.base_model import load_model, load_tokenizer, locate_base
+from ftworker.training.base_model import load_model, load_tokenizer
+from ftworker.training.base_source import locate_base
 from ftworker.training.events import Event, Noted, Progressed, decode_event
 from ftworker.training.order import ADAPTER, ARTEFACTS, CHECKPOINTS, DATA
 from ftworker.training.results import TRAINED, Trained

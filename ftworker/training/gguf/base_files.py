@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
+from ftworker.training.base_source import locate_base
 from ftworker.training.gguf.header import GgufProblem
-from ftworker.training.gguf.reading import GgufMetadata, ends_of_an_answer, is_gguf
+from ftworker.training.gguf.reading import GgufMetadata, ends_of_an_answer
 
 LICENSE_FILES: Final = re.compile(r"(licen[cs]e|copying|notice|use_policy)(\.(txt|md))?", re.IGNORECASE)
 _CARD_LICENSE: Final = re.compile(r"^license(_name)?:\s*[\"']?([^\"'#\n]+?)[\"']?\s*$", re.MULTILINE)
@@ -62,24 +63,12 @@ class _Tokenizer(msgspec.Struct):
 
 
 def find_base(base: str) -> BaseFiles:
-    """Raises GgufProblem `base_missing`."""
-    path = Path(base).expanduser()
-    if path.is_file():
-        if not is_gguf(path):
-            raise GgufProblem(
-                "base_missing", f"{base} is no GGUF; name a GGUF, a folder or a hub name as the base"
-            )
-        return BaseFiles(gguf=path, folder=None)
-    if path.is_dir():
-        if (path / "config.json").is_file():
-            return BaseFiles(gguf=None, folder=path)
-        files = list(path.glob("*.gguf"))
-        if len(files) == 1:
-            return BaseFiles(gguf=files[0], folder=None)
-        raise GgufProblem(
-            "base_missing",
-            f"the folder {base} holds no config.json and {len(files)} GGUF files; name one of them",
-        )
+    """The files of a base that a training names. Raises StageFailed as `locate_base` does."""
+    source = locate_base(base)
+    if source.file is not None:
+        return BaseFiles(gguf=Path(source.name, source.file), folder=None)
+    if source.kind == "directory":
+        return BaseFiles(gguf=None, folder=Path(source.name))
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

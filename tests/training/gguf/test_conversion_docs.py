@@ -23,17 +23,18 @@ def first_cells(heading: str) -> set[str]:
 
 
 def raised_codes() -> set[str]:
-    """The first argument of every GgufProblem."""
+    """The first argument of every GgufProblem, and of what is raised where a base is located."""
     codes: set[str] = set()
     for file in [
         *REPOSITORY.glob("ftworker/training/gguf/*.py"),
+        REPOSITORY / "ftworker/training/base_source.py",
         REPOSITORY / "ftworker/training/convert.py",
     ]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
-                and node.func.id == "GgufProblem"
+                and node.func.id in {"GgufProblem", "StageFailed"}
             ):
                 assert isinstance(node.args[0], ast.Constant), file
                 codes.add(str(node.args[0].value))

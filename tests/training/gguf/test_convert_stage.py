@@ -19,11 +19,11 @@ import pytest
 from ftworker.training.convert import convert
 from ftworker.training.events import DONE, FAILED, INTERRUPTED, Failed, Noted, Progressed, decode_event
 from ftworker.training.gguf import base_files
-from ftworker.training.gguf.header import GgufProblem, read_header
+from ftworker.training.gguf.header import read_header
 from ftworker.training.gguf.reading import read_metadata
 from ftworker.training.order import ADAPTER, ARTEFACTS, ORDER, OrderedFile, TrainingOrder
 from ftworker.training.results import CONVERTED, ArtefactFile, Converted
-from ftworker.training.stage import Events, Stop
+from ftworker.training.stage import Events, StageFailed, Stop
 from tests.training.gguf.small_files import BLOCKS, TOKENS, WIDTH, read_all, weights, write_base, write_lora
 from tests.training.gguf.test_lora import CONFIG_JSON
 
@@ -105,7 +105,7 @@ def convert_here(work: Path) -> tuple[Converted, list[Progressed | Noted | Faile
 
 
 def code_of(work: Path) -> str:
-    with pytest.raises(GgufProblem) as raised:
+    with pytest.raises(StageFailed) as raised:
         convert(work, Heard(), Stop())
     assert not (work / ARTEFACTS / CONVERTED).exists()
     return raised.value.code
