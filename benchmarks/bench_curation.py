@@ -23,12 +23,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import zstandard
 from celery import Celery
 
 from benchmarks.plain_assembly import PlainAssembly
-from benchmarks.spanish_talks import roster, talk
+from benchmarks.spanish_talks import record_talks, roster, talk
 from ftworker.conversations import Conversation
 from ftworker.curation.curate import curate
 from ftworker.curation.near_duplicates import NearDuplicates
@@ -38,7 +37,6 @@ from ftworker.datasets.formats import row_format
 from ftworker.datasets.lessons import bare_question, lesson_text
 from ftworker.settings import DEFAULT_SYSTEM_PROMPT, CurationSettings
 from ftworker.store import Store, inbox, migrate
-from ftworker.store.inbox import NewEvent
 from tests.integration.workbench import Workbench
 from tests.servers import OwnProcess, PostgresServer, ValkeyServer, wait_until
 
@@ -217,10 +215,10 @@ def _accumulated(folder: Path, database: str, broker: str, processes: int, conve
         ]
         start(command, bench.environment).wait_for_output("ready.", 60)
         # The first conversations pay for imports, vocabulary and roster in each process.
-        _record(store, 0, BATCH * 2 * processes)
+        record_talks(store, 0, BATCH * 2 * processes)
         _ring(broker, processes)
         wait_until(lambda: not _waiting(store), 120)
-        _record(store, BATCH * 2 * processes, conversations)
+        record_talks(store, BATCH * 2 * processes, conversations)
         begun = time.monotonic()
         _ring(broker, processes)
         wait_until(lambda: not _waiting(store), 600, interval=0.02)
@@ -237,29 +235,6 @@ def _ring(broker: str, times: int) -> None:
     with Celery("bench", broker=broker) as app:
         for _ in range(times):
             app.send_task("ftworker.accumulate", queue="ftworker")
-
-
-def _record(store: Store, first: int, count: int) -> None:
-    events = []
-    for number in range(first, first + count):
-        one = talk(number)
-        event = {
-            "specversion": "1.0",
-            "id": f"e{number}",
-            "source": "/rag",
-            "type": "org.ftworker.conversation.closed.v1",
-            "data": {
-                "conversation_id": one.conversation_id,
-                "source_name": "bench",
-                "user_ref": one.user_ref,
-                "messages": one.messages,
-            },
-        }
-        payload = msgspec.json.encode(event).decode()
-        events.append(NewEvent("/rag", f"e{number}", "bench", one.conversation_id, payload))
-    for begin in range(0, len(events), BATCH):
-        with store.transaction() as cursor:
-            inbox.record_batch(cursor, events[begin : begin + BATCH], [], "task")
 
 
 def _waiting(store: Store) -> bool:

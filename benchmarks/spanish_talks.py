@@ -11,12 +11,17 @@ import random
 import re
 from functools import cache
 
+import msgspec
+
 from ftworker.conversations import Conversation, Message
 from ftworker.demo.conversations import packaged_conversations
+from ftworker.store import Store, inbox
+from ftworker.store.inbox import NewEvent
 
 CHARACTERS = 2_000
 TURNS = 3
 USERS = 1_500
+_EVENTS_A_BATCH = 500
 
 _FIRST_NAMES = """
 Lucía Hugo Martina Mateo Sofía Leo Valeria Daniel Julia Pablo Paula Álvaro Emma Adrián Daniela Enzo Carla Mario Alba
@@ -109,3 +114,30 @@ def talk(number: int) -> Conversation:
         messages.append(Message("assistant", told, id=f"m{2 * turn + 1}", error=error, rating=rating))
     user = f"u{own.randrange(USERS)}"
     return Conversation("bench", f"c{number}", tuple(messages), user_ref=user, training_consent=True)
+
+
+def record_talks(store: Store, first: int, count: int, *, tenants: int = 0) -> None:
+    """Put the events of so many conversations into the inbox, as ingest does; of so many schools, where given."""
+    events = []
+    for number in range(first, first + count):
+        one = talk(number)
+        data = {
+            "conversation_id": one.conversation_id,
+            "source_name": "bench",
+            "user_ref": one.user_ref,
+            "messages": one.messages,
+        }
+        if tenants:
+            data["tenant_id"] = f"t{number % tenants}"
+        event = {
+            "specversion": "1.0",
+            "id": f"e{number}",
+            "source": "/rag",
+            "type": "org.ftworker.conversation.closed.v1",
+            "data": data,
+        }
+        payload = msgspec.json.encode(event).decode()
+        events.append(NewEvent("/rag", f"e{number}", "bench", one.conversation_id, payload))
+    for begin in range(0, len(events), _EVENTS_A_BATCH):
+        with store.transaction() as cursor:
+            inbox.record_batch(cursor, events[begin : begin + _EVENTS_A_BATCH], [], "task")
