@@ -290,6 +290,10 @@ class Plant:
         `waits_for_person` names the runs that a person is still going to do something about.
         """
         self.heal()
+        return self.rest(timeout_seconds, waits_for_person)
+
+    def rest(self, timeout_seconds: float, waits_for_person: Callable[[], list[int]] = list) -> list[str]:
+        """The same without healing: what is wrong with servers, network and vendors stays so."""
         deadline = time.monotonic() + timeout_seconds
         quiet = 0
         due = ["nothing was looked at"]
