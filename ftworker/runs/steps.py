@@ -17,9 +17,8 @@ Never decides when a run begins: that is `cutting`.
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_never
 
@@ -41,11 +40,12 @@ from ftworker.providers.contract import (
     RunView,
 )
 from ftworker.runs.budget import estimate_usd, why_approval
+from ftworker.runs.endings import Endings
 from ftworker.runs.exporting import export
 from ftworker.runs.journal import LeaseLost, RunJournal
 from ftworker.runs.states import RunState, Step, next_step
 from ftworker.runs.view import make_run_key, run_view
-from ftworker.settings import LocalSettings, Settings
+from ftworker.settings import Settings
 from ftworker.store import datasets, runs, totals
 from ftworker.store.connection import Store
 from ftworker.store.runs import RunRow
@@ -55,11 +55,6 @@ logger = logging.getLogger(__name__)
 STATES_OF_STEP: dict[Step, tuple[RunState, ...]] = {
     step: tuple(state for state in RunState if next_step(state) is step) for step in Step
 }
-UNEXPECTED_LIMIT = 5
-"""Tries of a step that ends in an unexpected error (a bug, not a provider) before the run is failed or
-parked."""
-LONGEST_WISH_SECONDS = 86_400.0
-"""Longest wait that a provider may ask for; daily limits end within a day."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +69,10 @@ class StepRunner:
     @property
     def _journal(self) -> RunJournal:
         return RunJournal(self.store, self.settings.worker.step_lease_seconds)
+
+    @property
+    def _end(self) -> Endings:
+        return Endings(self.store, self.settings, self._journal)
 
     def perform(self, run_id: int, step: Step, *, even_if_not_due: bool = False) -> RunState | None:
         """Do one step of the run and return its state after it; None when there was nothing to do here now.
@@ -103,9 +102,9 @@ class StepRunner:
             raise
         except ProviderRejected as error:
             self._journal.refusal(run, step, error)
-            return self._fail(run, error.code, str(error))
+            return self._end.fail(run, error.code, str(error))
         except NeedsPerson as error:
-            return self._fail(run, "needs_person", str(error), needs_person=True)
+            return self._end.fail(run, "needs_person", str(error), needs_person=True)
         except TransientError as error:
             match error:
                 case ProviderUnavailable():
@@ -114,19 +113,19 @@ class StepRunner:
                     self._journal.count_error(run, step, "outcome_unknown")
                 case _:
                     pass  # the database's or the storage's trouble is not the provider's
-            return self._try_later(run, step, error)
+            return self._end.try_later(run, step, error)
         except TooFewExamples as error:
-            return self._fail(run, "too_few_examples", str(error))
+            return self._end.fail(run, "too_few_examples", str(error))
         except PermanentError as error:
-            return self._fail(run, type(error).__name__, str(error))
+            return self._end.fail(run, type(error).__name__, str(error))
         except Exception as error:
             # The text of an unexpected error may hold a row or an answer: only its type is kept.
             logger.exception("run %s: unexpected %s in step %s", run.id, type(error).__name__, step)
-            return self._unexpected(run, step, error)
+            return self._end.unexpected(run, step, error)
 
     def _act(self, run: RunRow, step: Step) -> RunState:
         if run.cancel_requested and run.state in (RunState.CUT, RunState.EXPORTED, RunState.UPLOADED):
-            return self._move(run, RunState.CANCELLED, "cancelled before any job was created", delay=None)
+            return self._end.move(run, RunState.CANCELLED, "cancelled before any job was created", delay=None)
         match step:
             case Step.EXPORT:
                 return self._export(run)
@@ -157,7 +156,7 @@ class StepRunner:
             with self.store.transaction() as cursor:
                 dataset = datasets.get_dataset(cursor, run.dataset_id)
         run_key = make_run_key(run, str(dataset.sha256))
-        return self._move(run, RunState.EXPORTED, f"dataset {dataset.id} exported", run_key=run_key)
+        return self._end.move(run, RunState.EXPORTED, f"dataset {dataset.id} exported", run_key=run_key)
 
     # -- exported → uploaded, awaiting_approval
 
@@ -169,13 +168,13 @@ class StepRunner:
             self._journal.finding(run, finding)
         errors = [finding for finding in findings if finding.level == "error"]
         if errors:
-            return self._fail(run, errors[0].code, "; ".join(finding.message for finding in errors))
+            return self._end.fail(run, errors[0].code, "; ".join(finding.message for finding in errors))
         estimate = estimate_usd(self.settings, run, view.dataset)
         reason = why_approval(self.settings, run, estimate, lambda: self._spent_usd(run))
         if reason:
-            return self._move(run, RunState.AWAITING_APPROVAL, reason, delay=None, estimated_usd=estimate)
+            return self._end.move(run, RunState.AWAITING_APPROVAL, reason, delay=None, estimated_usd=estimate)
         uploaded = provider.upload(view, self._journal.recorder(run))
-        return self._move(
+        return self._end.move(
             run,
             RunState.UPLOADED,
             "files are at the provider",
@@ -193,7 +192,7 @@ class StepRunner:
     def _create_job(self, run: RunRow) -> RunState:
         # The intent is committed before the call: a crash from here on is found as `submitting` and
         # reconciled.
-        submitting = self._move_keeping_lease(
+        submitting = self._end.move_keeping_lease(
             run, RunState.SUBMITTING, "about to create the job", attempted_at=self.clock()
         )
         provider = self.make_provider(run.provider)
@@ -201,7 +200,7 @@ class StepRunner:
             job_id = provider.submit(self._view(submitting), self._journal.recorder(submitting))
         except ProviderRejected as error:
             self._journal.refusal(run, Step.CREATE_JOB, error)
-            return self._move(
+            return self._end.move(
                 submitting,
                 RunState.FAILED,
                 f"not created: {error.code}",
@@ -214,14 +213,14 @@ class StepRunner:
             self._journal.write(
                 submitting, JournalEntry("alert", f"nobody knows whether the job was created: {error}")
             )
-            self._release(submitting, delay=self.settings.worker.reconcile_interval_seconds)
+            self._end.release(submitting, delay=self.settings.worker.reconcile_interval_seconds)
             return RunState.SUBMITTING
         except ProviderUnavailable as error:
             # The provider answered that it created nothing: the run is back where it was, and may ask again
             # later.
             self._journal.count_error(run, Step.CREATE_JOB, error.code)
-            delay = self._delay(run.attempts, error.retry_after_seconds)
-            return self._move(
+            delay = self._end.delay_of(run.attempts, error.retry_after_seconds)
+            return self._end.move(
                 submitting,
                 RunState.UPLOADED,
                 f"not created, again in {delay:.0f} s: {error}",
@@ -229,7 +228,7 @@ class StepRunner:
                 attempts=run.attempts + 1,
             )
         try:
-            return self._move(submitting, RunState.SUBMITTED, f"job {job_id} created", job_id=job_id)
+            return self._end.move(submitting, RunState.SUBMITTED, f"job {job_id} created", job_id=job_id)
         except LeaseLost:
             # Whoever took over finds the job by reconciling; a person who looks first finds its name here.
             self._journal.write(
@@ -241,16 +240,16 @@ class StepRunner:
         provider = self.make_provider(run.provider)
         job_id = provider.reconcile(self._view(run), self._journal.recorder(run))
         if job_id is not None:
-            return self._move(
+            return self._end.move(
                 run, RunState.SUBMITTED, f"found job {job_id} of the unanswered call", job_id=job_id
             )
         assert run.attempted_at is not None
         looked_for = self.clock() - run.attempted_at
         grace = timedelta(seconds=self.settings.worker.reconcile_grace_seconds)
         if looked_for < grace:
-            self._release(run, delay=self.settings.worker.reconcile_interval_seconds)
+            self._end.release(run, delay=self.settings.worker.reconcile_interval_seconds)
             return RunState.SUBMITTING
-        return self._move(
+        return self._end.move(
             run,
             RunState.PARKED,
             "no job of the unanswered call shows up",
@@ -277,7 +276,7 @@ class StepRunner:
                 return self._still_running(run, status)
             case JobSucceeded():
                 labels = totals.label_text(pipeline=run.pipeline, provider=run.provider)
-                return self._move(
+                return self._end.move(
                     run,
                     RunState.TRAINED,
                     f"model {status.model}",
@@ -288,7 +287,7 @@ class StepRunner:
                     provider_status="succeeded",
                 )
             case JobPackaged():
-                return self._move(
+                return self._end.move(
                     run,
                     RunState.PACKAGED,
                     "artefacts are ready, nobody serves them yet",
@@ -298,7 +297,7 @@ class StepRunner:
                     provider_status="packaged",
                 )
             case JobFailed():
-                return self._move(
+                return self._end.move(
                     run,
                     RunState.FAILED,
                     f"failed: {status.code}",
@@ -308,7 +307,7 @@ class StepRunner:
                     provider_status="failed",
                 )
             case JobCancelled():
-                return self._move(
+                return self._end.move(
                     run, RunState.CANCELLED, status.message, delay=None, provider_status="cancelled"
                 )
             case _:
@@ -335,7 +334,7 @@ class StepRunner:
         delay = status.poll_after_seconds
         if delay is None:
             delay = self.settings.provider(run.provider).poll_interval_seconds
-        self._release(run, delay=delay, columns=columns)
+        self._end.release(run, delay=delay, columns=columns)
         return RunState.SUBMITTED
 
     # -- trained → promoted
@@ -348,7 +347,7 @@ class StepRunner:
             self._journal.write(
                 run, JournalEntry("note", f"not promoted: {reason}", external_id="not-promoted")
             )
-        self._release(run, delay=None)
+        self._end.release(run, delay=None)
         return RunState.TRAINED
 
     def _why_not_promoted(self, run: RunRow) -> str | None:
@@ -401,119 +400,8 @@ class StepRunner:
         try:
             return self._promote_now(run)
         except BaseException:
-            self._release(run, delay=None)
+            self._end.release(run, delay=None)
             raise
-
-    # -- how a step ends
-
-    def _move(
-        self,
-        run: RunRow,
-        target: RunState,
-        message: str,
-        *,
-        delay: float | None = 0.0,
-        attempts: int = 0,
-        counts: Mapping[tuple[str, str], float] | None = None,
-        **columns: Any,
-    ) -> RunState:
-        with self.store.transaction() as cursor:
-            if not runs.move_run(
-                cursor,
-                run,
-                target,
-                message=message,
-                delay_seconds=delay,
-                attempts=attempts,
-                columns=columns,
-            ):
-                raise LeaseLost(f"run {run.id}")
-            totals.add(cursor, counts or {})
-        logger.info("run %s: %s -> %s", run.id, run.state, target)
-        return target
-
-    def _move_keeping_lease(self, run: RunRow, target: RunState, message: str, **columns: Any) -> RunRow:
-        with self.store.transaction() as cursor:
-            if not runs.move_run(
-                cursor,
-                run,
-                target,
-                message=message,
-                keep_lease_seconds=self.settings.worker.step_lease_seconds,
-                columns=columns,
-            ):
-                raise LeaseLost(f"run {run.id}")
-        logger.info("run %s: %s -> %s", run.id, run.state, target)
-        return replace(run, state=target, **columns)
-
-    def _release(
-        self, run: RunRow, *, delay: float | None, attempts: int = 0, columns: Mapping[str, Any] | None = None
-    ) -> None:
-        with self.store.transaction() as cursor:
-            runs.release_run(cursor, run, delay_seconds=delay, attempts=attempts, columns=columns)
-
-    def _fail(self, run: RunRow, code: str, message: str, *, needs_person: bool = False) -> RunState:
-        """End the run with a code; where something paid may be lost by that, park it for a person instead."""
-        present = self._present(run)
-        if present.state is RunState.TRAINED:
-            # A trained model is paid for; a promotion that fails waits for a person instead of losing it.
-            self._journal.write(run, JournalEntry("alert", f"promotion failed ({code}): {message}"))
-            self._release(present, delay=None)
-            return RunState.TRAINED
-        free = isinstance(self.settings.providers.get(run.provider), LocalSettings)
-        parks = present.state in (RunState.SUBMITTING, RunState.SUBMITTED) and (needs_person or not free)
-        return self._move(
-            present,
-            RunState.PARKED if parks else RunState.FAILED,
-            f"{'parked' if parks else 'failed'}: {code}",
-            delay=None,
-            error_code=code,
-            error_message=message,
-        )
-
-    def _try_later(self, run: RunRow, step: Step, error: TransientError, *, kind: str = "note") -> RunState:
-        delay = self._delay(run.attempts, error.retry_after_seconds)
-        present = self._present(run)
-        with self.store.transaction() as cursor:
-            runs.record_journal(
-                cursor,
-                run.id,
-                kind,
-                f"step {step}: {error}; again in {delay:.0f} s",
-                {"attempt": run.attempts + 1},
-            )
-        self._release(present, delay=delay, attempts=run.attempts + 1)
-        return present.state
-
-    def _unexpected(self, run: RunRow, step: Step, error: Exception) -> RunState:
-        name = type(error).__name__
-        with self.store.transaction() as cursor:
-            before = runs.errors_among_failures(cursor, run.id, run.attempts)
-        if before + 1 < UNEXPECTED_LIMIT:
-            again = TransientError(f"unexpected {name}; the log has its place")
-            return self._try_later(run, step, again, kind="error")
-        return self._fail(
-            run,
-            "unexpected_error",
-            f"run {run.id}: step {step} ended {UNEXPECTED_LIMIT} times in an unexpected {name}; "
-            f"see the worker's log, then `ftworker runs retry {run.id}`",
-        )
-
-    def _present(self, run: RunRow) -> RunRow:
-        """The run as it is now, under the lease that this step holds."""
-        with self.store.transaction() as cursor:
-            now = runs.get_run(cursor, run.id)
-        if now.lease_token != run.lease_token:
-            raise LeaseLost(f"run {run.id}")
-        return now
-
-    def _delay(self, attempts: int, wished_seconds: float | None) -> float:
-        worker = self.settings.worker
-        if wished_seconds is not None:
-            return min(max(wished_seconds, 1.0), LONGEST_WISH_SECONDS)
-        delay = min(worker.retry_base_seconds * 2.0 ** min(attempts, 20), worker.retry_max_seconds)
-        # Jitter, so that runs that failed together do not come back together.
-        return delay * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
 
     def _view(self, run: RunRow) -> RunView:
         with self.store.transaction() as cursor:

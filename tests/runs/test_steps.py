@@ -25,8 +25,8 @@ from ftworker.providers.contract import (
 )
 from ftworker.runs import control
 from ftworker.runs.driver import drive_run
+from ftworker.runs.endings import UNEXPECTED_LIMIT
 from ftworker.runs.states import IN_FLIGHT, RunState, Step, next_step
-from ftworker.runs.steps import UNEXPECTED_LIMIT
 from ftworker.store import runs
 from tests.doubles.fake_provider import Method
 from tests.runs.worlds import MODEL, PIPELINE, World
