@@ -44,6 +44,10 @@ check: $(VENV)/.installed-dev ## Check style, types and the layers of imports
 chaos: $(VENV)/.installed-test ## Kill, cut off and starve a whole installation 1,000 times (CHAOS_ARGS="--seed 7")
 	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
+.PHONY: soak
+soak: $(VENV)/.installed-test ## Work steadily for 30 minutes and see that nothing grows (SOAK_ARGS="--minutes 5")
+	@$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
+
 .PHONY: fuzz
 fuzz: $(VENV)/.installed-test ## Try every reader of what comes from outside with 100,000 cases (FUZZ_ARGS="--seed 7")
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
