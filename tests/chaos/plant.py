@@ -82,6 +82,8 @@ strategy = "replay"
 promote = "auto"
 trigger = {{ min_examples = 30, max_examples = 60, cooldown_seconds = 0 }}
 """
+MODULES = {"celery": "celery", "ftworker": "ftworker.cli"}
+"""What `python -m` calls a program of ours."""
 LEASE_SECONDS = 3.0
 PIPELINES = {"tutor": 25, "house": 30}
 """The pipelines of the configuration above and their thresholds."""
@@ -104,6 +106,8 @@ class Plant:
     trainings: bool = False
     """With the pipeline of `workshop`, whose models are trained here."""
     configuration: str = CONFIGURATION
+    clocks: bool = True
+    """With clocks that `set_clock` moves. Without, processes start as they do in production."""
 
     def __post_init__(self) -> None:
         self.plans: list[Plan] = []
@@ -242,7 +246,8 @@ class Plant:
                 environment["FTWORKER_EVENTS_URL"] = self._url("amqp" if name.endswith("amqp") else "stream")
             environment["CHAOS_CLOCK"] = str(self._clock_file(name))
             environment |= self.extra_environment.get(name, {})
-            command = [sys.executable, "-m", "tests.chaos.with_clock", *arguments]
+            module = ["tests.chaos.with_clock", arguments[0]] if self.clocks else [MODULES[arguments[0]]]
+            command = [sys.executable, "-m", *module, *arguments[1:]]
             self.processes.start(name, command, environment, self.logs / f"{name}.log")
 
     # -- time

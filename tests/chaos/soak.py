@@ -224,6 +224,7 @@ def soak(
                 events=events,
                 trainings=True,
                 configuration=configuration,
+                clocks=False,
                 extra_environment={"*": {"TMPDIR": str(temporary)}},
             )
         )
