@@ -48,6 +48,8 @@ def describe(error: BaseException) -> str:
     """The type of an exception, with its text only when that is known to be safe."""
     if isinstance(error, FtworkerError):
         return f"{type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{type(error).__name__}: {error.name} is not installed"
     return type(error).__name__
 
 

