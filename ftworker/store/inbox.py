@@ -7,7 +7,7 @@ why nothing is lost and nothing counts twice, whatever dies when. Never decodes 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,7 +120,7 @@ def limit_statements(cursor: Cursor, seconds: float) -> None:
 
 
 def take_waiting(cursor: Cursor, limit: int) -> list[WaitingEvent]:
-    """At most `limit` waiting rows that are due, the oldest first, none that another worker holds."""
+    """At most `limit` waiting rows that are due, those due longest first, none that another worker holds."""
     cursor.execute(queries("inbox.sql")["take_waiting"], {"limit": limit})
     return [WaitingEvent(*row) for row in cursor.fetchall()]
 
@@ -133,13 +133,15 @@ def has_waiting(cursor: Cursor) -> bool:
 
 
 def finish(cursor: Cursor, outcomes: Mapping[int, Outcome]) -> int:
-    """End rows with their outcomes, in one statement; returns how many were still waiting."""
-    if not outcomes:
-        return 0
-    cursor.execute(
-        queries("inbox.sql")["finish"], {"ids": list(outcomes), "outcomes": list(outcomes.values())}
-    )
-    return cursor.rowcount
+    """End rows with their outcomes, a statement for each kind; returns how many were still waiting."""
+    by_outcome: dict[Outcome, list[int]] = defaultdict(list)
+    for row_id, outcome in outcomes.items():
+        by_outcome[outcome].append(row_id)
+    ended = 0
+    for outcome, ids in by_outcome.items():
+        cursor.execute(queries("inbox.sql")["finish"], {"ids": ids, "outcome": outcome})
+        ended += cursor.rowcount
+    return ended
 
 
 def postpone(cursor: Cursor, ids: Sequence[int], seconds: float) -> int:

@@ -21,32 +21,42 @@ WHERE deleted_at IS NOT NULL AND (source_name, conversation_id) IN (
 
 -- name: lock_waiting
 -- What waits of these conversations stays as it is until the transaction ends; a cut that has it is waited for.
-SELECT id FROM ftworker.examples
-WHERE conversation_id = ANY(%(conversation_ids)s) AND dataset_id IS NULL FOR UPDATE;
+-- Here and below each conversation is looked up by itself (LATERAL), and what waits is not asked for by `dataset_id IS
+-- NULL`: a planner with old statistics would read all that waits in every pipeline, or the whole table.
+SELECT waiting.id FROM unnest(%(conversation_ids)s::bigint[]) AS known (id)
+CROSS JOIN LATERAL (
+    SELECT id FROM ftworker.examples
+    WHERE conversation_id = known.id AND coalesce(dataset_id, 0) = 0 OFFSET 0 FOR UPDATE) AS waiting;
 
 -- name: cut_turns
 -- The last turn of each conversation that a dataset of each pipeline already holds.
-SELECT conversation_id, pipeline, max(turn) AS turn
-FROM ftworker.examples
-WHERE conversation_id = ANY(%(conversation_ids)s) AND dataset_id IS NOT NULL
-GROUP BY conversation_id, pipeline;
+SELECT known.id AS conversation_id, held.pipeline, held.turn
+FROM unnest(%(conversation_ids)s::bigint[]) AS known (id)
+CROSS JOIN LATERAL (
+    SELECT pipeline, max(turn) AS turn FROM ftworker.examples
+    WHERE conversation_id = known.id AND dataset_id IS NOT NULL GROUP BY pipeline) AS held;
 
 -- name: kept_elsewhere
 -- Which of these question-and-answer pairs the pipeline keeps from elsewhere. What waits of the conversations at hand
 -- does not count, for it is about to be written anew.
-SELECT DISTINCT asked.pipeline, asked.pair_sha256
+SELECT asked.pipeline, asked.pair_sha256
 FROM unnest(%(pipelines)s::text[], %(pair_sha256s)s::bytea[]) AS asked (pipeline, pair_sha256)
-JOIN ftworker.examples AS known USING (pipeline, pair_sha256)
-WHERE known.erased_at IS NULL AND known.withheld IS NULL
-  AND (known.dataset_id IS NOT NULL OR known.conversation_id <> ALL(%(conversation_ids)s));
+CROSS JOIN LATERAL (
+    SELECT 1 FROM ftworker.examples
+    WHERE pipeline = asked.pipeline AND pair_sha256 = asked.pair_sha256 AND erased_at IS NULL AND withheld IS NULL
+      AND (dataset_id IS NOT NULL OR conversation_id <> ALL(%(conversation_ids)s)) LIMIT 1) AS kept;
 
 -- name: delete_stale_examples
 -- Waiting examples of these conversations that their newest version does not give any more. Cut ones are untouched.
-DELETE FROM ftworker.examples AS stale
-WHERE stale.conversation_id = ANY(%(conversation_ids)s) AND stale.dataset_id IS NULL
-  AND NOT EXISTS (
-    SELECT FROM unnest(%(pipelines)s::text[], %(row_ids)s::bigint[], %(turns)s::integer[]) AS kept (pipeline, id, turn)
-    WHERE kept.pipeline = stale.pipeline AND kept.id = stale.conversation_id AND kept.turn = stale.turn);
+DELETE FROM ftworker.examples WHERE id IN (
+    SELECT stale.id FROM unnest(%(conversation_ids)s::bigint[]) AS known (id)
+    CROSS JOIN LATERAL (
+        SELECT id, pipeline, conversation_id, turn FROM ftworker.examples
+        WHERE conversation_id = known.id AND coalesce(dataset_id, 0) = 0 OFFSET 0) AS stale
+    WHERE NOT EXISTS (
+        SELECT FROM unnest(%(pipelines)s::text[], %(row_ids)s::bigint[], %(turns)s::integer[])
+            AS kept (pipeline, id, turn)
+        WHERE kept.pipeline = stale.pipeline AND kept.id = stale.conversation_id AND kept.turn = stale.turn));
 
 -- name: upsert_examples
 -- Each turn once a pipeline. What a dataset holds never changes. `inserted` is false for a replaced waiting example.
@@ -58,7 +68,7 @@ SELECT * FROM unnest(
     %(contents)s::text[], %(content_sha256s)s::bytea[], %(token_counts)s::integer[], %(ratings)s::smallint[],
     %(models)s::text[], %(question_sha256s)s::bytea[], %(pair_sha256s)s::bytea[], %(refusals)s::boolean[],
     %(unsupporteds)s::boolean[], %(correcteds)s::boolean[], %(tokenizers)s::text[])
-ON CONFLICT (pipeline, conversation_id, turn) DO UPDATE SET
+ON CONFLICT (conversation_id, pipeline, turn) DO UPDATE SET
     split_group = excluded.split_group, content = excluded.content, content_sha256 = excluded.content_sha256,
     token_count = excluded.token_count, rating = excluded.rating, model = excluded.model,
     question_sha256 = excluded.question_sha256, pair_sha256 = excluded.pair_sha256, refusal = excluded.refusal,

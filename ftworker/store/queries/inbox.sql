@@ -13,38 +13,41 @@ ON CONFLICT (event_source, event_id) DO NOTHING;
 SELECT set_config('statement_timeout', %(milliseconds)s, false);
 
 -- name: take_waiting
--- Rows to work on, the oldest first. No row that another worker holds; held until the caller's transaction ends.
+-- Rows to work on, those due longest first. No row that another worker holds; held until the caller's transaction ends.
 SELECT id, event_source, event_id, source_name, conversation_id, payload, received_at, attempts
 FROM ftworker.inbox
 WHERE processed_at IS NULL AND (not_before IS NULL OR not_before <= now())
-ORDER BY id
+-- The order of the index `inbox_waiting`, and of no other.
+ORDER BY coalesce(not_before, received_at), id
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED;
 
 -- name: has_waiting
--- True when a row is due, also one that a worker holds at this moment.
-SELECT EXISTS (
-    SELECT FROM ftworker.inbox WHERE processed_at IS NULL AND (not_before IS NULL OR not_before <= now())) AS waiting;
+-- True when a row is due, also one that a worker holds at this moment. Not by EXISTS, which forgets the order, and with
+-- it the index.
+SELECT count(*) > 0 AS waiting FROM (
+    SELECT 1 FROM ftworker.inbox
+    WHERE processed_at IS NULL AND (not_before IS NULL OR not_before <= now())
+    ORDER BY coalesce(not_before, received_at), id LIMIT 1) AS first;
 
 -- name: finish
--- A row that is already processed keeps its first outcome.
-UPDATE ftworker.inbox AS row
-SET processed_at = now(), outcome = done.outcome, not_before = NULL
-FROM unnest(%(ids)s::bigint[], %(outcomes)s::text[]) AS done (id, outcome)
-WHERE row.id = done.id AND row.processed_at IS NULL;
+-- A row that is already processed keeps its first outcome. What has no outcome is not processed, by a CHECK; asked here
+-- and below by `processed_at`, a planner that knows of no backlog reads the whole index of waiting rows for every batch.
+UPDATE ftworker.inbox SET processed_at = now(), outcome = %(outcome)s, not_before = NULL
+WHERE id = ANY(%(ids)s::bigint[]) AND outcome IS NULL;
 
 -- name: postpone
 -- Leaves waiting rows alone for a while after a passing failure, and counts it.
 UPDATE ftworker.inbox
 SET attempts = attempts + 1, not_before = now() + %(seconds)s * interval '1 second'
-WHERE id = ANY(%(ids)s::bigint[]) AND processed_at IS NULL;
+WHERE id = ANY(%(ids)s::bigint[]) AND outcome IS NULL;
 
 -- name: park
 -- Copies waiting rows to `parked` with a reason and ends them; both or neither. A row that is processed is not parked.
 WITH waiting AS (
     UPDATE ftworker.inbox
     SET processed_at = now(), outcome = 'parked', not_before = NULL
-    WHERE id = ANY(%(ids)s::bigint[]) AND processed_at IS NULL
+    WHERE id = ANY(%(ids)s::bigint[]) AND outcome IS NULL
     RETURNING id, coalesce(
         convert_to(payload, 'UTF8'),
         convert_to(jsonb_build_object('source', event_source, 'id', event_id)::text, 'UTF8')) AS raw
