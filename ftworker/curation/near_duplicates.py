@@ -8,6 +8,7 @@ themselves (`jaccard`), as `ftworker.datasets.selection` does.
 
 from __future__ import annotations
 
+import codecs
 import struct
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -39,8 +40,43 @@ _BATCH_CHARACTERS = 1 << 17
 _SEPARATOR, _WORD, _OPERATOR, _BETWEEN = range(4)
 
 
+def _folded(character: str) -> str:
+    """The character without case and accents; a space for signs of Latin-1 and U+2000 to U+207F (dashes, quotes)."""
+    letters = unicodedata.normalize("NFKD", character.casefold())
+    return "".join(
+        " " if letter == "\0" or "\u0080" <= letter <= "\u00bf" or "\u2000" <= letter <= "\u207f" else letter
+        for letter in letters
+        if not "\u0300" <= letter <= "\u036f"
+    )
+
+
+_LATIN = {chr(code): _folded(chr(code)) for code in range(0x100)}
+_NO_BYTE = {sign: folded for sign, folded in _LATIN.items() if len(folded) > 1 or folded > "\xff"}
+"""What folds to several characters, or to one that Latin-1 lacks: ß, µ and fractions."""
+# One table of bytes does what folding and decomposing a text take eight times as long for.
+_FOLD = bytes(ord(sign if sign in _NO_BYTE else folded) for sign, folded in _LATIN.items())
+
+
+@lru_cache(maxsize=4_096)
+def _beyond_latin(character: str) -> bytes:
+    """A character that Latin-1 lacks: as what it folds to, else by its number, which is as good a letter."""
+    return b"".join(
+        letter.encode("latin-1") if letter < "\u0100" else f"u{ord(letter):x}".encode()
+        for letter in _folded(character)
+    )
+
+
+def _fold_run(error: UnicodeError) -> tuple[bytes, int]:
+    """What the codec calls for characters beyond Latin-1; most texts have a few, always the same."""
+    assert isinstance(error, UnicodeEncodeError)
+    return b"".join(map(_beyond_latin, error.object[error.start : error.end])), error.end
+
+
+codecs.register_error("ftworker_shingle", _fold_run)
+
+
 def _classes() -> NDArray[np.uint8]:
-    """What each byte of a text is. Bytes of letters beyond ASCII belong to words."""
+    """What each byte of a folded text is. Those beyond ASCII are letters by now."""
     table = np.full(256, _SEPARATOR, np.uint8)
     table[0x80:] = _WORD
     for character in "abcdefghijklmnopqrstuvwxyz0123456789_":
@@ -120,16 +156,7 @@ def _shingle_batch(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
     raw = [_plain(text) for text in texts]
     data = np.frombuffer(b"\0".join([*raw, b""]), np.uint8)
     ends_of_texts = np.cumsum(np.fromiter((len(one) + 1 for one in raw), np.int64, len(raw)))
-    # Accents, decomposed by NFKD: U+0300 to U+036F are CC 80 to CD AF. They vanish, and do not part a word.
-    lead = np.flatnonzero((data | 1) == 0xCD)
-    lead = lead[(data[lead] == 0xCC) | (data[lead + 1] < 0xB0)]
-    if lead.size:
-        keep = np.ones(data.size, bool)
-        keep[lead] = keep[lead + 1] = False
-        ends_of_texts = np.cumsum(keep)[ends_of_texts - 1]
-        data = data[keep]
     kind = np.take(_CLASS, data)
-    _part_at_signs(data, kind)
     _resolve_between(kind)
     is_word = kind == _WORD
     before = np.concatenate(([False], is_word[:-1]))
@@ -143,21 +170,10 @@ def _shingle_batch(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
 
 
 def _plain(text: str) -> bytes:
-    folded = text.casefold()
-    if not folded.isascii():
-        folded = unicodedata.normalize("NFKD", folded)
-    return folded.replace("\0", " ").encode("utf-8", "replace")
-
-
-def _part_at_signs(data: NDArray[np.uint8], kind: NDArray[np.uint8]) -> None:
-    """Make signs beyond ASCII separators: U+0080 to U+00BF (¿ ¡ « »), and U+2000 to U+207F (dashes, quotes)."""
-    two = np.flatnonzero(data == 0xC2)
-    if two.size:
-        kind[two] = kind[two + 1] = _SEPARATOR
-    three = np.flatnonzero(data == 0xE2)
-    if three.size:
-        three = three[(data[three + 1] == 0x80) | (data[three + 1] == 0x81)]
-        kind[three] = kind[three + 1] = kind[three + 2] = _SEPARATOR
+    for sign, folded in _NO_BYTE.items():
+        if sign in text:
+            text = text.replace(sign, folded)
+    return text.encode("latin-1", "ftworker_shingle").translate(_FOLD)
 
 
 def _resolve_between(kind: NDArray[np.uint8]) -> None:
@@ -186,17 +202,18 @@ def _mixed(values: Hashes) -> Hashes:
 
 def _runs_of_words(words: Hashes, counts: NDArray[np.int64]) -> tuple[Hashes, NDArray[np.int64]]:
     """Every run of three words within its text; of a text with fewer, the one run that it is."""
-    shingles = np.maximum(counts - (_SHINGLE_WORDS - 1), np.minimum(counts, 1))
-    first_words = np.cumsum(counts) - counts
-    first_shingles = np.cumsum(shingles) - shingles
-    owner = np.repeat(np.arange(counts.size), shingles)
-    at = first_words[owner] + np.arange(owner.size) - first_shingles[owner]
-    padded = np.concatenate((words, np.zeros(_SHINGLE_WORDS - 1, np.uint64)))
-    left = (first_words + counts)[owner] - at
-    total = padded[at] * _PLACES[0]
-    for place in range(1, _SHINGLE_WORDS):
-        total += np.where(left > place, padded[at + place], np.uint64(0)) * _PLACES[place]
-    return _mixed(total), shingles
+    held = counts[counts > 0]
+    ends = np.cumsum(held)
+    firsts, last = ends - held, ends - 1
+    last_but_one = np.maximum(last - 1, firsts)
+    second, third = np.zeros_like(words), np.zeros_like(words)
+    second[:-1], third[:-2] = words[1:], words[2:]
+    second[last] = third[last] = third[last_but_one] = 0
+    begins = np.ones(words.size, bool)
+    begins[last] = begins[last_but_one] = False
+    begins[firsts] = True
+    total = words * _PLACES[0] + second * _PLACES[1] + third * _PLACES[2]
+    return _mixed(total[begins]), np.maximum(counts - (_SHINGLE_WORDS - 1), np.minimum(counts, 1))
 
 
 def jaccard(one: Hashes, other: Hashes) -> float:
