@@ -16,6 +16,8 @@ from celery import Celery, signals
 from kombu import Connection, Exchange, Queue
 
 from ftworker.errors import ConfigurationError, ConfigurationProblem, FtworkerError
+from ftworker.events.amqp import heartbeat_seconds
+from ftworker.events.closing import TASKS_DEAD_QUEUE
 from ftworker.installation import Installation, open_installation
 from ftworker.logs import setup_logging
 from ftworker.settings import Settings
@@ -26,9 +28,11 @@ SHORT_QUEUE = "ftworker"
 """Steps that take seconds. Any number of workers."""
 TRAINING_QUEUE = "ftworker.training"
 """Steps of local runs, which may take long and fill the machine. Concurrency 1."""
-DEAD_QUEUE = "ftworker.dead"
+DEAD_QUEUE = TASKS_DEAD_QUEUE
 """Where RabbitMQ puts task messages that killed their worker too often. They carry ids; PostgreSQL has the truth."""
 DELIVERY_LIMIT = 10
+CONNECT_SECONDS = 4.0
+"""Longest that RabbitMQ is waited for when a connection is made; each of a message's four tries may make one."""
 TICK_EXPIRES_SECONDS = 7_200.0
 """Age at which a worker throws a tick away, so that one that starts after days does not do all that waited for it. It
 compares its own clock with beat's: with as little as the tick's interval, a clock that is wrong by more than that would
@@ -60,10 +64,13 @@ def configuration() -> dict[str, Any]:
             ],
         )
     broker_url = settings.broker_url.get_secret_value()
+    answer_seconds = settings.network.answer_seconds
     return {
         "broker_url": broker_url.replace("valkey://", "redis://", 1),
         "broker_connection_retry_on_startup": True,
-        "broker_transport_options": _transport_options(broker_url),
+        "broker_connection_timeout": min(CONNECT_SECONDS, answer_seconds),
+        "broker_heartbeat": heartbeat_seconds(answer_seconds),
+        "broker_transport_options": _transport_options(broker_url, answer_seconds),
         "task_queues": queues(broker_url),
         "task_default_queue": SHORT_QUEUE,
         "task_default_exchange": SHORT_QUEUE,
@@ -121,11 +128,20 @@ def beat_schedule(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _transport_options(broker_url: str) -> dict[str, Any]:
+def _transport_options(broker_url: str, answer_seconds: float) -> dict[str, Any]:
+    """Without timeouts both drivers wait for ever for a server that neither answers nor hangs up: beat for its next
+    tick, a worker for the place of its next link."""
     if broker_url.startswith("amqp"):
-        return {"confirm_publish": True}
-    # Longer than any step: a shorter one would deliver a running task again and again.
-    return {"visibility_timeout": 6 * 3_600, "socket_keepalive": True, "health_check_interval": 30}
+        return {"confirm_publish": True, "read_timeout": answer_seconds, "write_timeout": answer_seconds}
+    return {
+        # Longer than any step: a shorter one would deliver a running task again and again.
+        "visibility_timeout": 6 * 3_600,
+        "socket_keepalive": True,
+        "socket_timeout": answer_seconds,
+        "socket_connect_timeout": answer_seconds,
+        # Also how soon kombu looks whether the answer to its waiting read is overdue.
+        "health_check_interval": answer_seconds,
+    }
 
 
 app = Celery("ftworker", include=["ftworker.tasks"], set_as_current=True)
@@ -152,7 +168,8 @@ def _declare_queues(**_: Any) -> None:
         Exchange(DEAD_QUEUE, type="fanout", durable=True),
         queue_arguments={"x-queue-type": "quorum"},
     )
-    with Connection(broker_url) as connection:
+    options = _transport_options(broker_url, installation().settings.network.answer_seconds)
+    with Connection(broker_url, transport_options=options) as connection:
         for queue in (dead, *queues(broker_url)):
             queue.bind(connection.default_channel).declare()
 

@@ -40,6 +40,7 @@ HEADER = """\
 SECTIONS: tuple[tuple[str, str, type[Section]], ...] = (
     ("ingest", "How events come in: `ftworker ingest`.", settings.IngestSettings),
     ("worker", "Celery workers and beat.", settings.WorkerSettings),
+    ("network", "Servers that neither answer nor hang up.", settings.NetworkSettings),
     ("web", "/metrics, /healthz and the status page.", settings.WebSettings),
     (
         "privacy",

@@ -50,7 +50,10 @@ class Installation:
                     )
                 ],
             )
-        return Store(self.settings.database_url.get_secret_value())
+        return Store(
+            self.settings.database_url.get_secret_value(),
+            answer_seconds=self.settings.network.statement_seconds,
+        )
 
     @cached_property
     def make_provider(self) -> Callable[[str], Provider]:

@@ -60,6 +60,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.events",
         "ftworker.logs",
         "ftworker.providers",
+        "ftworker.silence",
         "ftworker.sources",
         "ftworker.store",
         "ftworker.tokenizers",

@@ -113,15 +113,17 @@ def ingest() -> None:
     outages of the broker and of the database. When it is told to stop it settles what it took; nothing is lost.
     """
     from ftworker.cli.context import load
-    from ftworker.events.ingest import SWITCH_SECONDS, Ingest
+    from ftworker.events.ingest import STATEMENT_TIMEOUT_SECONDS, SWITCH_SECONDS, Ingest
     from ftworker.events.transport import make_transport
+    from ftworker.silence import MARGIN_SECONDS
 
     here = load(logs=True)
     url = here.settings.events()
     if url is None:
         fail("FTWORKER_EVENTS_URL is not set: expected an amqp:// or redis:// URL, or `ftworker up`", 2)
-    transport = make_transport(url, here.settings.ingest)
-    process = Ingest(transport, here.store, here.settings.ingest, notify=_doorbell(here))
+    transport = make_transport(url, here.settings.ingest, answer_seconds=here.settings.network.answer_seconds)
+    store = here.store.within(STATEMENT_TIMEOUT_SECONDS + MARGIN_SECONDS)
+    process = Ingest(transport, store, here.settings.ingest, notify=_doorbell(here))
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         process.stop()

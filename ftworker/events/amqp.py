@@ -21,8 +21,9 @@ from ftworker.events.transport import BrokerRefused, BrokerUnavailable, Delivery
 if TYPE_CHECKING:
     from ftworker.settings import IngestSettings
 
-HEARTBEAT_SECONDS = 30
-CONNECT_TIMEOUT_SECONDS = 10
+CONNECT_TIMEOUT_SECONDS = 10.0
+ANSWER_SECONDS = 20.0
+"""Longest wait for an answer where no configuration says another (`network.answer_seconds`)."""
 DEAD_SUFFIX = ".dead"
 
 
@@ -43,12 +44,25 @@ def broker_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-def open_connection(url: str, *, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> kombu.Connection:
-    """A connection to the first server of the URL that answers. Raises BrokerUnavailable or BrokerRefused."""
-    connection = kombu.Connection(url, heartbeat=heartbeat_seconds, connect_timeout=CONNECT_TIMEOUT_SECONDS)
+def open_connection(url: str, *, heartbeat_seconds: int, answer_seconds: float) -> kombu.Connection:
+    """A connection to the first server of the URL that answers. Raises BrokerUnavailable or BrokerRefused.
+
+    No later wait takes longer than `answer_seconds`: without that, py-amqp waits for ever for a server that is silent.
+    """
+    connection = kombu.Connection(
+        url,
+        heartbeat=heartbeat_seconds,
+        connect_timeout=min(CONNECT_TIMEOUT_SECONDS, answer_seconds),
+        transport_options={"read_timeout": answer_seconds, "write_timeout": answer_seconds},
+    )
     with broker_errors("connect"):
         connection.connect()
     return connection
+
+
+def heartbeat_seconds(answer_seconds: float) -> int:
+    """The interval of heartbeats: after two without a word either side hangs up."""
+    return max(1, int(answer_seconds))
 
 
 class AmqpTransport:
@@ -56,12 +70,10 @@ class AmqpTransport:
 
     name = "amqp"
 
-    def __init__(
-        self, url: str, settings: IngestSettings, *, heartbeat_seconds: int = HEARTBEAT_SECONDS
-    ) -> None:
+    def __init__(self, url: str, settings: IngestSettings, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._url = url
         self._settings = settings
-        self._heartbeat_seconds = heartbeat_seconds
+        self._answer_seconds = answer_seconds
         self._connection: kombu.Connection | None = None
         self._channel: Any = None
         self._received: list[Delivery] = []
@@ -69,7 +81,11 @@ class AmqpTransport:
 
     def connect(self) -> None:
         self._received = []
-        self._connection = open_connection(self._url, heartbeat_seconds=self._heartbeat_seconds)
+        self._connection = open_connection(
+            self._url,
+            heartbeat_seconds=heartbeat_seconds(self._answer_seconds),
+            answer_seconds=self._answer_seconds,
+        )
         with broker_errors("open a channel"):
             self._channel = self._connection.connection.channel()
             # Bodies stay bytes whatever content_encoding their publisher wrote on them.
@@ -170,7 +186,7 @@ class AmqpSender:
         self._routing_key = routing_key
         self._timeout_seconds = timeout_seconds
         # No heartbeat: between two events nobody would send one, and RabbitMQ would hang up.
-        self._connection = open_connection(url, heartbeat_seconds=0)
+        self._connection = open_connection(url, heartbeat_seconds=0, answer_seconds=timeout_seconds)
         with broker_errors("open a channel"):
             self._channel = self._connection.connection.channel()
             self._channel.confirm_select()
@@ -181,6 +197,7 @@ class AmqpSender:
         self._unconfirmed: set[int] = set()
         self._refused = 0
         self._returned: list[str] = []
+        self._is_broken = False
 
     def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
         try:
@@ -204,6 +221,7 @@ class AmqpSender:
                 while self._unconfirmed:
                     self._connection.connection.drain_events(timeout=self._timeout_seconds)
         except BrokerUnavailable as error:
+            self._is_broken = True
             if isinstance(error.__cause__, amqp.NotFound):
                 raise Unroutable(
                     f"RabbitMQ has no exchange {self._exchange}; start `ftworker ingest` once, which makes it"
@@ -220,7 +238,11 @@ class AmqpSender:
 
     def close(self) -> None:
         try:
-            self._connection.close()
+            if self._is_broken:
+                # Its goodbye would wait for an answer.
+                self._connection.collect()
+            else:
+                self._connection.close()
         except (amqp.AMQPError, KombuError, OSError, EOFError):
             return
 

@@ -241,7 +241,7 @@ def _sender_factory(
     if scheme in STREAM_SCHEMES:
         from ftworker.events.stream import StreamSender
 
-        return lambda: StreamSender(url, stream)
+        return lambda: StreamSender(url, stream, timeout_seconds)
     raise unknown_scheme(url)
 
 

@@ -25,8 +25,10 @@ logger = logging.getLogger(__name__)
 
 FIELD = b"event"
 CONNECT_TIMEOUT_SECONDS = 10.0
-SOCKET_TIMEOUT_SECONDS = 30.0
-"""Longest silence of the server; above every blocking read."""
+ANSWER_SECONDS = 20.0
+"""Longest wait for an answer where no configuration says another (`network.answer_seconds`)."""
+BLOCK_SECONDS = 1.0
+"""Longest that a read may wait at the server for entries."""
 TRIM_INTERVAL_SECONDS = 1.0
 CLAIM_COUNT = 500
 DEAD_CONSUMER_MILLISECONDS = 24 * 3_600_000
@@ -64,8 +66,10 @@ def broker_errors(what: str) -> Iterator[None]:
         raise BrokerUnavailable(f"Valkey cannot {what} now: {first}") from error
 
 
-def open_client(url: str) -> redis.Redis:
+def open_client(url: str, answer_seconds: float) -> redis.Redis:
     """A client for a redis, rediss, unix, valkey or valkeys URL; connects when first used.
+
+    No wait takes longer than `answer_seconds`.
 
     Without retries of its own: a repeated XREADGROUP would hide entries that an answer lost on the way had held.
     """
@@ -83,8 +87,8 @@ def open_client(url: str) -> redis.Redis:
         url,
         protocol=2,
         retry=Retry(NoBackoff(), 0),
-        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        socket_timeout=SOCKET_TIMEOUT_SECONDS,
+        socket_connect_timeout=min(CONNECT_TIMEOUT_SECONDS, answer_seconds),
+        socket_timeout=answer_seconds,
         client_name="ftworker",
     )
 
@@ -94,8 +98,9 @@ class StreamTransport:
 
     name = "stream"
 
-    def __init__(self, url: str, settings: IngestSettings) -> None:
+    def __init__(self, url: str, settings: IngestSettings, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._url = url
+        self._answer_seconds = answer_seconds
         self._settings = settings
         self._stream = settings.stream
         self._group = settings.group
@@ -108,7 +113,7 @@ class StreamTransport:
         self._trims = True
 
     def connect(self) -> None:
-        self._client = open_client(self._url)
+        self._client = open_client(self._url, self._answer_seconds + BLOCK_SECONDS)
         self._recovered = []
         with broker_errors(f"make the group {self._settings.group} on {self._settings.stream}"):
             try:
@@ -126,7 +131,7 @@ class StreamTransport:
         if self._recovered:
             recovered, self._recovered = self._recovered, []
             return recovered
-        block = max(1, int(timeout_seconds * 1000))
+        block = max(1, int(min(timeout_seconds, BLOCK_SECONDS) * 1000))
         with broker_errors("read the stream"):
             answer: Any = self._open().xreadgroup(
                 self._group, self._consumer, {self._stream: ">"}, count=max(1, limit), block=block
@@ -267,9 +272,9 @@ def _delivery(entry: bytes, fields: dict[bytes, bytes]) -> Delivery:
 class StreamSender:
     """Appends events to a stream (XADD); the server's answer is its word. How safe that is, its `appendfsync` says."""
 
-    def __init__(self, url: str, stream: str) -> None:
+    def __init__(self, url: str, stream: str, timeout_seconds: float) -> None:
         self._stream = stream
-        self._client = open_client(url)
+        self._client = open_client(url, timeout_seconds)
 
     def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
         with broker_errors(f"add to the stream {self._stream}"):

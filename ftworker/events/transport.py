@@ -78,15 +78,18 @@ def unknown_scheme(url: str) -> ConfigurationError:
     return ConfigurationError("environment", [problem])
 
 
-def make_transport(url: str, settings: IngestSettings) -> Transport:
-    """The transport for a URL, not yet connected. Raises ConfigurationError for a scheme that is not known."""
+def make_transport(url: str, settings: IngestSettings, *, answer_seconds: float = 20.0) -> Transport:
+    """The transport for a URL, not yet connected; it waits `answer_seconds` for a silent server.
+
+    Raises ConfigurationError for a scheme that is not known.
+    """
     scheme = scheme_of(url)
     if scheme in AMQP_SCHEMES:
         from ftworker.events.amqp import AmqpTransport
 
-        return AmqpTransport(url, settings)
+        return AmqpTransport(url, settings, answer_seconds=answer_seconds)
     if scheme in STREAM_SCHEMES:
         from ftworker.events.stream import StreamTransport
 
-        return StreamTransport(url, settings)
+        return StreamTransport(url, settings, answer_seconds=answer_seconds)
     raise unknown_scheme(url)

@@ -25,7 +25,7 @@ from ftworker.settings.pipelines import (
 )
 from ftworker.settings.providers import LEAST_EXAMPLES, OpenAISettings, ProviderSettings
 from ftworker.settings.sources import ColumnsLog, ColumnsMessages, SourceSettings
-from ftworker.settings.whole import IngestSettings, Settings, WebSettings, WorkerSettings
+from ftworker.settings.whole import IngestSettings, NetworkSettings, Settings, WebSettings, WorkerSettings
 
 __all__ = [
     "DEFAULT_SYSTEM_PROMPT",
@@ -39,6 +39,7 @@ __all__ = [
     "GateSettings",
     "IngestSettings",
     "LocalSettings",
+    "NetworkSettings",
     "OpenAISettings",
     "PipelineSettings",
     "PrivacySettings",

@@ -41,6 +41,15 @@ class IngestSettings(Section):
     """Stream entries that another consumer took and did not acknowledge for so long are taken over (XAUTOCLAIM)."""
 
 
+class NetworkSettings(Section):
+    """How long a server is waited for that neither answers nor hangs up: docs/RELIABILITY.md."""
+
+    answer_seconds: Annotated[float, Field(ge=1)] = 20.0
+    """Longest wait for an answer of RabbitMQ or Valkey; also the interval of RabbitMQ's heartbeats."""
+    statement_seconds: Annotated[float, Field(ge=1)] = 600.0
+    """Longest wait for PostgreSQL's answer to one statement, and longest that a transaction may ask it nothing."""
+
+
 class WebSettings(Section):
     """The process that serves /metrics, /healthz and the pages."""
 
@@ -96,6 +105,7 @@ class Settings(Section):
     """fsspec URL for datasets and artefacts (`s3://bucket/ftworker`). None: `home`/storage on this machine."""
     ingest: IngestSettings = IngestSettings()
     worker: WorkerSettings = WorkerSettings()
+    network: NetworkSettings = NetworkSettings()
     web: WebSettings = WebSettings()
     privacy: PrivacySettings = PrivacySettings()
     sources: dict[Name, SourceSettings] = {}

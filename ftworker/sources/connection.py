@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg2
@@ -21,6 +21,7 @@ import psycopg2.extras
 from psycopg2 import sql
 
 from ftworker.errors import SourceRejected, SourceUnavailable
+from ftworker.silence import MARGIN_SECONDS, answer_within
 
 CONNECT_TIMEOUT_SECONDS = 10
 KEPT_CONNECTIONS = 2
@@ -69,8 +70,9 @@ class UnreadableRows(Exception):
 class Reading:
     """One read-only transaction: every statement in it sees the same moment of the store."""
 
-    def __init__(self, connection: psycopg2.extensions.connection) -> None:
+    def __init__(self, connection: psycopg2.extensions.connection, answer_seconds: float) -> None:
         self._connection = connection
+        self._answer_seconds = answer_seconds
         self._streams = 0
 
     def rows(
@@ -78,7 +80,8 @@ class Reading:
     ) -> list[tuple[Any, ...]]:
         """All rows of a statement with a small answer."""
         with self._connection.cursor() as cursor:
-            cursor.execute(statement, parameters or {})
+            with self._asking():
+                cursor.execute(statement, parameters or {})
             return cursor.fetchall()
 
     def value(self, statement: str | sql.Composable, parameters: Mapping[str, Any] | None = None) -> Any:
@@ -88,7 +91,7 @@ class Reading:
 
     def column_types(self, statement: sql.Composable, parameters: Mapping[str, Any]) -> dict[str, int]:
         """The type numbers of the columns that a statement would give, without running it through."""
-        with self._connection.cursor() as cursor:
+        with self._connection.cursor() as cursor, self._asking():
             cursor.execute(sql.SQL("SELECT * FROM ({}) AS nothing LIMIT 0").format(statement), parameters)
             return {column.name: column.type_code for column in cursor.description or ()}
 
@@ -97,21 +100,39 @@ class Reading:
     ) -> Iterator[tuple[Any, ...]]:
         """Rows of a large answer, `fetch_size` at a time through a server-side cursor: memory stays flat."""
         self._streams += 1
-        with self._connection.cursor(name=f"ftworker_{self._streams}") as cursor:
-            cursor.itersize = fetch_size
+        cursor = self._connection.cursor(name=f"ftworker_{self._streams}")
+        with self._asking():
             cursor.execute(statement, parameters)
-            yield from cursor
+        while rows := self._fetch(cursor, fetch_size):
+            yield from rows
+        with self._asking():
+            cursor.close()
+
+    def _fetch(self, cursor: psycopg2.extensions.cursor, count: int) -> list[tuple[Any, ...]]:
+        with self._asking():
+            return cursor.fetchmany(count)
+
+    def _asking(self) -> AbstractContextManager[None]:
+        return _asking(self._connection, self._answer_seconds)
 
 
 class Connections:
     """The connections of one source. Safe between threads and after a fork; connects when first used."""
 
     def __init__(
-        self, source_name: str, url: str, *, statement_timeout_seconds: float, time_zone: str
+        self,
+        source_name: str,
+        url: str,
+        *,
+        statement_timeout_seconds: float,
+        time_zone: str,
+        margin_seconds: float = MARGIN_SECONDS,
     ) -> None:
+        """The server ends a statement after its time; one that has not said so after `margin_seconds` more is away."""
         self._source_name = source_name
         self._url = url
         self._statement_timeout_seconds = statement_timeout_seconds
+        self._answer_seconds = statement_timeout_seconds + margin_seconds
         # The session's zone is the one that times without a zone are in, so that comparing them with a time
         # is right and can still use their index. A planner that expects a tenth of a cursor's rows would
         # choose slow ways to read all of them; compiling a statement that runs for milliseconds costs more
@@ -128,7 +149,7 @@ class Connections:
         """A transaction that can only read. Raises SourceUnavailable, SourceRejected or UnreadableRows."""
         connection = self._begun()
         try:
-            yield Reading(connection)
+            yield Reading(connection, self._answer_seconds)
         except psycopg2.Error as error:
             raise self._translated(error) from None
         except UnicodeDecodeError:
@@ -168,7 +189,7 @@ class Connections:
         return connection
 
     def _execute_begin(self, connection: psycopg2.extensions.connection) -> None:
-        with connection.cursor() as cursor:
+        with connection.cursor() as cursor, _asking(connection, self._answer_seconds):
             cursor.execute(self._begin)
 
     def _take(self) -> psycopg2.extensions.connection | None:
@@ -179,7 +200,8 @@ class Connections:
 
     def _give_back(self, connection: psycopg2.extensions.connection) -> None:
         try:
-            connection.rollback()
+            with _asking(connection, self._answer_seconds):
+                connection.rollback()
         except psycopg2.Error:
             connection.close()
         if connection.closed:
@@ -197,7 +219,11 @@ class Connections:
                 self._url,
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
                 application_name=f"ftworker source {self._source_name}",
+                # A server that vanished (power, a firewall that forgot the connection) is found within a minute.
                 keepalives_idle=30,
+                keepalives_interval=10,
+                keepalives_count=3,
+                tcp_user_timeout=60_000,
             )
             # In each BEGIN and not by SET: behind a pooler in transaction mode, a SET would stay on the
             # server's connection and make the RAG itself read-only.
@@ -248,6 +274,13 @@ class Connections:
             f"{source}: the server refuses the statement: {said}; "
             f"`ftworker sources test {self._source_name}` compares the configuration with the tables"
         )
+
+
+def _asking(
+    connection: psycopg2.extensions.connection, answer_seconds: float
+) -> AbstractContextManager[None]:
+    """What is inside asks the server one thing, and is lost when it stays silent."""
+    return answer_within(connection.fileno(), answer_seconds, psycopg2.OperationalError)
 
 
 def array_literal(values: Sequence[str]) -> str:

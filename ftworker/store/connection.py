@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
-import psycopg2.extras
 
 from ftworker.errors import DatabaseRejected, DatabaseUnavailable
+from ftworker.store.answers import AnsweringConnection, AnsweringCursor, NamedRowsCursor
 
 if TYPE_CHECKING:
 
@@ -34,6 +34,8 @@ else:
     Cursor = psycopg2.extensions.cursor
 
 CONNECT_TIMEOUT_SECONDS = 10
+ANSWER_SECONDS = 600.0
+"""Longest wait for the answer to one statement where no configuration says another (`network.statement_seconds`)."""
 READ_ONLY = "25006"
 """SQLSTATE of a write on a standby: after a failover the name soon points at the new primary."""
 
@@ -59,18 +61,22 @@ def queries(filename: str) -> QueryFile:
 # locks, and with them every sweep, for more than two hours. Without effect where the connection is no TCP.
 _SESSION = """
 SET TIME ZONE 'UTC';
-SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3
+SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
+SET idle_in_transaction_session_timeout = %(milliseconds)s
 """
 
 
-def connect(url: str, *, application_name: str = "ftworker") -> psycopg2.extensions.connection:
+def connect(
+    url: str, *, application_name: str = "ftworker", answer_seconds: float = ANSWER_SECONDS
+) -> AnsweringConnection:
     """A new connection in UTC. Raises DatabaseUnavailable without the URL's password in its text."""
     try:
         connection = psycopg2.connect(
             url,
+            connection_factory=AnsweringConnection,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name=application_name,
-            cursor_factory=psycopg2.extras.NamedTupleCursor,
+            cursor_factory=NamedRowsCursor,
             # A server that vanished (power, a firewall that forgot the connection) is found within a minute.
             keepalives_idle=30,
             keepalives_interval=10,
@@ -86,9 +92,10 @@ def connect(url: str, *, application_name: str = "ftworker") -> psycopg2.extensi
         raise DatabaseUnavailable(
             "FTWORKER_DATABASE_URL is not a PostgreSQL URL; expected postgresql://user:password@host:5432/name"
         ) from None
+    connection.answer_seconds = answer_seconds
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_SESSION)
+            cursor.execute(_SESSION, {"milliseconds": int(answer_seconds * 1000)})
         connection.commit()
     except psycopg2.Error as error:
         # A server that stops between its greeting and its first answer.
@@ -100,7 +107,7 @@ def connect(url: str, *, application_name: str = "ftworker") -> psycopg2.extensi
 class Snapshot:
     """Reads of one moment: every statement sees the same rows. Made by `Store.snapshot`, and good until it ends."""
 
-    def __init__(self, connection: psycopg2.extensions.connection) -> None:
+    def __init__(self, connection: AnsweringConnection) -> None:
         self._connection = connection
         self._streams = 0
 
@@ -109,7 +116,7 @@ class Snapshot:
         self._streams += 1
         # Plain tuples: naming every row would cost as much as reading it.
         name = f"ftworker_stream_{self._streams}"
-        cursor = self._connection.cursor(name, cursor_factory=psycopg2.extensions.cursor)
+        cursor = self._connection.cursor(name, cursor_factory=AnsweringCursor)
         cursor.itersize = fetch_size
         cursor.execute(query, parameters)
         return _rows_of(cursor)
@@ -124,9 +131,15 @@ class Snapshot:
 class Store:
     """ftworker's database. Cheap to make; connects when first used; safe to share by threads and forks."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        """`answer_seconds` is the longest wait for one answer of a server that neither answers nor hangs up."""
         self._url = url
+        self._answer_seconds = answer_seconds
         self._local = threading.local()
+
+    def within(self, answer_seconds: float) -> Store:
+        """The same database for somebody who waits for no answer longer than that."""
+        return Store(self._url, answer_seconds=min(answer_seconds, self._answer_seconds))
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
@@ -158,7 +171,7 @@ class Store:
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """One moment of the database to read, for as long as it takes, on a connection of its own."""
-        connection = connect(self._url)
+        connection = connect(self._url, answer_seconds=self._answer_seconds)
         try:
             # A fixed snapshot: rows that arrive meanwhile cannot appear in half of an export.
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
@@ -198,17 +211,17 @@ class Store:
         if held is not None and held[0] == os.getpid():
             self._discard(held[1])
 
-    def _connection(self) -> psycopg2.extensions.connection:
+    def _connection(self) -> AnsweringConnection:
         held = getattr(self._local, "held", None)
         # A forked child must not speak on its parent's socket.
         if held is not None and held[0] == os.getpid() and not held[1].closed:
-            connection: psycopg2.extensions.connection = held[1]
+            connection: AnsweringConnection = held[1]
             return connection
-        connection = connect(self._url)
+        connection = connect(self._url, answer_seconds=self._answer_seconds)
         self._local.held = (os.getpid(), connection)
         return connection
 
-    def _discard(self, connection: psycopg2.extensions.connection) -> None:
+    def _discard(self, connection: AnsweringConnection) -> None:
         self._local.held = None
         try:
             connection.close()
@@ -224,7 +237,8 @@ def _read_clock(cursor: Cursor) -> datetime:
 
 def _rows_of(cursor: psycopg2.extensions.cursor) -> Iterator[Any]:
     with cursor:
-        yield from cursor
+        while rows := cursor.fetchmany(cursor.itersize):
+            yield from rows
 
 
 def _passes(error: psycopg2.Error) -> bool:

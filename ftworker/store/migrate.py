@@ -8,6 +8,7 @@ from ftworker.errors import PermanentError
 from ftworker.store.connection import Cursor, Store
 
 LOCK_KEY = 0x66747772  # "ftwr": the advisory lock that serialises migrators
+MIGRATION_SECONDS = 24 * 3_600.0
 
 
 def available_migrations() -> list[tuple[str, str]]:
@@ -19,7 +20,8 @@ def available_migrations() -> list[tuple[str, str]]:
 
 def migrate(url: str) -> list[str]:
     """Bring the schema up to date and return the names of what was applied. Repeatable, also in parallel."""
-    store = Store(url)
+    # An index of a large table takes its time.
+    store = Store(url, answer_seconds=MIGRATION_SECONDS)
     applied = []
     try:
         with store.transaction() as cursor:

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from ftworker.errors import DatabaseRejected, DatabaseUnavailable, FtworkerError
 from ftworker.settings import Settings
+from ftworker.silence import MARGIN_SECONDS
 from ftworker.store import Store, processes
 from ftworker.store.metrics import SchemaOutdated, Snapshot, read_snapshot
 
@@ -52,7 +53,7 @@ class Reader:
     ) -> None:
         self._pipelines = tuple(settings.pipelines)
         self._cache_seconds = settings.web.cache_seconds
-        self._store = store
+        self._store = store.within(STATEMENT_SECONDS + MARGIN_SECONDS)
         self._monotonic = monotonic
         self._changed = threading.Condition()
         self._wanted = False

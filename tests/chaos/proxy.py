@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts the network: it stalls, resets, half-closes, refuses, or cuts after some bytes more.
+"""A TCP proxy that cuts the network: it stalls, resets, half-closes, refuses, falls silent, or cuts after some bytes.
 
 One asyncio loop in a thread of its own serves all proxies. Never reads what it carries.
 """
@@ -16,6 +16,9 @@ from typing import Any, Literal, Self, TypeVar
 
 CHUNK_BYTES = 65_536
 CONNECT_SECONDS = 5.0
+SWALLOWED_BYTES = 262_144
+GONE_SECONDS = 60.0
+"""After so long a server's own probes find that a silent connection's client, which has hung up, is gone."""
 
 Side = Literal["client", "server"]
 T = TypeVar("T")
@@ -28,6 +31,7 @@ class _Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     pumps: list[asyncio.Task[None]] = field(default_factory=list)
+    silent: bool = False
 
     def reset(self) -> None:
         """A reset on both sides, as when a middlebox forgot the connection: what was on its way is lost."""
@@ -46,15 +50,27 @@ class Proxy:
         self.port = 0
         self._network = network
         self._links: set[_Link] = set()
+        self._unheard: set[asyncio.StreamWriter] = set()
+        """Who connected while there was silence."""
         self._open = asyncio.Event()
         self._open.set()
         self._refusing = False
+        self._silent = False
         self._bytes_left: int | None = None
+        self._mute_after_cut = False
         self._listener: asyncio.Server | None = None
 
     def stall(self) -> None:
         """Carry nothing until `heal`; connections are taken and stay silent, as behind a dead switch."""
         self._network.call(self._set(stalled=True, refusing=self._refusing))
+
+    def silence(self, after_bytes: int = 0) -> None:
+        """Carry nothing any more, for good: no connection that there is now, nor one made until `heal`, is ever served.
+
+        Nobody is told: what comes is acknowledged by TCP and stays here, and no reset and no goodbye goes out. With
+        `after_bytes` so many bytes pass before, which is the middle of a message.
+        """
+        self._network.call(self._fall_silent(after_bytes))
 
     def refuse(self) -> None:
         """Reset what there is and whatever comes, until `heal`."""
@@ -84,24 +100,37 @@ class Proxy:
 
     async def _set(self, *, stalled: bool, refusing: bool) -> None:
         self._refusing = refusing
+        self._silent = False
         self._bytes_left = None
+        self._mute_after_cut = False
         if stalled:
             self._open.clear()
         else:
             self._open.set()
 
+    async def _fall_silent(self, after_bytes: int) -> None:
+        if after_bytes:
+            self._bytes_left, self._mute_after_cut = after_bytes, True
+            return
+        self._silent = True
+        for link in self._links:
+            link.silent = True
+
     async def _reset_all(self) -> None:
         for link in list(self._links):
-            link.reset()
+            if not link.silent:
+                link.reset()
 
     async def _half_close(self, towards: Side) -> None:
         for link in list(self._links):
+            if link.silent:
+                continue
             writer = link.client if towards == "client" else link.server
             with contextlib.suppress(OSError, RuntimeError):
                 writer.write_eof()
 
     async def _cut_after(self, count: int) -> None:
-        self._bytes_left = count
+        self._bytes_left, self._mute_after_cut = count, False
 
     async def listen(self) -> None:
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -110,11 +139,18 @@ class Proxy:
     async def close(self) -> None:
         if self._listener is not None:
             self._listener.close()
-        await self._reset_all()
+        for link in list(self._links):
+            link.reset()
+        for client in self._unheard:
+            _reset(client)
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         if self._refusing:
             _reset(client)
+            return
+        if self._silent:
+            self._unheard.add(client)
+            await _swallow(reader)
             return
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -138,16 +174,30 @@ class Proxy:
         # After a half-close there is nobody to write to; the other way goes on.
         with contextlib.suppress(RuntimeError, asyncio.CancelledError):
             try:
-                await self._carry(reader, writer)
+                await self._carry(link, reader, writer)
+                if link.silent:
+                    await self._be_silent(link, reader, writer)
             except OSError:
                 # One side is gone without a goodbye (killed with words unread): the other must hear of it.
                 link.reset()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _be_silent(
+        self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Hold what comes from one side of a connection for good, and tell the other side nothing of its end."""
+        await _swallow(reader)
+        if writer is link.server:
+            await asyncio.sleep(GONE_SECONDS)
+            link.reset()
+        await asyncio.Event().wait()
+
+    async def _carry(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await self._open.wait()
             data = await reader.read(CHUNK_BYTES)
             await self._open.wait()
+            if link.silent:
+                return
             if not data:
                 writer.write_eof()
                 return
@@ -157,7 +207,10 @@ class Proxy:
                     self._bytes_left = None
                     writer.write(data)
                     await writer.drain()
-                    await self._reset_all()
+                    if self._mute_after_cut:
+                        await self._fall_silent(0)
+                    else:
+                        await self._reset_all()
                     return
             writer.write(data)
             await writer.drain()
@@ -203,6 +256,18 @@ class Network:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _swallow(reader: asyncio.StreamReader) -> None:
+    """Take what comes and leave it, until the other side hangs up; more than some, and its own buffers fill."""
+    left = SWALLOWED_BYTES
+    with contextlib.suppress(OSError):
+        while left > 0:
+            data = await reader.read(CHUNK_BYTES)
+            if not data:
+                return
+            left -= len(data)
+    await asyncio.Event().wait()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

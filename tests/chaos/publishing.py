@@ -96,7 +96,7 @@ class PublishingThread:
                     self._urls[via], settings.exchange, settings.routing_key, TIMEOUT_SECONDS
                 )
             else:
-                self._senders[via] = StreamSender(self._urls[via], settings.stream)
+                self._senders[via] = StreamSender(self._urls[via], settings.stream, TIMEOUT_SECONDS)
         return self._senders[via]
 
     def _forget(self, via: Transport) -> None:

@@ -234,3 +234,35 @@ print(round((time.time() - real.timestamp()) / 60))
     )
 
     assert asked.stdout.split() == ["60", "60", "60"]
+
+
+def test_silence_is_for_good_and_nobody_is_told(proxy: Proxy) -> None:
+    with _connect(proxy) as before:
+        before.sendall(b"one")
+        assert before.recv(10) == b"one"
+        proxy.silence()
+        with _connect(proxy) as meanwhile:
+            proxy.reset()
+            proxy.heal()
+            for client in (before, meanwhile):
+                client.sendall(b"two")
+                client.settimeout(0.2)
+                with pytest.raises(TimeoutError):
+                    client.recv(10)
+    with _connect(proxy) as after:
+        after.sendall(b"three")
+        assert after.recv(10) == b"three"
+
+
+def test_silence_can_begin_in_the_middle_of_a_message(proxy: Proxy) -> None:
+    with _connect(proxy) as client:
+        proxy.silence(after_bytes=5)
+        client.sendall(b"12345678")
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.recv(10)
+    with _connect(proxy) as late:
+        late.sendall(b"one")
+        late.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            late.recv(10)

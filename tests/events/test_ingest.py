@@ -276,7 +276,7 @@ def test_a_database_that_hangs_does_not_cost_the_connection_to_rabbitmq(
     store: Store, database_url: str, rabbitmq_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     # RabbitMQ hangs up on who is silent for two heartbeats; the batch in the database takes four.
-    transport = AmqpTransport(rabbitmq_url, SMALL, heartbeat_seconds=1)
+    transport = AmqpTransport(rabbitmq_url, SMALL, answer_seconds=1.0)
     ingest = Ingest(transport, store, SMALL)
     other = Store(database_url)
     with caplog.at_level(logging.INFO), running(ingest):
