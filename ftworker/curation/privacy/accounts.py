@@ -26,14 +26,16 @@ _ACCOUNT = (
     rb"(?:(?:nombre de |nom d')?usuari[oa]?|user(?:name)?|nick(?:name)?|alias|gamertag|cuenta|compte|conta|perfil|"
     rb"tag|id|canal|login)"
 )
+_OPENED = rb"(?:[\"'(*\xab]{1,3}\s?)?(?:[@#]\s?|arroba )?"
+"""Before the name: quoted, bold, between brackets, with its sign or the word for it."""
 _OWNER = rb"(?:mi|mis|el meu|la meva|el seu|la seva|my|nire|o meu|a mina|o seu|su|tu|el|la|nuestro|meu)"
 # "mi usuario de educamadrid es", "mi insta y tiktok:", "el insta de mi crush es".
 _OWN_ACCOUNT = re.compile(
     rb"\b%b\s(?:(?:%b)|%b|@|arroba)(?: name)?(?: ?(?:y|e|/|o|i) ?(?:el |de )?%b)?"
     rb"(?: (?:(?:de|del|en|da|do|no|na|al|para|on) |d')(?:la |el |l'|mi |su |tu )?[a-z0-9 ]{2,22}?(?: (?:es|e|is|"
     rb"da|era|se llama|se dice)(?: |: ?)(?:siempre |ahora |tambien |igual )?|"
-    rb"\s?(?::|=|->)\s{0,2}|, | \()| (?:es|e|is|da|era)(?: |: ?)|\s?(?::|=|->)\s{0,2}|, ?| \(| )(?:@\s?)?"
-    rb"(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (_OWNER, _ACCOUNT, _SERVICE, _SERVICE)
+    rb"\s?(?::|=|->)\s{0,2}|, | \()| (?:es|e|is|da|era)(?: |: ?)|\s?(?::|=|->)\s{0,2}|, ?| \(| )%b"
+    rb"(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (_OWNER, _ACCOUNT, _SERVICE, _SERVICE, _OPENED)
 )
 _NAMED = re.compile(
     rb"(?:"
@@ -49,7 +51,7 @@ _NAMED = re.compile(
     rb"\b(?:mi|meu|meva|my|tengo(?: una?)?|tinc una?|teno unha?) (?:canal|cuenta|perfil|compte|conta|channel|"
     rb"account)"
     rb" (?:de|en|a|del|do|no|on) (?:el |la )?%b(?:,| \(|:)"
-    rb")\s?[@#]?(?P<name>[a-z0-9_][\w.#\-]{2,31})" % ((_SERVICE,) * 5)
+    rb")\s?%b(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (*((_SERVICE,) * 5), _OPENED)
 )
 # "LobitoGamer99 en twitch", "lu_ciagmz es mi insta": the name first.
 _NAME_FIRST = re.compile(
@@ -65,6 +67,25 @@ _AFTER_SERVICE = re.compile(
     % (_SERVICE, _SERVICE)
 )
 """A word and a number joined by a sign: "en el discord soy kuroneko_2201"."""
+_SOCIAL = (
+    rb"\b(?:insta(?:gram)?|ig|tik ?tok|snap(?:chat)?|discord|telegram|twitter|twitch|be ?real|threads|roblox|"
+    rb"fortnite|"
+    rb"minecraft|valorant|brawl stars|clash royale|bluesky|wattpad|vinted|steam|facebook)\b"
+)
+_SIGNED_NAME = rb"(?P<name>(?=[\w.]{0,28}[_\d])(?=[\w.]{0,28}[a-z][\w.]{0,3}[a-z]{2})[a-z_][\w.]{3,29})"
+_BESIDE_NETWORK = re.compile(
+    rb"(?:%b[^.\n@]{0,25}?|\b(?:usuari[oa]|nick(?:name)?|user(?:name)?|gamertag|perfil|cuenta|"
+    rb"github)(?: \w{2,12}){0,2})[ :(\"'*\xab>]%b(?![\w@(=])|(?<![\w.@/])%b[\"')*\xbb]{0,3}[^.\n@]{0,22}? (?:en|"
+    rb"por|de|es mi|al|a|mi|del|para)"
+    rb" (?:el |la |mi |su )?%b"
+    % (_SOCIAL, _SIGNED_NAME, _SIGNED_NAME.replace(b"<name>", b"<first>"), _SOCIAL)
+)
+"""A name with a low line or figures, and a network in the same clause."""
+_NO_SIGNED_NAME = re.compile(
+    rb"(?:windows|android|ios|python|html|css|covid|iphone|galaxy|version|v|tema|unidad|grupo|curso|clase|foto|"
+    rb"img|video|dsc)"
+    rb"_?[\d.]+|[a-z]+_?(?:id|name|count|list)|[a-z]*\d{1,2}[a-z]?"
+)
 _TAGGED = re.compile(rb"(?<![\w#.])([\w.]{2,32})#\d{4}(?!\w)")
 """Of Discord as it was: "hugo#4521"."""
 _NO_TAGGED = frozenset(b"issue pr bug ticket color tarea ejercicio item fix".split())
@@ -126,6 +147,17 @@ def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
             start, end = found.start(group), found.start(group) + len(name)
             if _is_account(seen, found, name, start, end):
                 yield Finding(start, end, Kind.HANDLE)
+    for found in _BESIDE_NETWORK.finditer(folded, begin, stop):
+        group = found.lastgroup or "name"
+        name = found[group].rstrip(b".")
+        start, end = found.start(group), found.start(group) + len(name)
+        if _OF_PROGRAMS.search(
+            folded, max(begin, found.start() - _CUE_CHARACTERS), found.end() + _CUE_CHARACTERS
+        ):
+            continue
+        signed = b"_" in name or _TWO_FIGURES.search(name)
+        if signed and not _NO_SIGNED_NAME.fullmatch(name) and _is_account(seen, found, name, start, end):
+            yield Finding(start, end, Kind.HANDLE)
     for found in _TAGGED.finditer(folded, begin, stop):
         if found[1] not in _NO_TAGGED and any(97 <= sign < 123 for sign in found[1]):
             yield Finding(found.start(), found.end(), Kind.HANDLE)
@@ -156,11 +188,23 @@ def _is_account(seen: View, found: re.Match[bytes], name: bytes, start: int, end
     if _CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper():
         return name not in _KNOWN_SERVICES
     plain = len(name) > 4 and name.isalpha() and name not in _NO_ACCOUNT
-    last = not seen.folded[end : end + 1].isalnum() and seen.folded[end : end + 1] != b" "
-    return plain and last and _OWN_NETWORK.match(found[0]) is not None
+    last = not seen.folded[end : end + 1].isalnum() and (
+        seen.folded[end : end + 1] != b" " or _NO_WORD.search(name) is not None
+    )
+    told = _OWN_NETWORK.match(found[0]) is not None or _NO_WORD.search(name) is not None
+    return plain and last and told
 
 
-_BEGINS_IBAN = re.compile(rb"[a-z]{2}\d{2}$")
+_NO_WORD = re.compile(
+    rb"[bcdfghjklmnpqrstvwxyz]{4}|[bcdfghjklmnpqrstvwxyz]{3}$|[bcdfghjkmpqtvwxyz][bcdfghjklmnpqrtvwxyz]$|aa|ii|uu|"
+    rb"xx|zz|kk|yy|^[bcdfghjkmnqrtvwxz][bcdfghjkmnpqtvwxz]"
+)
+"""Letters that no word of Spanish has together: "nereavll", "martaaa"."""
+_OF_PROGRAMS = re.compile(
+    rb"\b(?:api|funcion|codigo|variable|bots?|programa\w*|script|libreria|metodo|campo|tabla|base de datos|import|"
+    rb"comando|clase)\b"
+)
+_TWO_FIGURES = re.compile(rb"[a-z][._]?\d{2}|\d{2}[._]?[a-z]|[a-z]\.[a-z]+\d")
 _BEGINS_IBAN = re.compile(rb"[a-z]{2}\d{2}$")
 _ID_OF_A_GAME = re.compile(rb"mi (?:id|tag|codigo)\b")
 _KNOWN_SERVICES = frozenset(

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.lexicon import names_of
 
 # As people write them. What is also another word ("grupo", "edificio", a lone "c") stands in `homes`.
 STREET_TYPES = (
-    rb"calle[:,]?|c/|c\.(?= )|cl[./]|avda[./]?|avgda\.?|avenida|avd[./]?|av[./]|plaza|pza[./]?|plza[./]?|plz\.?|"
+    rb"calle[:,]?|c/|c\.(?= )|cl[./]|cl(?= )|avda[./]?|avgda\.?|avenida|avd[./]?|av[./]?|plaza|pza[./]?|plza[./]?|"
+    rb"plz\.?|"
     rb"pca\.|pl[./]|"
     rb"plazuela|plazoleta|placeta|paseo|p\.?\xba|pg\.|pso\.?|psg\.|camino|cno\.|cmno\.?|carretera|ctra\.?|crta\.?|"
     rb"ronda|rda\.?|"
@@ -79,7 +82,7 @@ _NUMBER_IN_WORDS = (
     rb"ochenta|noventa|ciento)(?: y)?(?: (?:%b))?|%b)" % (_UNITS, _UNITS)
 )
 _NUMBER_WORD = (
-    rb"(?:n\.?\s?[\xba\xb0o]|n(?=\s?\d)|no\.|nro\.?|num\.?|numero|n\.|portal|bl\.|"
+    rb"(?:n\.?\s?[\xba\xb0o]\.?|n(?=\s?\d)|#|no\.|nro\.?|num\.?|numero|n\.|portal|bl\.|"
     rb"km\.?|chalet|xalet|parcela|bloque|blq\.?|bloc|nave|finca|casa|calle)"
 )
 NUMBER = re.compile(
@@ -95,6 +98,10 @@ LONG_NUMBER = re.compile(
     rb",?\s?(?:%b\s?)?\d{4}(?![\d\w%%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)" % _NUMBER_WORD
 )
 """Of four digits, as in America: a year as well, so that more must speak for it."""
+_APART_NUMBER = re.compile(
+    rb"(?: - |;? ?\()(?:%b\s?)?\d{1,3}(?:\)|(?![\w)%%\x80-\xff]|[.,:]\d))" % _NUMBER_WORD
+)
+"""Behind a dash or between brackets, "calle Mayor - 83": what stands there is as often something else."""
 _SIDE = (
     rb"(?:izda?|izqd?a?|izquierda|dcha?|dreta|derecha|centro|ezk(?:erra)?|esk(?:uina)?|esquerra|esq|esquerda|"
     rb"dereita|ext(?:erior)?|"
@@ -105,7 +112,7 @@ _ORDINAL = (
     rb"decim[oa])"
 )
 FLAT = re.compile(
-    rb"(?:,|\.(?=\s(?:\d{1,2}\.?[\xba\xaa]|piso|puerta|escalera|portal|planta|letra))|\s?-)?\s?(?:(?:piso|planta|"
+    rb"(?:[,;]|\.(?=\s(?:\d{1,2}\.?[\xba\xaa]|piso|puerta|escalera|portal|planta|letra))|\s?-)?\s?(?:(?:piso|planta|"
     rb"letra|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bl\.|bloc|casa|"
     rb"local|pis|porta|bajos?|baixos?|baixo|"
     rb"atico|atic|entresuelo|entresol|principal|pral|torre|dpto|depto|departamento|apto|apartamento|interior|int|"
@@ -117,15 +124,16 @@ FLAT = re.compile(
     rb"departamento|apto|apartamento|interior|int|villa|"
     rb"izda?\.?|izq\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|esq|esquerda|dereita|"
     rb"ext(?:erior)?|centro|ezk(?:erra)?|esk(?:uina)?)\b\.?(?:\s(?:%b|[a-z](?!\w)|\d{1,4}(?!\w)))?[\xba\xaa]?|"
-    rb"\d{1,2}\.?\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-])|(?:do|ro|to|er|ra|da|ta)(?![a-z]))(?:\s?-?\s?(?:[a-h](?!\w)|"
+    rb"\d{1,2}\.?\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-])|(?:do|ro|to|er|ra|da|ta|ero|era|vo|mo|"
+    rb"no)(?![a-z]))(?:\s?-?\s?(?:[a-h](?!\w)|"
     rb"\d{1,2}\.?[\xba\xaa]|"
     rb"\d{1,2}(?=[,;)\n]|\.?(?:\s|$))(?! ?[a-z%%])|%b| (?:planta|piso)(?!\w)))?|"
     rb"\d{1,2}\.?\s?%b|"
     rb"%b (?:(?:piso )?(?:%b|[a-h](?!\w))|piso)|"
     rb"n\.?\s?[\xba\xb0]\s?\d{1,3}(?!\w)|\d{1,2}(?:r|n|t|e|on|er)\s?\d{1,2}(?:a|\xaa)(?!\w)|\d{1,2}-\d{1,2}(?!\w)|"
-    rb"\d[a-h](?!\w)|"
-    rb"\d\.? [b-h](?=[,.;)\n]|$)|\d\. a(?=[,;)\n]|$|\. )|[a-h](?=[,;)\n]|$|\.(?!p))(?<=[ ][a-h]))"
-    % (_SIDE, _SIDE, _SIDE, _ORDINAL, _SIDE)
+    rb"\d[a-h](?!\w)|\d{1,2}\s?-\s?[a-h](?!\w)|"
+    rb"\d\.? [b-h](?=[,.;)\n]|$| (?:y|en|de|cp|c\.p|-|\d{5}|\())|\d\. a(?=[,;)\n]|$|\. )|[a-h](?=[,;)\n]|$|"
+    rb"\.(?!p))(?<=[ ][a-h]))" % (_SIDE, _SIDE, _SIDE, _ORDINAL, _SIDE)
 )
 _CODE_AND_TOWN = re.compile(
     rb"(?:,|\.|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|"
@@ -142,19 +150,13 @@ _QUARTER = re.compile(
     rb"(?:(?:de la|de los|de las|del|de) )?(?=[a-z])"
 )
 _TOWN_AFTER_CODE = re.compile(rb"(?<=\d) [a-z']{4,20}(?: (?:de|del|la)){0,2}(?: [a-z']{3,20})?(?=[.,;)\n]|$)")
-_KNOWN_TOWN = re.compile(
-    rb",? (?:en |de )?(?:madrid|barcelona|valencia|sevilla|zaragoza|malaga|murcia|palma|bilbao|alicante|cordoba|"
-    rb"valladolid|vigo|"
-    rb"gijon|granada|oviedo|cartagena|elche|badalona|terrassa|sabadell|mostoles|santander|burgos|salamanca|"
-    rb"albacete|getafe|"
-    rb"logrono|badajoz|huelva|lleida|tarragona|leon|cadiz|jaen|ourense|girona|lugo|caceres|toledo|pontevedra|"
-    rb"ceuta|melilla|"
-    rb"guadalajara|cuenca|avila|segovia|soria|huesca|zamora|teruel|palencia|ciudad real|almeria|castellon|"
-    rb"pamplona|vitoria|"
-    rb"san sebastian|donostia|a coruna|la coruna|las palmas|santa cruz de tenerife)(?!\w)"
-)
+_BEFORE_TOWN = re.compile(rb"(?:, ?\(?| - | \(| |\. |\n)(?:(?:en|de) )?(?=[a-z])")
+_TOWN_WORDS = re.compile(rb"[a-z']{2,}(?:[ \-][a-z']{1,}){0,4}")
+_IN_TOWN = re.compile(rb" \(| (?:en|de) (?:(?:el|la|los|las) )?(?=[a-z]{4})")
 _CODE_AFTER_TOWN = re.compile(rb"[ ,(]{1,3}(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
-_PROVINCE = re.compile(rb",? [(]?([a-z]{4,20}(?: [a-z]{4,20})?)[)]?(?=\s*(?:[.,;\n)]|$))")
+_PROVINCE = re.compile(
+    rb"(?:,| -|/)? ?[(]?(?<!\w)([a-z]{4,20}(?: [a-z]{4,20})?)(?:[)]|(?=\s*(?:[.,;\n)]|$)))"
+)
 _NO_NAMES = frozenset(b"es esta tiene hay que son se tenia con sin".split())
 """What a street is not called: "mi calle es Gran Vía"."""
 _NO_STREETS = frozenset((b"iva", b"u"))
@@ -170,9 +172,9 @@ NOT_AN_ADDRESS_AFTER = re.compile(
 _HOME_CUE = re.compile(
     rb"\b(?:viv[oeia]\w*|visc|viu|direccion|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|"
     rb"casa meva|me mude|nos mudamos|mudado|mudamos|resid[eo]\w*|mi calle|mi piso|trabaj[ao]|"
-    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|estoy en|estem|empadronad[oa]|enviar? a|"
-    rb"envi[ao]\w*|"
-    rb"paquete|recog\w+|mandar|mandamelo|mandalo|oficina|piso|portal)\b"
+    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|estoy en|estem|empadronad[oa]|envi[ao]\w*|"
+    rb"paquete|recog\w+|mand[aeo]\w*|oficina|piso|portal|dir|dire|parada|timbre|calle y n\w{0,5}|estamos en|"
+    rb"padron|entreg\w+|reparto)\b"
 )
 _POSTAL_CODE = re.compile(rb"(?<![\w.,/\-])(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?![\w/]|[.,\-]\d)")
 _POSTAL_CUE = re.compile(
@@ -186,7 +188,8 @@ _POSTAL_LONG_CUE = re.compile(
 _COUNTED = re.compile(rb" (?:habitantes|personas|euros|vecin[oa]s|km|anos|metros)")
 _CUE_CHARACTERS = 45
 _OF_A_HOME = re.compile(
-    rb",? ?(?:bajos?\b|baixos?\b|piso\b|pta\b|puerta \d|esc\b|izda?\b|dcha?\b|atico\b|\d{1,2}\s?[\xba\xaa])"
+    rb"(?:,|\.|\n| -)? ?(?:c\.?p\.? ?)?(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\d),? [a-z]{3}|"
+    rb"[,;]? ?(?:bajos?\b|baixos?\b|piso\b|pta\b|puerta \d|esc\b|izda?\b|dcha?\b|atico\b|\d{1,2}\s?[\xba\xaa])"
 )
 """A floor or a door right after the number."""
 _REGNAL = frozenset(
@@ -221,7 +224,7 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
     if folded[street.end() : end] in _NO_STREETS:
         return None
     if number is None:
-        number = LONG_NUMBER.match(folded, end)
+        number = LONG_NUMBER.match(folded, end) or _APART_NUMBER.match(folded, end)
         if number is None or not (home or FLAT.match(folded, number.end())):
             return None
     if NOT_AN_ADDRESS_AFTER.match(folded, number.end()):
@@ -237,7 +240,10 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
     ):
         return None
     # A monument or an event of a lesson: "atentado en la calle Claudio Coello, 104".
-    if not home and OF_HISTORY.search(folded, max(0, street.start() - _WIDE), number.end() + _WIDE):
+    begin, stop = max(0, street.start() - _WIDE), number.end() + _WIDE
+    if not home and (
+        OF_HISTORY.search(folded, begin, street.start()) or OF_HISTORY.search(folded, number.end(), stop)
+    ):
         return None
     # "la calle hay 3 coches": without a capital only where somebody's home is spoken of.
     short = street[0].startswith(_SHORT_FOR_STREET) and end - street.end() > 3
@@ -334,16 +340,43 @@ def rest(seen: View, end: int) -> int:
         end = _town(seen, end)
         after = _CODE_AFTER_TOWN.match(seen.folded, end)
         return _town(seen, after.end()) if after else end
-    known = _KNOWN_TOWN.match(seen.folded, end)
-    return known.end() if known else end
+    named = _IN_TOWN.match(seen.folded, end)
+    if named is not None and seen.text[named.end()].isupper():
+        # As in "calle Mayor 3 en Getafe", or between brackets.
+        return _town(seen, end)
+    return _known_town(seen.folded, end)
+
+
+def _known_town(folded: bytes, end: int) -> int:
+    """Where a town ends that is known and follows here, in small letters as well; `end` where none does."""
+    before = _BEFORE_TOWN.match(folded, end)
+    if before is None:
+        return end
+    words = _TOWN_WORDS.match(folded, before.end())
+    if words is None:
+        return end
+    said = words[0].replace(b"-", b" ")
+    while said:
+        if said in _towns():
+            stop = words.start() + len(said)
+            closes = b"(" in before[0] and folded[stop : stop + 1] == b")"
+            return stop + closes
+        said = said.rpartition(b" ")[0]
+    return end
+
+
+@cache
+def _towns() -> frozenset[bytes]:
+    return names_of("towns.txt")
 
 
 def _town(seen: View, end: int) -> int:
     """After a postal code: the words with capitals that follow it, or a town that is known."""
     town = _TOWN.match(seen.folded, end)
     if town is None or not seen.text[town.start(1)].isupper():
-        known = _KNOWN_TOWN.match(seen.folded, end) or _TOWN_AFTER_CODE.match(seen.folded, end)
-        return known.end() if known else end
+        known = _known_town(seen.folded, end)
+        other = _TOWN_AFTER_CODE.match(seen.folded, end) if known == end else None
+        return _with_province(seen, other.end() if other else known)
     taken = end
     for word in re.finditer(rb"[^\W\d]+[\w'\-]*", seen.folded[town.start(1) : town.end()]):
         first = town.start(1) + word.start()
@@ -351,11 +384,20 @@ def _town(seen: View, end: int) -> int:
             taken = town.start(1) + word.end()
         elif word[0] not in PARTICLES:
             break
-    province = _PROVINCE.match(seen.folded, taken)
-    if province is not None and seen.text[province.start(1)].isupper():
-        return province.end()
+    whole = _with_province(seen, taken)
+    if whole > taken:
+        return whole
     closes = seen.folded[taken : taken + 1] == b")" and seen.folded[end : town.start(1)].find(b"(") != -1
     return taken + 1 if closes else taken
+
+
+def _with_province(seen: View, end: int) -> int:
+    """Where the province after a town ends: "Getafe (Madrid)", "getafe, madrid"."""
+    province = _PROVINCE.match(seen.folded, end)
+    if province is None:
+        return end
+    known = province[1] in _towns() or seen.text[province.start(1)].isupper()
+    return province.end() if known else end
 
 
 def _home(folded: bytes, before: int) -> bool:

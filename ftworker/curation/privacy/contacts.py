@@ -21,7 +21,9 @@ _DOCUMENTATION_DOMAIN = re.compile(
     rb"(?:.*\.)?(?:(?:example|ejemplo|exemple|dominio|domain)\.(?:com|org|net|es|cat)|test|invalid|localhost)"
 )
 _PROVIDER = rb"(?:gmail|hotmail|outlook|yahoo|icloud)"
-_BRACKETED = re.compile(rb"(?<![\w.])[\w.\-]{2,64}[(\[{<]@[)\]}>](?:[\w\-]{1,40}\.){1,4}[a-z]{2,10}(?!\w)")
+_BRACKETED = re.compile(
+    rb"(?<![\w.])[\w.\-]{2,64}(?:[(\[{<]@[)\]}>]|@@)(?:[\w\-]{1,40}\.){1,4}[a-z]{2,10}(?!\w)"
+)
 _OF_A_PROVIDER = re.compile(_PROVIDER + rb"\.")
 _DOT = rb"(?:\s?[(\[{<]?\s?\b(?:punto|punt|dot)\b\s?[)\]}>]?\s?|\s?[(\[{<]?\.[)\]}>]?\s?)"
 # "lucia punto perez arroba gmail punto com", "lucia (at) gmail.com", "lucia_arroba_gmail_punto_com".
@@ -31,6 +33,9 @@ _SPELT_EMAIL = re.compile(
     rb"(?:\b(?:arroba|arrova|arrob|abildua)\b|(?<=[(\[{<])\s?at\b|\bat\b(?=\s(?:%b\b|\w{2,30} "
     rb"dot\b)))(?:\s?[)\]}>])?\s?"
     rb"([\w\-]{2,40}(?:%b[a-z]{2,20}){1,3}|%b\b)" % (_PROVIDER, _DOT, _PROVIDER)
+)
+_GLUED_EMAIL = re.compile(
+    rb"(?<![\w.])[a-z][\w.\-]{2,40}arroba[a-z\d\-]{2,30}(?:(?:\.|punto)[a-z]{2,12}){1,3}(?!\w)"
 )
 _JOINED_EMAIL = re.compile(
     rb"(?<![a-z\d])[a-z\d.]{2,40}(?P<gap>[_\-])arroba(?P=gap)([a-z\d]{2,40}(?:[_\-.](?:punto[_\-.])?[a-z]{2,20}){1,3})(?![a-z\d])"
@@ -115,6 +120,8 @@ def spelt_emails(seen: View, at: Iterable[int]) -> Iterator[Finding]:
 
 def _spelt_out(seen: View, begin: int, end: int) -> Iterator[Finding]:
     folded = seen.folded
+    for found in _GLUED_EMAIL.finditer(folded, begin, end):
+        yield Finding(found.start(), found.end(), Kind.EMAIL)
     for found in chain(_SPELT_EMAIL.finditer(folded, begin, end), _JOINED_EMAIL.finditer(folded, begin, end)):
         if _DOCUMENTATION_DOMAIN.fullmatch(re.sub(rb"\W?\b(?:punto|punt|dot)\b\W?", b".", found[2])):
             continue

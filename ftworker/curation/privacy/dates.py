@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ftworker.curation.privacy.contexts import is_in_an_exercise
-from ftworker.curation.privacy.cues import TASK
+from ftworker.curation.privacy.contexts import is_in_an_exercise, is_told_in_a_lesson, sentence_span
+from ftworker.curation.privacy.cues import PERSON_BEFORE, SAINT_OR_RANK, TASK
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.lexicon import known_figures, lexicon, not_names
@@ -42,7 +42,8 @@ _YEAR_IN_WORDS = rb"(?:(?:dos mil|mil novecientos|mil nou-cents)(?: %b(?: y %b)?
 )
 _DATE = re.compile(
     rb"(?<![\w.,/\-])(?:"
-    rb"\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?(?:%b|\d{2})|%b[/.\-]\d{1,2}[/.\-]\d{1,2}|"
+    rb"\d{1,2}\s?[/.\-\xb7_\\]\s?\d{1,2}\s?[/.\-\xb7_\\]\s?(?:%b|\d{2})|\d{1,2}, ?\d{1,2}, ?%b|"
+    rb"%b[/.\-]\d{1,2}[/.\-]\d{1,2}|"
     rb"(?:[0-2]\d|3[01])(?:0\d|1[0-2])\d\d(?=\D|$)|\d{1,2}[ .\-/]%b[ .\-/](?:%b|\d{2})|\d{1,2} \d{1,2} %b|"
     rb"(?:[0-2]\d|3[01])(?:0\d|1[0-2])%b|%b(?:0\d|"
     rb"1[0-2])(?:[0-2]\d|3[01])|"
@@ -52,12 +53,13 @@ _DATE = re.compile(
     rb"de l'any |del ano |"
     rb"of )?(?:%b|%b|este ano|'?\d{2})\b)?|"
     rb"(?:\d{1,2}|%b) (?:de|del|d) (?:\d{1,2}|%b) (?:de|del|dl|d) (?:%b|%b|\d{2})\b|"
-    rb"%b(?:,? el)? (?:dia )?\d{1,2}(?:st|nd|rd|th)?(?:,? %b)?|(?:%bk?o? )?%b\w* \d{1,2}[a-z]{0,3}|"
+    rb"%b(?:,? el)? (?:dia )?\d{1,2}(?:st|nd|rd|th)?(?:,? (?:del? )?%b)?|(?:%bk?o? )?%b\w* \d{1,2}[a-z]{0,3}|"
     rb"\d{1,2}[/\-]\d{1,2}"
     # Nor the birthday of somebody long dead: "27 de enero de 1756".
     rb")(?![\w/]|[.,\-]\d|,? (?:de |del )?1(?:[0-8]\d|9[01])\d\b)"
     % (
         *(
+            _YEAR,
             _YEAR,
             _YEAR,
             _MONTH_SHORT_OR_ROMAN,
@@ -109,8 +111,31 @@ _BIRTH_CUE = re.compile(
     rb"crio|la cria)(?: \w+){0,3},?(?: que)? (?:nacio|nacieron|va neixer|naceu|"
     rb"was born|cumple)\b"
 )
+# As "n. 3/5/2011": a date after them is one of birth when it follows at once.
+_TIGHT_CUE = re.compile(
+    rb"(?:\bcumpl(?:io|ira|en|iran|e)(?: los| sus)? (?:[1-9]|1\d|20|%b)(?: an(?:os|itos))?,? (?:el )?(?:dia )?|"
+    rb"\b(?:hace|hara|haran|hizo) (?:los |sus )?(?:[1-9]|1\d|20|%b)(?: anos)? el (?:dia )?|"
+    rb"\bmayor(?:ia)? de edad (?:desde |a partir d)?el (?:dia )?|\b(?:nasc|n|f/?n|f\.\s?n|nac|fec\.? ?nac)\.?:? |"
+    rb"\bnac(?:id|ud)[oa]s?(?:/a|\(a\))?:?(?: en [a-z' ]{3,25}?,?)?(?: el| a)? (?:dia )?|\bnacio (?:el |"
+    rb"un )?(?:dia )?|"
+    rb"\b(?:cumple|birthday|bday|dob|born|aniversario?|fnto)\b:? |\bsoy (?:del|nacid[oa]) (?:el )?(?:dia )?|"
+    rb"\b(?:hij|nin|nen|peque\w?|herman|prim|niet|sobrin|mayor|median|bebe|cri|"
+    rb"chic)[oa]?s?(?: \w+){0,2} es del (?:dia )?)"
+    rb"(?P<date>%b)" % (_SMALL_NUMBER, _SMALL_NUMBER, _DATE.pattern)
+)
+_OF_A_PUPIL = re.compile(
+    rb"(?:(?<=[a-z])|(?<=[a-z]\.))(?:, ?| ?[(|;\-] ?| )(?P<date>\d{1,2}[/\-]\d{1,2}[/\-](?:200[3-9]|201\d|"
+    rb"2020))(?![\w/])"
+)
+"""A date behind a name, of when those were born who go to school."""
+_LAST_WORD = re.compile(rb"[a-z_]+$")
+_OF_NOBODY_SAID = re.compile(
+    rb"^(?:[ \t\-*>|]|\b(?:y|e|pero|que|la|el|ella|si|es que|dice que|creo que)\b)*$"
+)
 _BIRTH_CHARACTERS = 45
 _LONGEST_DATE = 40
+_LONGEST_DAY = 22
+"""How far before the sign of a date it begins: "veintitrés de septiembre"."""
 _SECOND_DATE = 25
 _NEAR_ENOUGH = 10
 """A date that goes on beyond the reach of its word begins so far within it at least."""
@@ -157,18 +182,26 @@ _BORN_OR_BIRTHDAY = re.compile(
 _WORDS_BEFORE = re.compile(rb"[a-z_]{3,15}(?: [a-z_]{3,15}){0,2} $")
 _BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|nacimiento|faig|hago|birthday|jaio|aniversari\w*)")
 _BIRTHDAY_BACK = 45
-# Every date has a digit, or a month or a year in words.
 _OF_DATES = re.compile(
-    rb"\d| (?:ener|febr|mar[zct]|abril|may[o ]|juni|juli|agost|sep|setiem|oct|nov|dic|gener|maig|juny|juliol|"
-    rb"desemb|xan|maio|"
-    rb"xu|outub|dec|dez|urt|ots|api|mai|eka|uzt|abu|ira|urri|aza|abe|jan|june|aug|mil )"
+    # Every date has numbers with signs between them, or a month: a quick look.
+    rb"\d ?[/\-] ?\d|\d ?([.\xb7_\\ ]|, ?)\d{1,2}(?: ?\1 ?)\d\d|\d{6}|\d (?:de|del|d) \d|"
+    rb"\d[a-z.\xba]{0,3}[ .\-/](?:del? (?:mes de )?|d |d'|of )?(?:ene|feb|mar|abr|may|jun|jul|ago|sep|set|oct|nov|"
+    rb"dic|gen|mai|"
+    rb"xan|xu[nl]|out|dec|dez|i{1,3}[. \-/]|i?v[. \-/]|vi{0,3}[. \-/]|i?x[. \-/]|xi{0,2}[. \-/])|"
+    rb"\b(?:enero|febrer|marzo|abril|mayo|juni|juli|agost|septiembre|setiembre|octubre|noviembre|diciembre|gener |"
+    rb"febrer|marc |"
+    rb"maig|juny|juliol|setembre|novembre|desembre|xaneiro|febreiro|maio|xuno|xullo|outubro|decembro|urtarril|otsail|"
+    rb"martxo|apiril|maiatz|ekain|uztail|abuztu|irail|urri|azaro|abendu|january|february|march|april|june|july|"
+    rb"august|"
+    rb"september|october|november|december|"
+    rb"(?:ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic)\.? \d|dos mil|mil nov|mil nou)"
 )
 _BIRTH_BEFORE, _BIRTH_AFTER = 80, 120
 
 _FOUR_DIGITS = re.compile(rb"(?<!\d)\d{4}(?!\d)")
 _MOST_BEFORE_DIGITS = 3
 _PLATE = re.compile(
-    rb"(?<![\w.,+\-/])((?:[cre][ \-]?)?\d{4}[ .\-\xb7]?([bcdfghjklmnpqrstvwxyz]{3}))(?![\w\-])"
+    rb"(?<![\w.,+\-/])((?:[cre][ \-]?)?\d{4}(?:[ .\-\xb7/_]| - )?([bcdfghjklmnpqrstvwxyz]{3}))(?![\w\-])"
 )
 _UNITS = frozenset(
     b"rpm ppm khz mhz ghz kwh mwh gwh kmh bps mbps kgs kms grs mts pts hrs mhz gbs mbs".split()
@@ -185,7 +218,11 @@ _VEHICLE = re.compile(
     rb"autocar|patinete|camion\w*|taxi|vehicles?|scooter|ciclomotor|quad|itv|parking|garaje|accidente|atropell\w+|"
     rb"choc[oa]\w*|golpe|"
     rb"conduc\w*|multa\w*|remolque|autoa|plate|car|van|seat|renault|opel|peugeot|citroen|toyota|ford|audi|"
-    rb"bmw|kia|dacia|volkswagen)\b"
+    rb"bmw|kia|dacia|volkswagen|hyundai|nissan|mercedes|fiat|skoda|mazda|honda|yamaha|vespa|suzuki|mitsubishi|"
+    rb"volvo|tesla|"
+    rb"lexus|cupra|piaggio|kymco|ibiza|clio|corsa|focus|polo|yaris|qashqai|sandero|fiesta|megane|duster|bus|"
+    rb"microbus|minibus|"
+    rb"mat\.|blablacar|uber|cabify|tractor|(?:auto)?caravana)(?!\w)"
 )
 _VEHICLE_CHARACTERS = 60
 _OF_ALL_PLATES = re.compile(rb",? (?:es (?:el|un) (?:formato|ejemplo)|por ejemplo)")
@@ -197,8 +234,12 @@ def birth_dates(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     `at`: where such a word is.
     """
     for begin, end in stretches(seen, at, _BIRTH_BEFORE, _BIRTH_AFTER):
-        if _OF_DATES.search(seen.words, begin, end + 2):
-            yield from _births(seen, begin, end)
+        for sign in _OF_DATES.finditer(seen.folded, begin, end + _LONGEST_DATE):
+            near = max(begin, sign.start() - _LONGEST_DAY)
+            if _DATE.search(seen.folded, near, sign.end() + _LONGEST_DATE):
+                yield from _births(seen, begin, end)
+                break
+        yield from _born_in(seen, begin, end)
 
 
 def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
@@ -230,13 +271,16 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
             others = others or (again and _RATHER.fullmatch(folded, found.end(), again.start()))
             if again and _WITH_YEAR.search(again[0]) and (others or not _WITH_YEAR.search(found[0])):
                 yield Finding(again.start(), again.end(), Kind.BIRTH_DATE)
+    for found in _TIGHT_CUE.finditer(folded, begin, end):
+        if _is_of_now(seen, found):
+            yield Finding(*found.span("date"), Kind.BIRTH_DATE)
+    for found in _OF_A_PUPIL.finditer(folded, begin, end):
+        if _follows_a_name(seen, found.start()):
+            yield Finding(*found.span("date"), Kind.BIRTH_DATE)
     for found in _BORN_THEN.finditer(folded, begin, end):
         yield Finding(*found.span(found.lastgroup or 0), Kind.BIRTH_DATE)
     if folded.find(b"?", begin, end) != -1:
         for found in _ASKED.finditer(folded, begin, end):
-            yield Finding(*found.span("date"), Kind.BIRTH_DATE)
-    if _BORN_IN_CUE.search(folded, begin, end):
-        for found in _BORN_IN.finditer(folded, begin, end):
             yield Finding(*found.span("date"), Kind.BIRTH_DATE)
     for found in _BORN_OR_BIRTHDAY.finditer(folded, begin, end):
         if _is_of_a_pupil(seen, found):
@@ -245,6 +289,49 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
         before = _dated_before(seen, cue)
         if before is not None:
             yield before
+
+
+def _born_in(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    """A month and a year without a day."""
+    if _BORN_IN_CUE.search(seen.folded, begin, end):
+        for found in _BORN_IN.finditer(seen.folded, begin, end):
+            yield Finding(*found.span("date"), Kind.BIRTH_DATE)
+
+
+def _is_of_now(seen: View, found: re.Match[bytes]) -> bool:
+    """Whether the date may be that of somebody who goes to school, or of their family: not of a lesson's figure."""
+    year = _ANY_YEAR.search(found["date"])
+    if found[0].startswith((b"nacio", b"cumpl", b"hac", b"har", b"hizo")):
+        # "YouTube nació el ...", "Internet cumple 20 años el ...": who was born must be a person.
+        if not _is_said_of_a_person(seen, found.start()):
+            return False
+        if found[0].startswith(b"nacio") and not (year and int(year[0]) >= _FIRST_PUPILS):
+            return False
+    elif found[0].startswith((b"n", b"f")) and year is None:
+        return False
+    return not is_told_in_a_lesson(seen, *found.span()) and not is_in_an_exercise(seen, *found.span())
+
+
+def _is_said_of_a_person(seen: View, place: int) -> bool:
+    """Whether the verb here is said of a relative, of somebody with a given name, or of nobody that is named."""
+    begin = sentence_span(seen, place, place)[0]
+    said = seen.folded[begin:place].rpartition(b",")[2]
+    if _OF_NOBODY_SAID.match(said):
+        return seen.folded[begin - 1 : begin] != b":"
+    last = _LAST_WORD.search(said.rstrip())
+    given = last is not None and last[0] in lexicon().given and last[0] not in not_names()
+    if last is not None and SAINT_OR_RANK.search(said, 0, last.start()):
+        return False
+    return given or PERSON_BEFORE.search(seen.folded, max(0, place - 60), place) is not None
+
+
+def _follows_a_name(seen: View, place: int) -> bool:
+    """Whether the word that ends here is one of a pupil's name, and nobody tells a lesson."""
+    word = _LAST_WORD.search(seen.folded, max(0, place - 25), place)
+    if word is None or not seen.text[word.start()].isupper():
+        return False
+    known = word[0] in lexicon().surnames or word[0] in lexicon().given
+    return known and word[0] not in not_names() and not is_told_in_a_lesson(seen, *word.span())
 
 
 def _is_of_a_pupil(seen: View, found: re.Match[bytes]) -> bool:
@@ -262,6 +349,9 @@ def _is_of_a_pupil(seen: View, found: re.Match[bytes]) -> bool:
         any(word in lexicon().given and word not in not_names() for word in words)
         and (year is None or int(year[0]) >= _FIRST_PUPILS)
         and not known_figures().include(words)
+        and not SAINT_OR_RANK.search(
+            seen.folded, max(0, before.start() - 25), found.start() - len(words[-1]) - 1
+        )
         and not is_in_an_exercise(seen, before.start(), found.end())
     )
 

@@ -168,6 +168,11 @@ def words(name: str) -> Iterator[bytes]:
     return (word.encode("latin-1") for line in _lines(name) for word in line.split())
 
 
+def names_of(name: str) -> frozenset[bytes]:
+    """Every line of a list that has one name of several words in each, folded."""
+    return frozenset(fold(line).encode("latin-1") for line in _lines(name))
+
+
 def _lines(name: str) -> Iterator[str]:
     text = files("ftworker.curation.privacy").joinpath("words", name).read_text(encoding="utf-8")
     return (line for line in text.split("\n") if line and not line.startswith("#"))

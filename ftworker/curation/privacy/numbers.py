@@ -19,15 +19,22 @@ NOT_IN_NUMBER = rb"(?<![\w.,+\-/])"
 
 _LETTERS = "trwagmyfpdxbnjzsqvhlcke"  # Real Decreto 1553/2005: the number modulo 23 gives the letter
 _DNI = re.compile(
-    NOT_IN_NUMBER + rb"(\d{8}|\d{1,2}\.\d{3}\.\d{3}|\d{2} \d{3} \d{3})(\s?[\-/]\s?| |\.)?([a-z])(?![\w\x01])"
+    NOT_IN_NUMBER
+    + rb"(\d{8}|\d{1,2}[.,]\d{3}[.,]\d{3}|\d{2}[ \-]\d{3}[ \-]\d{3})"
+    + rb"(\s?[\-/_\xb7]\s?| |\.|,? ?(?:con |y )?(?:la )?letra:? )?([a-z])(?![\w\x01])"
 )
 # "dni 51880246, letra C", "DNI: 5 1 8 8 0 2 4 6 C", "7345112Q": after the word, however it is written.
 _DNI_ANYHOW = re.compile(
-    rb"(?<![a-z])(?:dni|nif|d\.n\.i\.?|n\.i\.f\.?|identidad)\b[^\d\n]{0,60}(?P<number>\d(?:[ .\-_]?\d){6,7})"
+    rb"(?<![a-z])(?:(?P<sure>dni|nif|d\.n\.i\.?|n\.i\.f\.?|(?:documento (?:nacional )?de )?identidad)|documento|"
+    rb"identificacion|carnet|titular|usuario|"
+    rb"contrasena|pongo|puesto)\b[^\d\n]{0,60}\n?[^\d\n]{0,9}(?P<number>\d(?:[ .,\-_]?\d){6,7})"
     rb"(?:[ ,.\-_/(]{0,3}(?:(?:con )?(?:la )?letra:? )?(?P<letter>[a-z])(?![\w\x01]))?(?!\w|[.,]\d)"
 )
+_DNI_SAID_AFTER = re.compile(
+    NOT_IN_NUMBER + rb"(\d(?:[ .,\-_]?\d){6,7})[ ,.\-_/]{0,3}([a-z])(?= (?:es (?:mi|el|su) |\()(?:dni|nif)\b)"
+)
 _NIE = re.compile(
-    rb"(?<![\w.,])([xyz])([ .\-/]{0,2})(\d{7}|\d\.\d{3}\.\d{3})([ .\-/]{0,2})([a-z])(?![\w\x01])"
+    rb"(?<![\w.,])([xyz])([ .\-/_]{0,3})(\d{7}|\d(?:[ .]?\d){6})([ .\-/_]{0,3})([a-z])(?![\w\x01])"
 )
 
 _EXAMPLES = frozenset((b"12345678", b"00000000", b"11111111"))
@@ -41,16 +48,21 @@ _IBAN_LENGTHS = {
     for country in countries.split()
 }  # fmt: skip
 _IBAN = re.compile(rb"(?<!\w)[a-z]{2}\d{2}(?:[ \-]?[a-z0-9]{4}){2,7}(?:[ \-]?[a-z0-9]{1,4})?(?!\w)")
-_IBAN_ANYHOW = re.compile(rb"(?<!\w)(?:%b) ?\d{2}(?=((?:[ .\-]{0,2}\d){11,26}))" % b"|".join(_IBAN_LENGTHS))
+_IBAN_ANYHOW = re.compile(
+    rb"(?<!\w)(?:%b)[ .\-]?\d{2}(?=((?:[ .\-/_\xb7\n]{0,3}\d){11,26}))" % b"|".join(_IBAN_LENGTHS)
+)
 """In whatever groups: "ES98 2100 0418 45 0200051332". Digits alone, or the words after "de 12" would be read along."""
-_IBAN_GAPS = b" .-"
+_IBAN_GAPS = b" .-/_\xb7\n"
 _CCC = re.compile(
     NOT_IN_NUMBER
     + rb"(\d{4})[ .\-/]?(\d{4})[ .\-/]?(\d{2})[ .\-/]?(\d{10}|\d{2}[ .\-]\d{4}[ .\-]\d{4})(?![\w\-/]|[.,]\d)"
 )
+_CCC_ANYHOW = re.compile(NOT_IN_NUMBER + rb"\d{2,}(?:(?:[ .\-/_\xb7]| ?[\-/_] ?)?\d){18}(?![\w\-/]|[.,]\d)")
+"""In other groups: only where both check digits are right, and never digit by digit."""
+_MOST_GROUPS = 6
 _CARD = re.compile(
     NOT_IN_NUMBER
-    + rb"(?:\d{13,19}|\d{4}([ .\-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ .\-])\d{6}\2\d{5})(?![\w\-/]|[.,]\d)"
+    + rb"(?:\d{13,19}|\d{4}([ .\-/_\xb7]| {2}| - )\d{4}\1\d{4}\1\d{1,7}|\d{4}([ .\-])\d{6}\2\d{5})(?![\w\-/]|[.,]\d)"
 )
 
 _ACCOUNT_ANYHOW = re.compile(NOT_IN_NUMBER + rb"(?:es ?)?\d(?:[ .\-/]?\d){17,25}(?![\w/]|[.,\-]\d)")
@@ -58,21 +70,25 @@ _ACCOUNT_CUE = re.compile(
     rb"\b(?:cuentas?|cta|iban|compte|conta|kontu\w*|transferencia|ingres\w+|domicili\w+)\b"
 )
 """What is said of an account: then slips in its numbers do not make it nobody's."""
-_CARD_ANYHOW = re.compile(NOT_IN_NUMBER + rb"\d(?:[ .\-/]?\d){12,18}(?![\w/]|[.,\-]\d)")
+_CARD_ANYHOW = re.compile(NOT_IN_NUMBER + rb"\d(?:[ .\-/_\xb7]{0,3}\d){12,18}(?![\w/]|[.,\-]\d)")
+_CARD_AFTER = re.compile(
+    rb"[ ,.(\n]{1,3}(?:y (?:el )?|que )?(?:cvv|cvc|cad(?:uca\w*|\.)|con caducidad|fecha de cad|es mi tarjeta)"
+)
 _CARD_CUE = re.compile(
+    rb"\b(?:cobra\w+|pag(?:o|ue|ar|ado) con (?:la )?)\b|"
     rb"\b(?:tarjeta|targeta|tarxeta|visa|mastercard|amex|american express|debito|credito|maestro|card)\b"
 )
 """What is said of a card: then its groups, and a slip in its last digit, do not matter."""
 
 _NUSS = re.compile(
-    NOT_IN_NUMBER + rb"(\d{2})(\s?[/\-]\s?| )?(\d{7,8})(\s?[/\-]\s?| )?(\d{2})(?![\w/]|[.,\-]\d)"
+    NOT_IN_NUMBER + rb"(\d{2})(\s?[/\-._\xb7]\s?| )?(\d{7,8})(\s?[/\-._\xb7]\s?| )?(\d{2})(?![\w/]|[.,\-]\d)"
 )
-_NUSS_ANYHOW = re.compile(NOT_IN_NUMBER + rb"\d{2}(?:[ .\-/]{0,2}\d){10}(?![\w/]|[ .,\-]\d)")
+_NUSS_ANYHOW = re.compile(NOT_IN_NUMBER + rb"\d{2}(?:[ .\-/_\xb7]{0,3}\d){10}(?![\w/]|[ .,\-]\d)")
 """In whatever groups, after its word."""
 _CALCULATION = re.compile(rb"\b(?:calcul|fracc|divi|simplific|resuelv|resolv|opera|cocient)\w*")
 _NUSS_CUE = re.compile(
     rb"\bnuss\b|\bn\.?a\.?f\.?\b|seguridad social|seguretat social|seguridade social|gizarte segurantza|"
-    rb"afiliaci|\bseg\.? social|\bs\.s\.|\bn\S{0,3} (?:de la )?ss\b"
+    rb"afiliaci|\bseg(?:uridad)?\.? ?soc\w*|\bvida laboral|\bss\b|\bseg\.? social|\bs\.s\.|\bn\S{0,3} (?:de la )?ss\b"
 )
 
 _CUE_CHARACTERS = 40
@@ -92,14 +108,23 @@ def identity_numbers(seen: View, begin: int, end: int) -> Iterator[Finding]:
         if right_letter or (as_one and number % 10_000 != 0 and not money):
             yield Finding(found.start(), found.end(), Kind.DNI)
     for found in _DNI_ANYHOW.finditer(seen.folded, begin, end):
-        digits = found["number"].translate(None, b" .-_")
+        digits = found["number"].translate(None, b" .,-_")
         right = found["letter"] is not None and _LETTERS[int(digits) % 23] == found["letter"].decode()
-        if digits not in _EXAMPLES and (right or len(digits) == 8):
+        if digits not in _EXAMPLES and (
+            right or (len(digits) == 8 and found["sure"] and b"," not in found["number"])
+        ):
             yield Finding(found.start("number"), found.end() if right else found.end("number"), Kind.DNI)
+    for found in _DNI_SAID_AFTER.finditer(seen.folded, begin, end):
+        if _LETTERS[int(found[1].translate(None, b" .,-_")) % 23] == found[2].decode():
+            yield Finding(found.start(), found.end(), Kind.DNI)
     for found in _NIE.finditer(seen.folded, begin, end):
-        number = b"xyz".index(found[1]) * 10_000_000 + int(found[3].replace(b".", b""))
+        number = b"xyz".index(found[1]) * 10_000_000 + int(found[3].translate(None, b" ."))
         right_letter = _LETTERS[number % 23] == found[5].decode() and number > 0
-        as_one = {found[2], found[4]} <= {b"", b" ", b"-", b"/"} and not (found[2] == found[4] == b" ")
+        as_one = (
+            b" " not in found[3]
+            and {found[2], found[4]} <= {b"", b" ", b"-", b"/"}
+            and not (found[2] == found[4] == b" ")
+        )
         large = seen.text[found.start()].isupper() and seen.text[found.end() - 1].isupper()
         if right_letter or (as_one and large):
             yield Finding(found.start(), found.end(), Kind.NIE)
@@ -120,6 +145,10 @@ def bank_numbers(seen: View, begin: int, end: int) -> Iterator[Finding]:
     for found in _CCC.finditer(seen.folded, begin, end):
         if _is_account(re.sub(rb"\D", b"", found[0])):
             yield Finding(found.start(), found.end(), Kind.CCC)
+    for found in _CCC_ANYHOW.finditer(seen.folded, begin, end):
+        groups = re.findall(rb"\d+", found[0])
+        if len(groups) <= _MOST_GROUPS and _is_account(b"".join(groups)):
+            yield Finding(found.start(), found.end(), Kind.CCC)
     for found in _CARD.finditer(seen.folded, begin, end):
         digits = re.sub(rb"\D", b"", found[0])
         # Thirteen digits are mostly a bar code; cards as short as that were Visa's.
@@ -135,7 +164,7 @@ def bank_numbers(seen: View, begin: int, end: int) -> Iterator[Finding]:
             len(digits) in (15, 16)
             and digits[:1] in b"3456"
             and len(set(digits)) > 3
-            and _cue(_CARD_CUE, seen, found.start())
+            and (_cue(_CARD_CUE, seen, found.start()) or _CARD_AFTER.match(seen.folded, found.end()))
         ):
             yield Finding(found.start(), found.end(), Kind.CARD)
 

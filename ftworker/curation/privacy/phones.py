@@ -38,7 +38,7 @@ _PHONE_GROUPED = re.compile(
     + rb"(?:[6-9]\d{2}(?:([ \-])\d{3}\1\d{3}|([ .\-])\d{2}[ .\-]\d{2}[ .\-]\d{2})|[89]\d([ .\-])\d{3}\3\d{2}\3\d{2})"
     + rb"(?![\w/]|[.,\- ]\d)"
 )
-_PHONE_LOOSE = re.compile(NOT_IN_NUMBER + rb"(?:34 ?)?[6-9](?:[ .\-]{0,2}\d){8}(?!\w|[.,]\d)")
+_PHONE_LOOSE = re.compile(NOT_IN_NUMBER + rb"\(?(?:34 ?)?[6-9](?:[ .\-/_\xb7)]{0,2}\d){8}(?!\w|[.,]\d)")
 _PHONE_CUE = re.compile(
     rb"telef\w*|\bcel(?:u|ular)?\b|\btelf?\b|\btfn?o?\b|\btlfn?o?\b|\btlf\b|\bmo[bv]il|whats\s?app|wh?asap|guasap|"
     rb"wasap|"
@@ -46,7 +46,9 @@ _PHONE_CUE = re.compile(
     rb"\bfono\b|\bfax\b|"
     rb"\bllama(?:s|me|nos|dme|r|la|le|lo)?\b|\btruca|\btrucar|\bchama\w*|\bdeitu\w*|contacto|\bmi n(?:umero|um)\b|"
     rb"\bel meu n(?:umero|um)\b|\bsu n(?:umero|um)\b|"
-    rb"\bmeu numero|\bnire zenbakia|zenbakia|\bphone|\bcall me|\bfijo\b|\bmarca(?:me)? el|"
+    rb"\b(?:este|ese|aquel|otro|nuevo) (?:numero|num)\b|\bnumero nuevo\b|\bt(?:f|l)?\.? ?:|\bm(?:ov)?\.? ?:|"
+    rb"\bt(?:f|l)\. |\bt\. (?=[69])|"
+    rb"\blinea\b|\bmeu numero|\bnire zenbakia|zenbakia|\bphone|\bcall me|\bfijo\b|\bmarca(?:me)? el|"
     rb"\bn(?:umero|um\.?|\.?\xba) de (?:mi|mama|papa|casa|contacto)|\bn(?:umero|um) (?:del meu|de la meva|do meu|"
     rb"da mina)|sms|localiza\w* en|\burgencias?\b|emergencias?\b|"
     rb"\b(?:mi|nuestro|su|tu) (?:numer\w{1,3}|n\xba)(?! de)|"
@@ -108,7 +110,7 @@ _QUANTITY_AFTER = re.compile(
 _READ_BEFORE = re.compile(
     rb"\b(?:se (?:lee|escribe|llegeix|escriu)|(?:siguiente|anterior|posterior|seguent|doble|mitad|cifras?)"
     rb" (?:de|a|al|del)|(?:lee|escrib[ei]\w*|descompon\w*|redonde\w+|compar\w+|orden\w+)(?: (?:con|en) (?:letras?|"
-    rb"palabras|cifras?))?(?: (?:los|estos|el) (?:siguientes? )?numeros?:?)) (?:el )?(?:numero )?$"
+    rb"palabras|cifras?))?(?: (?:los|estos|este|el) (?:siguientes? )?numeros?:?)) (?:el )?(?:numero )?$"
 )
 _CALCULATION_BEFORE = re.compile(rb"[=+*\xd7\xb7^<>\xf7(]\s?$")
 
@@ -133,8 +135,14 @@ _OF_SOMEBODY = re.compile(
     rb"herman[oa]|germana?|tutora?|secretari[oa]|vecin[oa]|novi[oa]|profe\w*|hij[oa]|casa|trabajo)(?: "
     rb"\w{2,12}){0,2}(?: tiene| es)?"
     rb"(?: el)? ?[:=(]? ?$|"
-    rb"(?:^|[\n,;/(|*\-] ?)(?:padre|madre|papa|mama|pare|mare|pai|nai|tutora?|abuel[oa]|avi|avia|ti[oa]|"
+    rb"\bahora (?:es|tengo) el (?:nuevo )?$|\b(?:apunta\w*|toma|soy yo|tengo el)\b[ :,]{1,2}(?:el )?$|"
+    rb"(?:^|[\n,;/(|*.\-] ?|: )(?:padre|madre|papa|mama|pare|mare|pai|nai|tutora?|abuel[oa]|avi|avia|ti[oa]|"
     rb"casa)\s?[:=(]? ?$"
+)
+_OF_SOMEBODY_AFTER = re.compile(
+    rb" ?[(\-,] ?(?:(?:la|el|mi|su|de la|del?) )?(?:padre|madre|papa|mama|pare|mare|pai|nai|tutora?|abuel[oa]|avi|"
+    rb"avia|ti[oa]|"
+    rb"casa|fijo|trabajo|herman[oa])\b"
 )
 _PHONE_BEHIND_A_SIGN = re.compile(rb"(?<![\w.,])[2-9]\d?(?:[ .\-]?\d){7,9}(?!\w|[.,]\d)")
 _SIGNS_OF_PHONES = frozenset(
@@ -147,6 +155,17 @@ _PHONE_BY_DIGITS = re.compile(
 """Nobody spells anything else by nine digits, unless a lesson does."""
 _LINKED_TO = re.compile(rb"(?:wa\.me/|phone=)\+?(\d{9,14})(?!\w)")
 _PHONE_ALONE = re.compile(rb"[67]\d{8}(?=\s*(?:\n|$))")
+_PHONE_BARE = re.compile(
+    rb"(?<![\w.,+\-/$#=\[{\"'] )(?<![\w.,+\-/$#=\[{\"'])[67]\d{8}(?!\w|[.,]\d| ?[+*=/^%x)\]}\"']| -)"
+)
+_OF_THINGS = re.compile(
+    rb"\b(?:isbn|issn|doi|codigos?|cod|ref|referencia|serie|pedido|factura|modelo|version|id|telefonica|poblacion|"
+    rb"habitantes|"
+    rb"km|kilometros|distancia|segundos|hash|clave|contrasena|puerto|binario|byte\w*|python|print|int|array|nia|"
+    rb"expediente|"
+    rb"resguardo|localizador|solicitud|registro|dni|nif|numero de (?!tel)\w+)\b"
+)
+"""What else has nine digits."""
 _OF_SUMS = re.compile(
     rb"[=+*\xd7\xf7<>]|\b(?:orden\w*|suma\w*|rest[ae]\w*|divi\w+|multipl\w+|cifras?|descomp\w+|factor\w*|"
     rb"redonde\w+|compar\w+|"
@@ -208,9 +227,14 @@ def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
     for found in _PHONE_LOOSE.finditer(folded, begin, end):
         if _PUBLIC_LINE.match(found[0]) is not None:
             continue
-        if _spoken_of(folded, found.start(), found.end()) and not _QUANTITY_AFTER.match(text, found.end()):
+        if (
+            _spoken_of(folded, found.start(), found.end())
+            and not _QUANTITY_AFTER.match(text, found.end())
+            and not _before(_READ_BEFORE, folded, found.start())
+        ):
             yield _with_extension(folded, found)
     yield from _alone_in_a_line(seen, begin, end)
+    yield from _bare(seen, begin, end)
     yield from _beside_a_sign(seen, begin, end)
     for found in _PHONE_ANYHOW.finditer(folded, begin, end):
         digits = len(found[0].translate(None, _NO_DIGITS))
@@ -248,6 +272,21 @@ def _alone_in_a_line(seen: View, begin: int, end: int) -> Iterator[Finding]:
             and not _OF_SUMS.search(folded, max(0, start - _ABOUT), stop + _ABOUT)
         ):
             yield Finding(start, stop, Kind.PHONE)
+
+
+def _bare(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    """A mobile by its nine digits alone: nothing else has them, where no lesson deals with numbers."""
+    folded = seen.folded
+    for found in _PHONE_BARE.finditer(folded, begin, end):
+        around = (max(0, found.start() - _ABOUT), found.end() + _ABOUT)
+        if (
+            len(set(found[0])) > 3
+            and not found[0].endswith(b"000")
+            and not _OF_SUMS.search(folded, *around)
+            and not _OF_THINGS.search(folded, *around)
+            and not _QUANTITY_AFTER.match(seen.text, found.end())
+        ):
+            yield Finding(found.start(), found.end(), Kind.PHONE)
 
 
 def _with_extension(folded: bytes, found: re.Match[bytes]) -> Finding:
@@ -301,6 +340,7 @@ def _spoken_of(folded: bytes, start: int, end: int) -> bool:
         _before(_PHONE_CUE, folded, start)
         or _before(_REACHED_AT, folded, start)
         or _before(_OF_SOMEBODY, folded, start)
+        or _OF_SOMEBODY_AFTER.match(folded, end) is not None
         or (after is not None and b"." not in folded[end : after.start()])
     )
 

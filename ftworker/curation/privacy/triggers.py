@@ -57,7 +57,8 @@ _WORDS: dict[int, str] = {
         threads vinted duolingo kahoot signal linkedin usuaria username nickname login gmail hotmail outlook
         yahoo icloud fb mi_arroba mi_tag mi_id me_encuentras me_encontrais me_buscas buscame buscadme agregame
         agregadme anademe sigueme mi_cuenta su_cuenta tu_cuenta meva_compte meu_compte mina_conta mi_perfil
-        su_perfil meu_perfil steamcommunity t_me x_com mi_canal su_canal meu_canal
+        su_perfil meu_perfil steamcommunity t_me github una_cuenta la_cuenta perfil_de x_com mi_canal su_canal
+        meu_canal
     """,
     Family.SPELT_PHONE: """
         telef* tel telf tfn tfno tfo tlf* movil* mobil* whats* wasap* wassap* wa guasap* whasap* bizum* llama*
@@ -98,7 +99,8 @@ _WORDS: dict[int, str] = {
         fechanac* fecha%nac* birthdate naciste cumple naci nacid* nac nacim* fnac* cumple* cumplo cumpli
         neixer nascu* naix* aniversari nacin nacemos nacemento nacio naceu jaio* born birth* dob d_o_b
         soy_del f_n fn fdn faig cumplire hago es_del urtebete* edad aniversario nto d_n cumplimos
-        cumplen nacieron y_yo_del al_mundo nacer_el soy_de_enero soy_de_febrero soy_de_marzo
+        cumplen cumplio cumplira cumpliran hace_los hara_los mayor_de_edad mayoria_de_edad nasc fnto bday nacieron
+        y_yo_del al_mundo nacer_el soy_de_enero soy_de_febrero soy_de_marzo
         soy_de_abril soy_de_mayo soy_de_junio soy_de_julio soy_de_agosto soy_de_septiembre
         soy_de_octubre soy_de_noviembre soy_de_diciembre natural_de es_de_enero es_de_febrero
         es_de_marzo es_de_abril es_de_mayo es_de_junio es_de_julio es_de_agosto es_de_septiembre
@@ -118,7 +120,10 @@ _WORDS: dict[int, str] = {
     Family.PLATE: """
         matricul* placa coche* cotxe* carro moto* furgo* aparc* vehicul* vehicle* autobus autocar patinete
         camion* taxi conduc* multa* remolque autoa plate car van seat renault opel peugeot citroen toyota ford
-        audi bmw kia dacia volkswagen scooter ciclomotor quad itv parking garaje accidente atropell* choc* golpe
+        audi bmw kia dacia volkswagen hyundai nissan mercedes fiat skoda mazda honda yamaha vespa suzuki mitsubishi
+        volvo tesla lexus cupra piaggio kymco ibiza clio corsa focus polo yaris qashqai sandero fiesta megane duster
+        bus microbus minibus mat blablacar uber cabify tractor caravana autocaravana scooter ciclomotor quad itv
+        parking garaje accidente atropell* choc* golpe
     """,
 }
 
@@ -151,7 +156,7 @@ _NEEDS = (
     (Family.POSTAL_CODE, (b"00000",)),
     (Family.PLATE, (b"0000",)),
 )
-_PLATE = re.compile(rb"\d{4}[ .\-\xb7]?[a-z]")
+_PLATE = re.compile(rb"\d{4}[ .\-\xb7/_]{0,3}[a-z]")
 _NUMBER_IN_WORDS = (b"numero", b"izquierda", b"derecha")
 """What stands beside a number in words: "plaza de España número doce", "calle Luna, doce, segundo izquierda"."""
 _WITHOUT_A_NUMBER = Family.ADDRESS | Family.HOME
@@ -173,17 +178,20 @@ def by_signs(seen: View, digits: bytes) -> list[tuple[int, int]]:
         if folded.endswith((b"mi ", b"meu "), 0, at):
             found.append((at, Family.BARE_HANDLE))
         at = folded.find(b"@", at + 1)
-    if b"_" in folded:
-        at = folded.find(b"_arroba_")
-        while at != -1:
-            found.append((at, Family.SPELT_EMAIL))
-            at = folded.find(b"_arroba_", at + 1)
+    at = folded.find(b"arroba")
+    while at != -1:
+        found.append((at, Family.SPELT_EMAIL))
+        at = folded.find(b"arroba", at + 1)
     if digits.count(b"0") >= _FEWEST_DIGITS:
         found += [(match.start(), Family.NUMBERS) for match in _LONG_NUMBER.finditer(digits)]
         at = digits.find(b"-0000-")
         while at != -1:
             found.append((at, Family.PLATE))
             at = digits.find(b"-0000-", at + 1)
+        at = digits.find(b"-00-0000")
+        while at != -1:
+            found.append((at, Family.BIRTH))
+            at = digits.find(b"-00-0000", at + 8)
     return found
 
 
