@@ -52,6 +52,7 @@ def examine(here: Installation) -> Iterator[Check]:
         ("clock", lambda: _clock(here, utc_now)),
         ("broker", lambda: _broker(here.settings)),
         ("events", lambda: _events(here.settings)),
+        ("dead letters", lambda: _dead_letters(here.settings)),
         ("storage", lambda: _storage(here.settings)),
         ("processes", lambda: _processes(here)),
     ):
@@ -127,6 +128,22 @@ def _events(settings: Settings) -> Iterator[Check]:
     url = settings.events()
     if url is not None and settings.events_url is not None:
         yield _connect("events", url, "check FTWORKER_EVENTS_URL")
+
+
+def _dead_letters(settings: Settings) -> Iterator[Check]:
+    from ftworker.events.dead_letters import count, dead_queues
+
+    for url, queue in dead_queues(settings):
+        waiting = count(settings, url, queue)
+        if waiting:
+            yield Check(
+                "warning",
+                "dead letters",
+                f"{waiting} messages wait in {queue}: each ended its process, or came with one that did, too often",
+                "`ftworker parked collect`, then `ftworker parked list`",
+            )
+        else:
+            yield Check("ok", "dead letters", f"none in {queue}")
 
 
 def _connect(subject: str, url: str, advice: str) -> Check:

@@ -71,6 +71,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.examples_of",
         "ftworker.backfill",
         "ftworker.events.closing",
+        "ftworker.events.dead_letters",
         "ftworker.events.ingest",
         "ftworker.events.replay",
         "ftworker.explain",

@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sources": ("ftworker.cli.sources:sources", "List and try the stores of conversations."),
     "backfill": ("ftworker.cli.sources:backfill", "Take in the conversations a store already holds."),
     "publish": ("ftworker.cli.events:publish", "Publish conversation.closed events from a file."),
-    "parked": ("ftworker.cli.events:parked", "Messages that could not be used: list, show, replay, drop."),
+    "parked": ("ftworker.cli.events:parked", "Messages that could not be used: list, show, collect, replay, drop."),
     "quarantine": (
         "ftworker.cli.quarantine:quarantine",
         "Conversations that wait for a person: list, show, release, reject.",

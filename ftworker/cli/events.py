@@ -149,7 +149,7 @@ def _doorbell(here: Installation) -> Any:
 
 @click.group(epilog="Example:  ftworker parked list")
 def parked() -> None:
-    """Messages that could not be used: list, show, replay, drop."""
+    """Messages that could not be used: list, show, collect, replay, drop."""
 
 
 @parked.command("list", epilog="Example:  ftworker parked list --reason unknown_source")
@@ -214,6 +214,34 @@ def show(parked_id: int, with_raw: bool, as_json: bool) -> None:
             click.echo(f"{key:12} {printable(value if value is not None else '-')}")
     if with_raw:
         click.echo(facts["raw"])
+
+
+@parked.command(epilog="Example:  ftworker parked collect")
+@click.option("--json", "as_json", is_flag=True, help="JSON with stable keys.")
+def collect(as_json: bool) -> None:
+    """Take over the messages that RabbitMQ gave up delivering, from its dead-letter queues.
+
+    Events are parked with the reason delivery_limit: look at one, mend the cause, and replay. Closings that came as
+    Celery tasks are recorded. Other task messages are not needed: what is due stands in the database.
+    """
+    from ftworker.cli.context import load
+    from ftworker.events import dead_letters
+
+    here = load()
+    there = sum(
+        dead_letters.count(here.settings, url, queue)
+        for url, queue in dead_letters.dead_queues(here.settings)
+    )
+    with progress(there, "taken over") as shown:
+        done = dead_letters.collect(here.store, here.settings, shown)
+    if as_json:
+        emit_json(asdict(done))
+        return
+    click.echo(
+        f"{done.parked} parked, {done.recorded} closings recorded, {done.doorbells} task messages not needed"
+    )
+    if done.parked:
+        click.echo("Next: ftworker parked list --reason delivery_limit")
 
 
 def visible(raw: bytes) -> str:

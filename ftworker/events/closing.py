@@ -15,6 +15,8 @@ from ftworker.store.parked import ParkedMessage
 
 EVENT_SOURCE = "ftworker/task"
 MAX_BYTES = 65_536
+TASKS_DEAD_QUEUE = "ftworker.dead"
+"""RabbitMQ's queue for task messages that were delivered too often: `dead_letters` takes them over."""
 
 
 def closing_by_id(
