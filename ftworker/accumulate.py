@@ -17,7 +17,7 @@ from ftworker.conversations import Conversation
 from ftworker.curation.reasons import DropReason
 from ftworker.errors import FtworkerError, NotFound, SourceRejected, SourceUnavailable, TransientError
 from ftworker.events.contract import ClosedEvent, EventRejected, decode, to_conversation, with_event_facts
-from ftworker.examples_of import content_sha256, examples_of, matches
+from ftworker.examples_of import content_sha256, examples_of, takers
 from ftworker.rosters import scanner_for
 from ftworker.settings import Settings
 from ftworker.sources.contract import Source
@@ -254,9 +254,8 @@ def _with_names(cursor: Cursor, settings: Settings, closings: list[Closing]) -> 
         conversation = closing.conversation
         assert conversation is not None
         try:
-            for name, pipeline in settings.pipelines.items():
-                if matches(pipeline, conversation):
-                    scanner_for(settings, name, conversation.tenant_id)
+            for name in takers(settings, conversation):
+                scanner_for(settings, name, conversation.tenant_id)
         except FtworkerError as error:
             if not waiting:
                 logger.warning("conversations wait until their roster can be read: %s", error)

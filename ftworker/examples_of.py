@@ -10,12 +10,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
 from ftworker.conversations import Conversation, canonical_json
 from ftworker.curation.curate import curate
 from ftworker.curation.reasons import DropReason
 from ftworker.rosters import scanner_for
-from ftworker.settings import PipelineSettings, Settings
+from ftworker.settings import Settings
 from ftworker.store import quarantine
 from ftworker.store.examples import NewDrop, NewExample
 from ftworker.store.inbox import Outcome
@@ -52,9 +53,8 @@ def examples_of(
     """
     found = Given()
     group = split_group(conversation)
-    for name, pipeline in settings.pipelines.items():
-        if not matches(pipeline, conversation):
-            continue
+    for name in takers(settings, conversation):
+        pipeline = settings.pipelines[name]
         after_turn = cut.get((row_id, name), -1)
         curated = curate(
             conversation,
@@ -112,13 +112,39 @@ def _storable(model: str | None) -> str | None:
     return model
 
 
-def matches(pipeline: PipelineSettings, conversation: Conversation) -> bool:
-    """Whether the pipeline trains on this conversation's source, tenant and course."""
-    return (
-        pipeline.source in ("*", conversation.source_name)
-        and pipeline.tenant in ("*", conversation.tenant_id)
-        and pipeline.course in ("*", conversation.course_id)
+def takers(settings: Settings, conversation: Conversation) -> list[str]:
+    """The pipelines that train on this conversation's source, tenant and course, in the configuration's order.
+
+    Costs the same with one pipeline and with thousands.
+    """
+    places = _choices.of(settings)
+    fitting = product(
+        dict.fromkeys(("*", conversation.source_name)),
+        dict.fromkeys(("*", conversation.tenant_id)),
+        dict.fromkeys(("*", conversation.course_id)),
     )
+    found = sorted(place for choice in fitting for place in places.get(choice, ()))
+    return [name for _, name in found]
+
+
+class _Choices:
+    """Place and name of the pipelines by what they choose. A process has one configuration; tests have many."""
+
+    def __init__(self) -> None:
+        self._made: tuple[Settings, dict[_Choice, list[tuple[int, str]]]] | None = None
+
+    def of(self, settings: Settings) -> dict[_Choice, list[tuple[int, str]]]:
+        if self._made is None or self._made[0] is not settings:
+            places: dict[_Choice, list[tuple[int, str]]] = {}
+            for place, (name, pipeline) in enumerate(settings.pipelines.items()):
+                choice = (pipeline.source, pipeline.tenant, pipeline.course)
+                places.setdefault(choice, []).append((place, name))
+            self._made = (settings, places)
+        return self._made[1]
+
+
+_Choice = tuple[str, str | None, str | None]
+_choices = _Choices()
 
 
 def split_group(conversation: Conversation) -> str:

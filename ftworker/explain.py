@@ -18,7 +18,7 @@ from ftworker.datasets.formats import row_format
 from ftworker.datasets.lines import Place, find_lines
 from ftworker.errors import FtworkerError, NotFound, Refused
 from ftworker.events.contract import EventRejected, decode, to_conversation, with_event_facts
-from ftworker.examples_of import matches
+from ftworker.examples_of import takers
 from ftworker.rosters import scanner_for
 from ftworker.settings import Settings
 from ftworker.store import explain as stored
@@ -98,7 +98,7 @@ def explain(
     event = next((one for one in events if one.source_name == name), None)
     conversation, read_from, reason = _read(settings, make_source, conversation_id, name, event)
     names = [pipeline] if pipeline is not None else list(settings.pipelines)
-    taking = [one for one in names if matches(settings.pipelines[one], conversation)]
+    taking = [one for one in takers(settings, conversation) if one in names]
     stories = []
     for one in taking:
         scanner = scanner_for(settings, one, conversation.tenant_id)

@@ -49,7 +49,7 @@ def run_once(settings: Settings, pipeline: str, source_url: str, *, wait: bool) 
     migrate(settings.database_url.get_secret_value())
     here = Installation(settings)
     with here.store.transaction() as cursor:
-        busy = runs.run_in_flight(cursor, pipeline)
+        busy = runs.runs_in_flight(cursor, [pipeline]).get(pipeline)
     run_id = busy[0] if busy else _begin(here, pipeline)
     new_examples = run_id is not None
     if run_id is None:

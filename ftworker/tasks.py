@@ -180,9 +180,10 @@ def tidy() -> None:
 
 
 def begin_those_due(names: Iterable[str]) -> None:
-    """Look at each pipeline; one that cannot be looked at does not keep the others from their runs."""
+    """Look at the pipelines; one that cannot be looked at does not keep the others from their runs."""
+    here = installation()
     failed = []
-    for name in names:
+    for name in cutting.worth_a_look(here.store, here.settings, list(names), here.clock()):
         try:
             begin_if_due(name)
         except TransientError:

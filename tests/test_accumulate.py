@@ -20,10 +20,11 @@ from ftworker.curation.curate import curate
 from ftworker.errors import SourceRejected, SourceUnavailable
 from ftworker.events.contract import EVENT_TYPE
 from ftworker.events.replay import replay
+from ftworker.examples_of import takers
 from ftworker.runs import control, cutting
 from ftworker.runs.states import Step
 from ftworker.runs.steps import StepRunner
-from ftworker.settings import Settings
+from ftworker.settings import Settings, settings_from
 from ftworker.store import Cursor, Store, examples, inbox, parked, totals
 from ftworker.store.inbox import NewEvent
 from tests.doubles.fake_provider import FakeProvider, Killed
@@ -230,6 +231,33 @@ def test_several_pipelines_claim_a_conversation_once_each(bench: Bench) -> None:
     assert bench.taught("other_source") == []
     bench.cut("everything")
     assert bench.taught("tutor") == [("c1", 0, False)]
+
+
+@pytest.mark.parametrize(
+    "source, tenant, course, expected",
+    [
+        ("chat", "north", "maths", ["all", "chat", "north", "maths", "exact"]),
+        ("chat", "north", None, ["all", "chat", "north"]),
+        ("chat", None, "maths", ["all", "chat", "maths"]),
+        ("chat", "south", "maths", ["all", "chat", "maths"]),
+        ("forum", None, None, ["all"]),
+    ],
+)
+def test_a_conversation_goes_to_the_pipelines_that_choose_it(
+    source: str, tenant: str | None, course: str | None, expected: list[str]
+) -> None:
+    choices: dict[str, dict[str, str]] = {
+        "all": {},
+        "chat": {"source": "chat"},
+        "north": {"tenant": "north"},
+        "maths": {"course": "maths"},
+        "exact": {"source": "chat", "tenant": "north", "course": "maths"},
+        "other": {"source": "chat", "tenant": "north", "course": "history"},
+    }
+    pipeline = {"provider": "openai", "base_model": "gpt"}
+    settings = settings_from({"pipelines": {name: pipeline | choice for name, choice in choices.items()}})
+    found = takers(settings, Conversation(source, "c1", (), tenant_id=tenant, course_id=course))
+    assert found == expected
 
 
 def test_examples_of_one_user_share_a_group_that_does_not_name_them(bench: Bench) -> None:

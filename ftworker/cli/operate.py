@@ -179,7 +179,7 @@ def status_facts(here: Installation) -> dict[str, Any]:
                     "progress": 0.0,
                     "fires_by": None,
                     "blocker": "not in this configuration",
-                    "last_cut_at": stored_datasets.read_pipeline(cursor, name).last_cut_at,
+                    "last_cut_at": stored_datasets.read_pipelines(cursor, [name])[name].last_cut_at,
                     "model": stored_runs.present_model(cursor, name),
                 }
             )

@@ -192,7 +192,7 @@ def _keep_account(cursor: Cursor, run: RunRow) -> None:
 
 
 def _require_free(cursor: Cursor, run: RunRow) -> None:
-    busy = runs.run_in_flight(cursor, run.pipeline)
+    busy = runs.runs_in_flight(cursor, [run.pipeline]).get(run.pipeline)
     if busy is not None:
         raise Refused(
             f"run {busy[0]} of pipeline {run.pipeline} is {busy[1]}; wait for it or cancel it first"

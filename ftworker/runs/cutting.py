@@ -6,7 +6,7 @@ the threshold crossed cut one dataset. Never sends a message and never exports: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from ftworker.clock import Clock
 from ftworker.errors import Refused
 from ftworker.runs.triggers import Decision, Facts, blocker_by_hand, decide
-from ftworker.settings import LEAST_EXAMPLES, PipelineSettings, Settings, fingerprint
+from ftworker.settings import LEAST_EXAMPLES, PipelineSettings, Settings, TriggerSettings, fingerprint
 from ftworker.store import datasets, examples, runs
 from ftworker.store.connection import Cursor, Store
 
@@ -33,28 +33,43 @@ def explain_trigger(store: Store, settings: Settings, name: str, now: datetime) 
     """What `decide` says of the pipeline now. Reads only."""
     pipeline = settings.pipeline(name)
     with store.transaction() as cursor:
-        facts = _facts(cursor, settings, name, pipeline, datasets.read_pipeline(cursor, name))
+        facts = _facts(cursor, settings, [name])[name]
     return TriggerReport(name, facts, decide(pipeline.trigger, facts, now), facts.last_cut_at)
+
+
+def worth_a_look(store: Store, settings: Settings, names: Sequence[str], now: datetime) -> list[str]:
+    """Those of the pipelines for which `cut_if_due` may do something: one look at all, without their locks.
+
+    Most looks end here. One that cannot be decided is among them, so that its error shows where it alone ends in it.
+    """
+    with store.transaction() as cursor:
+        facts = _facts(cursor, settings, names)
+    return [name for name in names if _may_act(settings.pipeline(name).trigger, facts[name], now)]
+
+
+def _may_act(trigger: TriggerSettings, facts: Facts, now: datetime) -> bool:
+    # The first look only starts the schedule's clock: a new schedule does not fire for past times.
+    if trigger.schedule is not None and facts.last_scheduled_at is None:
+        return True
+    try:
+        decision = decide(trigger, facts, now)
+    except Exception:  # noqa: BLE001 - `cut_if_due` meets it again, and its caller says so
+        return True
+    return decision.fires or decision.answers_schedule
 
 
 def cut_if_due(store: Store, settings: Settings, name: str, clock: Clock) -> int | None:
     """Cut a dataset and begin its run when a trigger holds; returns the run's id.
 
-    Repeatable, and safe among any number of workers.
+    Repeatable, and safe among any number of workers. Takes the pipeline's lock: ask `worth_a_look` first.
     """
     pipeline = settings.pipeline(name)
     now = clock()
-    # A look without the lock first: most looks end here, and the lock stays free.
-    looked = explain_trigger(store, settings, name, now)
-    starts_schedule = pipeline.trigger.schedule is not None and looked.facts.last_scheduled_at is None
-    if not (looked.decision.fires or looked.decision.answers_schedule or starts_schedule):
-        return None
     with store.transaction() as cursor:
         row = datasets.lock_pipeline(cursor, name)
-        facts = _facts(cursor, settings, name, pipeline, row)
+        facts = _facts(cursor, settings, [name])[name]
         decision = decide(pipeline.trigger, facts, now)
         if pipeline.trigger.schedule and (decision.answers_schedule or row.last_scheduled_at is None):
-            # The first look only starts the schedule's clock: a new schedule does not fire for past times.
             datasets.mark_scheduled(cursor, name, now)
         if not decision.fires or decision.cause is None:
             return None
@@ -77,8 +92,8 @@ def start_by_hand(
     pipeline = settings.pipeline(name)
     now = clock()
     with store.transaction() as cursor:
-        row = datasets.lock_pipeline(cursor, name)
-        facts = _facts(cursor, settings, name, pipeline, row)
+        datasets.lock_pipeline(cursor, name)
+        facts = _facts(cursor, settings, [name])[name]
         if dataset_id is not None:
             dataset = datasets.get_dataset(cursor, dataset_id)
             if dataset.pipeline != name:
@@ -106,27 +121,33 @@ def dataset_settings(settings: Settings, name: str) -> dict[str, Any]:
     }
 
 
-def _facts(
-    cursor: Cursor, settings: Settings, name: str, pipeline: PipelineSettings, row: datasets.PipelineRow
-) -> Facts:
-    waiting = examples.backlog(cursor, name)
-    busy = runs.run_in_flight(cursor, name)
-    minimum = LEAST_EXAMPLES[settings.provider(pipeline.provider).kind]
-    kept = 0
-    limit = pipeline.trigger.max_examples
-    if pipeline.strategy == "all" and min(waiting.examples, limit or waiting.examples) < minimum:
-        kept = examples.count_kept(cursor, name, limit=minimum)
-    return Facts(
-        waiting_examples=waiting.examples,
-        waiting_tokens=waiting.tokens,
-        oldest_at=waiting.oldest_at,
-        last_cut_at=row.last_cut_at,
-        last_scheduled_at=row.last_scheduled_at,
-        in_flight=f"run {busy[0]} ({busy[1]})" if busy else None,
-        provider_minimum=minimum,
-        kept_examples=kept,
-        max_examples=limit,
-    )
+def _facts(cursor: Cursor, settings: Settings, names: Sequence[str]) -> dict[str, Facts]:
+    """What is known of each pipeline, by three statements whatever their number."""
+    waiting = examples.backlogs(cursor, names)
+    busy = runs.runs_in_flight(cursor, names)
+    rows = datasets.read_pipelines(cursor, names)
+    found = {}
+    for name in names:
+        pipeline = settings.pipeline(name)
+        minimum = LEAST_EXAMPLES[settings.provider(pipeline.provider).kind]
+        limit = pipeline.trigger.max_examples
+        here = waiting[name]
+        kept = 0
+        # Where nothing waits there is nothing to cut, however much is kept.
+        if pipeline.strategy == "all" and 0 < min(here.examples, limit or here.examples) < minimum:
+            kept = examples.count_kept(cursor, name, limit=minimum)
+        found[name] = Facts(
+            waiting_examples=here.examples,
+            waiting_tokens=here.tokens,
+            oldest_at=here.oldest_at,
+            last_cut_at=rows[name].last_cut_at,
+            last_scheduled_at=rows[name].last_scheduled_at,
+            in_flight="run {} ({})".format(*busy[name]) if name in busy else None,
+            provider_minimum=minimum,
+            kept_examples=kept,
+            max_examples=limit,
+        )
+    return found
 
 
 def _cut(cursor: Cursor, settings: Settings, name: str, cause: str, *, facts: Facts, now: datetime) -> int:

@@ -47,7 +47,7 @@ def forecast(store: Store, settings: Settings, name: str) -> Forecast:
     """What a run of the pipeline begun now would take. Raises NotFound, and ConfigurationError for its tokenizer."""
     pipeline = settings.pipeline(name)
     with store.transaction() as cursor:
-        waiting = examples.backlog(cursor, name)
+        waiting = examples.backlogs(cursor, [name])[name]
         new = min(waiting.examples, pipeline.trigger.max_examples or waiting.examples)
         whole = datasets.newest_whole(cursor, name)
         if waiting.examples:

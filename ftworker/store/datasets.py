@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,11 +47,12 @@ def lock_pipeline(cursor: Cursor, pipeline: str) -> PipelineRow:
     return PipelineRow(*cursor.fetchone())
 
 
-def read_pipeline(cursor: Cursor, pipeline: str) -> PipelineRow:
-    """The pipeline's row without its lock; empty for one that never cut."""
-    cursor.execute(queries("datasets.sql")["read_pipeline"], {"pipeline": pipeline})
-    row = cursor.fetchone()
-    return PipelineRow(*row) if row else PipelineRow(pipeline, None, None)
+def read_pipelines(cursor: Cursor, pipelines: Sequence[str]) -> dict[str, PipelineRow]:
+    """The pipelines' rows without their locks; an empty one for each that never cut."""
+    found = {name: PipelineRow(name, None, None) for name in pipelines}
+    cursor.execute(queries("datasets.sql")["read_pipelines"], {"pipelines": list(pipelines)})
+    found.update({row.name: PipelineRow(*row) for row in cursor.fetchall()})
+    return found
 
 
 def mark_scheduled(cursor: Cursor, pipeline: str, now: datetime) -> None:

@@ -224,11 +224,14 @@ def withhold(cursor: Cursor, ids: Sequence[int], reason: str) -> int:
     return len(cursor.fetchall())
 
 
-def backlog(cursor: Cursor, pipeline: str) -> Backlog:
-    """What waits in a pipeline. Costs the backlog, never the history."""
-    cursor.execute(queries("examples.sql")["backlog"], {"pipeline": pipeline})
-    row = cursor.fetchone()
-    return Backlog(row.examples, row.tokens, row.oldest_at)
+def backlogs(cursor: Cursor, pipelines: Sequence[str]) -> dict[str, Backlog]:
+    """What waits in each of these pipelines. Costs the backlog, never the history."""
+    found = dict.fromkeys(pipelines, Backlog(0, 0, None))
+    cursor.execute(queries("examples.sql")["backlogs"], {"pipelines": list(pipelines)})
+    found.update(
+        {row.pipeline: Backlog(row.examples, row.tokens, row.oldest_at) for row in cursor.fetchall()}
+    )
+    return found
 
 
 def waiting_tokenizers(cursor: Cursor, pipeline: str) -> tuple[str, ...]:

@@ -130,11 +130,10 @@ def find_run(
     return row.id if row else None
 
 
-def run_in_flight(cursor: Cursor, pipeline: str) -> tuple[int, RunState] | None:
-    """The run that keeps the pipeline from beginning another, and its state."""
-    cursor.execute(queries("runs.sql")["in_flight"], {"pipeline": pipeline})
-    row = cursor.fetchone()
-    return (row.id, RunState(row.state)) if row else None
+def runs_in_flight(cursor: Cursor, pipelines: Sequence[str]) -> dict[str, tuple[int, RunState]]:
+    """The run that keeps each of these pipelines from beginning another, and its state."""
+    cursor.execute(queries("runs.sql")["in_flight"], {"pipelines": list(pipelines)})
+    return {row.pipeline: (row.id, RunState(row.state)) for row in cursor.fetchall()}
 
 
 def get_run(cursor: Cursor, run_id: int) -> RunRow:
@@ -259,9 +258,9 @@ def wake_run(cursor: Cursor, run_id: int, *, cancel: bool = False) -> None:
 
 
 def due_runs(
-    cursor: Cursor, *, revive_after_seconds: float, limit: int = 100
+    cursor: Cursor, *, revive_after_seconds: float, limit: int = 1_000
 ) -> list[tuple[int, RunState, str]]:
-    """(id, state, provider) of runs that wait for a worker."""
+    """(id, state, provider) of runs that wait for a worker: at most `limit`, those that have waited longest."""
     cursor.execute(
         queries("runs.sql")["due_runs"], {"limit": limit, "revive_after_seconds": revive_after_seconds}
     )

@@ -463,7 +463,7 @@ def test_a_look_that_finds_nothing_takes_no_lock(world: World) -> None:
 def _look(settings: Settings) -> None:
     assert settings.database_url is not None
     store = Store(settings.database_url.get_secret_value())
-    assert cutting.cut_if_due(store, settings, PIPELINE, utc_now) is None
+    assert cutting.worth_a_look(store, settings, [PIPELINE], utc_now()) == []
     store.close()
 
 
@@ -480,4 +480,24 @@ def test_two_retries_at_one_moment_begin_one_generation(world: World) -> None:
     together(world, 4, retry)
     assert world.run(run_id).generation == 2
     with world.store.transaction() as cursor:
-        assert runs.run_in_flight(cursor, PIPELINE) == (run_id, RunState.CUT)
+        assert runs.runs_in_flight(cursor, [PIPELINE])[PIPELINE] == (run_id, RunState.CUT)
+
+
+def test_one_look_at_many_pipelines_finds_those_that_may_do_something(world: World) -> None:
+    settings = world.settings.model_dump()
+    for name, trigger in (
+        ("full", {"min_examples": 12}),
+        ("below", {"min_examples": 13}),
+        ("empty", {"min_examples": 12}),
+        ("scheduled", {"min_examples": None, "schedule": "0 3 * * *"}),
+    ):
+        settings["pipelines"][name] = {**settings["pipelines"][PIPELINE], "trigger": trigger}
+    for name in ("full", "below"):
+        add_examples(world.store, 12, pipeline=name)
+    many = Settings.model_validate(settings)
+    names = ["full", "below", "empty", "scheduled"]
+    # A schedule's clock is started by the first look.
+    assert cutting.worth_a_look(world.store, many, names, utc_now()) == ["full", "scheduled"]
+    for name in names:
+        cutting.cut_if_due(world.store, many, name, utc_now)
+    assert cutting.worth_a_look(world.store, many, names, utc_now()) == []

@@ -95,6 +95,22 @@ def test_a_run_that_a_person_asked_about_is_found_at_once(world: World) -> None:
     assert due(world) == [run_id]
 
 
+def test_one_sweep_finds_the_due_runs_of_hundreds_of_pipelines(world: World) -> None:
+    """With a tick of 5 seconds and fewer a sweep, looks at 1,000 jobs would come later than they are due."""
+    with world.store.transaction() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO ftworker.datasets (pipeline, sequence, strategy, settings, new_examples)
+            SELECT 'p' || n, 1, 'all', '{}', 10 FROM generate_series(1, 500) AS n;
+            INSERT INTO ftworker.runs
+                (pipeline, dataset_id, provider, base_model, method, method_sha256, trigger, state, next_action_at)
+            SELECT pipeline, id, 'openai', 'gpt', '{}', 'm', 'manual', 'cut', now() FROM ftworker.datasets
+            """
+        )
+    assert len(due(world)) == 500
+    assert due(world) == []
+
+
 def test_sweeps_at_one_moment_find_a_run_once(world: World) -> None:
     run_id = world.begin()
     sql(world, "notified_at = NULL", run_id)

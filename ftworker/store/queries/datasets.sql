@@ -5,8 +5,8 @@ INSERT INTO ftworker.pipelines (name) VALUES (%(pipeline)s) ON CONFLICT (name) D
 -- The lock under which datasets of a pipeline are cut: N workers cut one after the other.
 SELECT name, last_cut_at, last_scheduled_at FROM ftworker.pipelines WHERE name = %(pipeline)s FOR UPDATE;
 
--- name: read_pipeline
-SELECT name, last_cut_at, last_scheduled_at FROM ftworker.pipelines WHERE name = %(pipeline)s;
+-- name: read_pipelines
+SELECT name, last_cut_at, last_scheduled_at FROM ftworker.pipelines WHERE name = ANY(%(pipelines)s);
 
 -- name: pipeline_cut
 UPDATE ftworker.pipelines SET last_cut_at = %(now)s WHERE name = %(pipeline)s;

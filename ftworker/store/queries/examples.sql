@@ -118,10 +118,11 @@ WHERE conversation_id = ANY(%(conversation_ids)s) AND dataset_id IS NOT NULL AND
 UPDATE ftworker.examples SET withheld = %(reason)s
 WHERE id = ANY(%(ids)s) AND withheld IS NULL RETURNING id;
 
--- name: backlog
--- What waits in a pipeline, read from the index `examples_waiting` alone.
-SELECT count(*) AS examples, coalesce(sum(token_count), 0)::bigint AS tokens, min(created_at) AS oldest_at
-FROM ftworker.examples WHERE pipeline = %(pipeline)s AND dataset_id IS NULL;
+-- name: backlogs
+-- What waits in each of these pipelines, read from the index `examples_waiting` alone. No row where nothing does.
+SELECT pipeline, count(*) AS examples, sum(token_count)::bigint AS tokens, min(created_at) AS oldest_at
+FROM ftworker.examples WHERE pipeline = ANY(%(pipelines)s) AND dataset_id IS NULL
+GROUP BY pipeline;
 
 -- name: waiting_tokenizers
 -- By what the tokens of waiting examples were counted; costs the backlog.

@@ -12,7 +12,7 @@ SELECT id FROM ftworker.runs WHERE dataset_id = %(dataset_id)s AND provider = %(
   AND base_model = %(base_model)s AND method_sha256 = %(method_sha256)s;
 
 -- name: in_flight
-SELECT id, state FROM ftworker.runs WHERE pipeline = %(pipeline)s AND state IN (
+SELECT pipeline, id, state FROM ftworker.runs WHERE pipeline = ANY(%(pipelines)s) AND state IN (
     'cut', 'exported', 'awaiting_approval', 'uploaded', 'submitting', 'submitted', 'parked');
 
 -- name: get_run
