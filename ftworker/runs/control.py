@@ -42,10 +42,12 @@ def cancel_run(store: Store, run_id: int) -> RunState:
     asking the provider. Raises Refused for a run that is over.
     """
     with store.transaction() as cursor:
-        run = _lock(cursor, run_id)
+        asked_before = _lock(cursor, run_id).cancel_requested
+        runs.wake_run(cursor, run_id, cancel=True)
+        # Read after the row is ours: a worker's last move, for which that waited, decides too.
+        run = runs.get_run(cursor, run_id)
         if run.state not in IN_FLIGHT:
             raise Refused(f"run {run_id} is {run.state}: there is nothing to cancel")
-        runs.wake_run(cursor, run_id, cancel=True)
         waits_for_nobody = run.state in (
             RunState.CUT,
             RunState.EXPORTED,
@@ -55,7 +57,7 @@ def cancel_run(store: Store, run_id: int) -> RunState:
         if waits_for_nobody and run.lease_token is None:
             _move(cursor, run, RunState.CANCELLED, "cancelled by hand", delay=None)
             return RunState.CANCELLED
-        if run.state is RunState.PARKED and run.job_id and not run.cancel_requested:
+        if run.state is RunState.PARKED and run.job_id and not asked_before:
             _move(cursor, run, RunState.SUBMITTED, "its job is to be cancelled", columns=NO_ERROR)
             return RunState.SUBMITTED
         if run.state is RunState.PARKED:

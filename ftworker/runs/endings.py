@@ -18,7 +18,7 @@ from ftworker.runs.journal import LeaseLost, RunJournal
 from ftworker.runs.states import RunState, Step
 from ftworker.settings import LocalSettings, Settings
 from ftworker.store import runs, totals
-from ftworker.store.connection import Store
+from ftworker.store.connection import Cursor, Store
 from ftworker.store.runs import RunRow
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ class Endings:
             ):
                 raise LeaseLost(f"run {run.id}")
             totals.add(cursor, counts or {})
+            if target is RunState.AWAITING_APPROVAL:
+                target = _unless_cancelled(cursor, run.id)
         logger.info("run %s: %s -> %s", run.id, run.state, target)
         return target
 
@@ -151,3 +153,13 @@ class Endings:
         delay = min(worker.retry_base_seconds * 2.0 ** min(attempts, 20), worker.retry_max_seconds)
         # Jitter, so that runs that failed together do not come back together.
         return delay * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
+
+
+def _unless_cancelled(cursor: Cursor, run_id: int) -> RunState:
+    # Of a run that waits for a person no step is done, so nobody would hear of a cancel that came during this one.
+    waiting = runs.get_run(cursor, run_id)
+    if not waiting.cancel_requested:
+        return waiting.state
+    message = "cancelled before any job was created"
+    runs.move_run(cursor, waiting, RunState.CANCELLED, message=message, delay_seconds=None)
+    return RunState.CANCELLED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
@@ -27,9 +28,10 @@ from ftworker.runs import control
 from ftworker.runs.driver import drive_run
 from ftworker.runs.endings import UNEXPECTED_LIMIT
 from ftworker.runs.states import IN_FLIGHT, RunState, Step, next_step
-from ftworker.store import runs
+from ftworker.store import Store, runs
 from tests.doubles.fake_provider import Method
 from tests.runs.worlds import MODEL, PIPELINE, World
+from tests.servers import wait_until
 
 PERSON = None
 """Nothing is due: a person's turn, or the end."""
@@ -650,6 +652,56 @@ def test_a_cancel_while_a_worker_is_at_it_is_heard_at_the_next_step(world: World
     world.perform(run_id, step)
     assert world.state(run_id) is RunState.CANCELLED
     assert all(job.cancelled for job in world.provider.jobs)
+
+
+def test_a_cancel_while_a_worker_finds_that_the_run_needs_approval_ends_the_run(world: World) -> None:
+    run_id = world.bring_to(RunState.EXPORTED)
+    world.configure(budget={"approval": "manual"})
+
+    def cancel() -> None:
+        control.cancel_run(world.store, run_id)
+
+    world.provider.before["preflight"] = cancel
+    world.perform(run_id, Step.UPLOAD)
+    # Not one that waits for an approval that nobody will give, and keeps the pipeline from its next run.
+    assert world.state(run_id) is RunState.CANCELLED
+    assert world.seconds_until_due(run_id) is None
+
+
+def test_a_cancel_goes_by_what_the_run_is_once_nobody_else_can_move_it(
+    world: World, emptied_database_url: str
+) -> None:
+    run_id = world.bring_to(RunState.EXPORTED)
+    person = Store(emptied_database_url)
+
+    def cancel() -> RunState:
+        try:
+            return control.cancel_run(person, run_id)
+        finally:
+            person.close()
+
+    with world.store.transaction() as cursor:
+        run = runs.claim_run(cursor, run_id, [RunState.EXPORTED], lease_seconds=120)
+    assert run is not None
+    with ThreadPoolExecutor() as threads:
+        with world.store.transaction() as cursor:
+            runs.move_run(cursor, run, RunState.AWAITING_APPROVAL, message="over budget", delay_seconds=None)
+            cancelled = threads.submit(cancel)
+            wait_until(lambda: waits_for_a_lock(emptied_database_url))
+        assert cancelled.result(30) is RunState.CANCELLED
+    assert world.state(run_id) is RunState.CANCELLED
+
+
+def waits_for_a_lock(database_url: str) -> bool:
+    store = Store(database_url)
+    with store.transaction() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() "
+            "AND cardinality(pg_blocking_pids(pid)) > 0) AS waits"
+        )
+        waits: bool = cursor.fetchone().waits
+    store.close()
+    return waits
 
 
 def test_a_job_that_succeeded_before_it_could_be_cancelled_is_kept_but_not_promoted(world: World) -> None:
