@@ -28,7 +28,8 @@ from tests.chaos.processes import Ended
 
 CONVERSATIONS = 22
 THRESHOLD = 14
-SETTLE_SECONDS = 120.0
+SETTLE_SECONDS = 300.0
+"""Far more than a round takes; on a machine that does other things as well all of it may be needed."""
 KICKED_SECONDS = 20.0
 
 GUIDE = """
@@ -119,12 +120,8 @@ class CrashPlant:
         self.plant.start()
         self.plant.publisher.per_second = 200.0
 
-    def round(self, arms: Mapping[str, Arm], settle_seconds: float = SETTLE_SECONDS) -> set[str]:
-        """Work for every pipeline with crashes at these points; then the plant rests. Returns the keys of those points
-        that no process came to.
-
-        A process that did not come to its points by itself is stopped in order and started: it may pass them then.
-        """
+    def begin(self, arms: Mapping[str, Arm]) -> None:
+        """Give every pipeline work, with crashes at these points."""
         plant = self.plant
         self.board.arm(arms)
         plant.vendors.calm()
@@ -135,17 +132,26 @@ class CrashPlant:
         )
         self.rounds += 1
         plant.publish(plan)
-        self.unsettled = self._settle(settle_seconds)
-        left = self._not_struck(arms)
-        if left and not self.unsettled:
+
+    def round(self, arms: Mapping[str, Arm]) -> set[str]:
+        """Work with crashes at these points, until the plant rests. Returns the keys of those that no process came to.
+
+        A process that did not come to its points by itself is stopped in order and started: it may pass them then.
+        """
+        self.begin(arms)
+        self.unsettled = self._settle()
+        if self.missed(arms) and not self.unsettled:
             self.stop_in_order()
             deadline = time.monotonic() + KICKED_SECONDS
-            while self._not_struck(arms) and time.monotonic() < deadline:
+            while self.missed(arms) and time.monotonic() < deadline:
                 time.sleep(0.2)
-            left = self._not_struck(arms)
-            self.unsettled = self._settle(SETTLE_SECONDS)
+            self.unsettled = self._settle()
         self.board.arm({})
-        return left
+        return self.missed(arms)
+
+    def missed(self, arms: Mapping[str, Arm]) -> set[str]:
+        """The keys of those points that no process came to so far."""
+        return arms.keys() - {struck.key for struck in self.board.struck()}
 
     def stop_in_order(self) -> None:
         """SIGTERM to every process, which is started again: what is only done at the end and the beginning."""
@@ -179,14 +185,11 @@ class CrashPlant:
             timeout=60,
         )
 
-    def _settle(self, seconds: float) -> list[str]:
-        unsettled = self.plant.rest(seconds, self.person.waits)
+    def _settle(self) -> list[str]:
+        unsettled = self.plant.rest(SETTLE_SECONDS, self.person.waits)
         if unsettled:
             unsettled.append(f"see {self.plant.diagnose()}")
         return unsettled
-
-    def _not_struck(self, arms: Mapping[str, Arm]) -> set[str]:
-        return arms.keys() - {struck.key for struck in self.board.struck()}
 
 
 def not_ours(ended: list[Ended], struck: list[Struck]) -> list[Ended]:

@@ -28,7 +28,7 @@ from tests.chaos.plan import Transport
 from tests.chaos.plant import Broker
 
 SEED = 5
-BATCH = 30
+BATCH = 40
 """Points of one round: its processes crash at them one after the other."""
 LATEST = 5
 """The latest time that a point is crashed at: later ones may not come while there is work."""
