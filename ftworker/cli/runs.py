@@ -222,15 +222,18 @@ def cancel(run_id: int) -> None:
 
 @runs.command("retry")
 @RUN
-def retry(run_id: int) -> None:
+@click.option("--anew", is_flag=True, help="Train again also where the model is made and not registered.")
+def retry(*, run_id: int, anew: bool) -> None:
     """Do a failed, cancelled, packaged or parked run again.
+
+    A model that was trained here and could not be registered is registered, and not trained again.
 
     \b
     Example:
       ftworker runs retry 1
     """
     here = load()
-    _say(here, run_id, control.retry_run(here.store, run_id), "goes on")
+    _say(here, run_id, control.retry_run(here.store, run_id, anew=anew), "goes on")
 
 
 @runs.command("approve")
@@ -249,7 +252,7 @@ def approve(run_id: int) -> None:
 @runs.command("promote")
 @RUN
 def promote(run_id: int) -> None:
-    """Make a trained run's model the one that its pipeline serves.
+    """Make a trained run's model the one that its pipeline serves; also to go back to one that served before.
 
     \b
     Example:

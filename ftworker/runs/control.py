@@ -10,7 +10,7 @@ from dataclasses import replace
 from ftworker.clock import Clock
 from ftworker.errors import Refused
 from ftworker.runs.states import IN_FLIGHT, RunState
-from ftworker.store import datasets, runs
+from ftworker.store import datasets, runs, trainings
 from ftworker.store.connection import Cursor, Store
 from ftworker.store.runs import RunRow
 
@@ -66,18 +66,27 @@ def cancel_run(store: Store, run_id: int) -> RunState:
         return run.state
 
 
-def retry_run(store: Store, run_id: int) -> RunState:
+def retry_run(store: Store, run_id: int, *, anew: bool = False) -> RunState:
     """Do again what can be done again; returns the state that the run goes on from.
 
-    failed, cancelled: from the beginning, as a new generation (a new job, which may cost again). packaged:
-    register the artefacts. parked after an error: go on where it was. In flight: look at it now.
+    failed, cancelled: from the beginning, as a new generation (a new job, which may cost again). packaged, and failed
+    after its training here was finished: register the artefacts; with `anew` from the beginning too. parked after an
+    error: go on where it was. In flight: look at it now.
     Raises Refused for a run that has nothing to retry, or when another run of the pipeline is in flight.
     """
     with store.transaction() as cursor:
         run = _lock(cursor, run_id)
+        if anew and run.state not in (RunState.FAILED, RunState.CANCELLED, RunState.PACKAGED):
+            raise Refused(
+                f"run {run_id} is {run.state}: only what failed, was cancelled or packaged begins anew"
+            )
         match run.state:
-            case RunState.FAILED | RunState.CANCELLED:
+            case RunState.FAILED | RunState.CANCELLED | RunState.PACKAGED:
                 _require_free(cursor, run)
+                if not anew and _is_made(cursor, run):
+                    columns = {**NO_ERROR, "cancel_requested": False}
+                    _move(cursor, run, RunState.UPLOADED, "registering is tried again", columns=columns)
+                    return RunState.UPLOADED
                 _keep_account(cursor, run)
                 columns = {**FORGET_JOB, "generation": run.generation + 1}
                 _move(
@@ -88,16 +97,6 @@ def retry_run(store: Store, run_id: int) -> RunState:
                     columns=columns,
                 )
                 return RunState.CUT
-            case RunState.PACKAGED:
-                _require_free(cursor, run)
-                _move(
-                    cursor,
-                    run,
-                    RunState.UPLOADED,
-                    "registering is tried again",
-                    columns={"cancel_requested": False},
-                )
-                return RunState.UPLOADED
             case RunState.PARKED:
                 if run.error_code == "outcome_unknown":
                     raise Refused(
@@ -176,6 +175,18 @@ def _lock(cursor: Cursor, run_id: int) -> RunRow:
     # The pipeline's lock orders this with cuts, which also ask whether a run is in flight.
     datasets.lock_pipeline(cursor, run.pipeline)
     return runs.get_run(cursor, run_id)
+
+
+def _is_made(cursor: Cursor, run: RunRow) -> bool:
+    """Whether the model is there and only its registering is left to do: hours of training are not done twice."""
+    if run.state is RunState.PACKAGED:
+        return True
+    training = trainings.training_of_run(cursor, run.id)
+    return (
+        run.state is RunState.FAILED
+        and training is not None
+        and (training.run_key, training.state) == (run.run_key, "succeeded")
+    )
 
 
 def _keep_account(cursor: Cursor, run: RunRow) -> None:

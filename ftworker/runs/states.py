@@ -28,13 +28,14 @@ class RunState(StrEnum):
     TRAINED = "trained"
     """The provider has the model. Next: promotion, when `promote = "auto"`; else a person decides."""
     PROMOTED = "promoted"
-    """End, well: the model is the one that the RAG is told to use."""
+    """End, well: the model is the one that the RAG is told to use, or was, and can be again: `promote`."""
     PACKAGED = "packaged"
     """End, well, unserved: artefacts and commands are there, nobody answered to register them: `retry`."""
     REJECTED = "rejected"
     """End: a person, or a gate, decided against the trained model."""
     FAILED = "failed"
-    """End: the provider refused or the job failed; the dataset is kept. `retry` begins a new generation."""
+    """End: the provider refused or the job failed; the dataset is kept. `retry` begins a new generation, unless what
+    was trained here needs only to be registered."""
     CANCELLED = "cancelled"
     """End: a person stopped it."""
     PARKED = "parked"
@@ -54,10 +55,11 @@ MOVES: dict[RunState, frozenset[RunState]] = {
         {RunState.TRAINED, RunState.PACKAGED, RunState.FAILED, RunState.CANCELLED, RunState.PARKED}
     ),
     RunState.TRAINED: frozenset({RunState.PROMOTED, RunState.REJECTED}),
-    RunState.PROMOTED: frozenset(),
-    RunState.PACKAGED: frozenset({RunState.UPLOADED}),
+    RunState.PROMOTED: frozenset({RunState.PROMOTED}),
+    RunState.PACKAGED: frozenset({RunState.UPLOADED, RunState.CUT}),
     RunState.REJECTED: frozenset({RunState.PROMOTED}),
-    RunState.FAILED: frozenset({RunState.CUT}),
+    # To `uploaded` when its training here was finished, and only the registering failed.
+    RunState.FAILED: frozenset({RunState.CUT, RunState.UPLOADED}),
     RunState.CANCELLED: frozenset({RunState.CUT}),
     # A person found the job or takes it up again (submitted, submitting), found none (uploaded), or gives up.
     RunState.PARKED: frozenset(

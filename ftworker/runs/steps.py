@@ -381,8 +381,8 @@ class StepRunner:
     # -- asked by a person
 
     def promote(self, run_id: int) -> RunState:
-        """Promote a trained (or rejected) model now. Raises Refused when the run is elsewhere."""
-        states = (RunState.TRAINED, RunState.REJECTED)
+        """Promote a trained or rejected model now, or one that served before. Raises Refused for any other run."""
+        states = (RunState.TRAINED, RunState.REJECTED, RunState.PROMOTED)
         with self.store.transaction() as cursor:
             run = runs.claim_run(
                 cursor,
@@ -392,6 +392,10 @@ class StepRunner:
                 even_if_not_due=True,
             )
             present = None if run else runs.get_run(cursor, run_id)
+            if run is not None and run.state is RunState.PROMOTED:
+                serving = runs.present_promotion(cursor, run.pipeline)
+                if serving is not None and serving.run_id == run.id:
+                    raise Refused(f"run {run_id} is promoted and serves its pipeline already")
         if run is None:
             assert present is not None
             if present.state in states:

@@ -29,10 +29,10 @@ LEGAL = {
     "submitting": "submitted uploaded failed parked",
     "submitted": "trained packaged failed cancelled parked",
     "trained": "promoted rejected",
-    "promoted": "",
-    "packaged": "uploaded",
+    "promoted": "promoted",
+    "packaged": "uploaded cut",
     "rejected": "promoted",
-    "failed": "cut",
+    "failed": "cut uploaded",
     "cancelled": "cut",
     "parked": "submitted submitting uploaded failed cancelled",
 }

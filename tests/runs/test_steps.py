@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pytest
 
@@ -28,7 +28,7 @@ from ftworker.runs import control
 from ftworker.runs.driver import drive_run
 from ftworker.runs.endings import UNEXPECTED_LIMIT
 from ftworker.runs.states import IN_FLIGHT, RunState, Step, next_step
-from ftworker.store import Store, runs
+from ftworker.store import Store, runs, trainings
 from tests.doubles.fake_provider import Method
 from tests.runs.worlds import MODEL, PIPELINE, World
 from tests.servers import wait_until
@@ -853,6 +853,50 @@ def test_a_packaged_run_is_registered_by_a_retry_even_when_it_was_to_be_cancelle
     assert world.state(run_id) is RunState.TRAINED
 
 
+def trained_here(world: World, state: Literal["succeeded", "failed"]) -> int:
+    """A run that failed, and how its training on this machine ended."""
+    run_id = world.bring_to(RunState.FAILED)
+    key = str(world.run(run_id).run_key)
+    with world.store.transaction() as cursor:
+        trainings.hand_in(cursor, run_key=key, run_id=run_id, order={"settings": {}})
+        claim = trainings.claim_training(cursor, key, host="here", pid=1, lease_seconds=30)
+        assert claim is not None
+        code = "out_of_memory" if state == "failed" else None
+        token = str(claim.training.lease_token)
+        trainings.finish_training(cursor, key, token, state, message="over", error_code=code)
+    return run_id
+
+
+def test_what_was_trained_here_and_not_registered_is_registered_by_a_retry_and_not_trained_again(
+    world: World,
+) -> None:
+    run_id = trained_here(world, "succeeded")
+    key = world.run(run_id).run_key
+    assert control.retry_run(world.store, run_id) is RunState.UPLOADED
+    run = world.run(run_id)
+    assert (run.run_key, run.generation, run.error_code) == (key, 1, None)
+    world.perform(run_id, Step.CREATE_JOB)
+    world.provider.jobs[-1].status = JobSucceeded(MODEL)
+    world.perform(run_id, Step.POLL_STATUS)
+    assert world.state(run_id) is RunState.TRAINED
+
+
+def test_a_training_that_failed_here_begins_anew(world: World) -> None:
+    run_id = trained_here(world, "failed")
+    assert control.retry_run(world.store, run_id) is RunState.CUT
+    assert world.run(run_id).generation == 2
+
+
+def test_a_person_may_have_it_made_anew_where_a_retry_would_only_register(world: World) -> None:
+    packaged, failed = world.bring_to(RunState.PACKAGED), trained_here(world, "succeeded")
+    for run_id in (packaged, failed):
+        assert control.retry_run(world.store, run_id, anew=True) is RunState.CUT
+        assert (world.run(run_id).generation, world.run(run_id).model) == (2, None)
+        control.cancel_run(world.store, run_id)
+    with pytest.raises(Refused, match="is trained: only"):
+        control.retry_run(world.store, world.bring_to(RunState.TRAINED), anew=True)
+
+
 def test_a_retry_of_a_run_in_flight_looks_at_it_now(world: World) -> None:
     run_id = world.bring_to(RunState.SUBMITTED)
     world.perform(run_id, Step.POLL_STATUS)
@@ -909,6 +953,17 @@ def test_a_promotion_demotes_the_model_before_and_tells_the_provider_which_it_wa
     assert present.run_id == second
 
 
+def test_a_model_that_served_before_is_promoted_again_and_the_one_after_it_demoted(world: World) -> None:
+    first, second = world.bring_to(RunState.PROMOTED), world.bring_to(RunState.PROMOTED)
+    assert world.worker().promote(first) is RunState.PROMOTED
+    with world.store.transaction() as cursor:
+        present = runs.present_promotion(cursor, PIPELINE)
+    assert present is not None
+    assert present.run_id == first
+    assert world.provider.count("promote") == 3
+    assert world.worker().promote(second) is RunState.PROMOTED
+
+
 def test_a_promotion_that_kept_failing_does_not_put_an_old_model_over_a_newer_one(world: World) -> None:
     world.configure(promote="auto")
     old = world.bring_to(RunState.TRAINED)
@@ -939,8 +994,10 @@ def test_a_rejected_model_can_still_be_promoted_and_only_a_trained_one_rejected(
     with pytest.raises(Refused, match="only a trained run"):
         control.reject_run(world.store, run_id)
     assert world.worker().promote(run_id) is RunState.PROMOTED
-    with pytest.raises(Refused, match="only a trained or rejected run"):
+    with pytest.raises(Refused, match="serves its pipeline already"):
         world.worker().promote(run_id)
+    with pytest.raises(Refused, match="only a trained or rejected run"):
+        world.worker().promote(world.bring_to(RunState.CUT))
 
 
 def test_a_run_that_is_being_promoted_is_neither_promoted_twice_nor_rejected(world: World) -> None:
