@@ -41,20 +41,11 @@ def held_back(turns: Iterable[Turn], unanswered: str | None) -> DropReason | Non
     All that was said counts, also what would give no example: it is the same child.
     """
     said = chain(chain.from_iterable((turn.question, turn.served) for turn in turns), [unanswered or ""])
-    found = sensitive_kinds([_readable(text) for text in said if text])
+    found = sensitive_kinds([text for text in said if text])
     for kind, reason in _QUARANTINE.items():
         if kind in found:
             return reason
     return None
-
-
-def _readable(text: str) -> str:
-    """Without halves of surrogate pairs, which a turn that is dropped for them may still hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="replace").decode()
-    return text
 
 
 @dataclass
