@@ -51,6 +51,8 @@ class Evidence:
     pipelines: list[str] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     """Training jobs that still run."""
+    not_promised: set[bytes] = field(default_factory=set)
+    """Hashes of messages that a broker was allowed to forget; their conversations come back by a backfill."""
     queues: dict[str, int] = field(default_factory=dict)
     """What stands in each queue that must be empty."""
 
@@ -115,6 +117,7 @@ def gather(plant: Plant, unsettled: list[str]) -> Evidence:
         ended=list(plant.processes.ended),
         pipelines=list(plant.pipelines),
         jobs=[" ".join(job.cmdline()[1:]) for job in plant.processes.jobs()],
+        not_promised=plant.not_promised(),
         queues=plant.queue_depths(),
     )
 

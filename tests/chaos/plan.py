@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-Transport = Literal["amqp", "stream"]
+from ftworker.events.closing import EVENT_SOURCE, closing_by_id
+
+Transport = Literal["amqp", "stream", "task"]
+"""How a RAG tells of a closing: an event with its messages, or (task) Celery's task with the ids of what it stores."""
 Turn = Literal["good", "thumbs_down", "too_short"]
 
 DUPLICATES = 0.10
@@ -22,6 +25,8 @@ MALFORMED = 0.01
 LATER_VERSIONS = 0.15
 DELETED = 0.04
 SOURCE = "/chaos"
+STORE = "rag"
+"""The source, in ftworker's configuration, of conversations that are told of by their ids."""
 FIRST_CLOSE = datetime(2025, 1, 7, 8, tzinfo=UTC)
 
 
@@ -75,11 +80,22 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """A conversation as the RAG stores it, in its last version, for whoever hears its id."""
+
+    conversation_id: str
+    user_ref: str
+    closed_at: str
+    messages: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Some conversations and the messages that tell of them, in the order in which they are published."""
 
     messages: tuple[Published, ...]
     conversations: tuple[Expected, ...]
+    stored: tuple[Stored, ...] = ()
 
 
 def make_plan(
@@ -89,16 +105,24 @@ def make_plan(
     chance = random.Random(f"plan {seed} {first}")
     expected: list[Expected] = []
     messages: list[Published] = []
+    stored: list[Stored] = []
+    carrying = tuple(via for via in transports if via != "task")
     for number in range(first, first + count):
         conversation, versions = _conversation(seed, number, chance)
         expected.append(conversation)
-        messages += [_message(event, chance.choice(transports)) for event in versions]
+        if "task" in transports and chance.random() * len(transports) < 1:
+            stored.append(_stored(versions))
+            messages += [_by_id(event, carrying) for event in versions]
+        else:
+            messages += [_message(event, chance.choice(carrying)) for event in versions]
     messages += [chance.choice(messages) for _ in range(round(len(messages) * DUPLICATES))]
     malformed = _malformed(seed, first, max(1, round(len(messages) * MALFORMED)))
-    messages += [Published(chance.choice(transports), raw, None) for raw in malformed]
+    messages += [Published(chance.choice(carrying), raw, None) for raw in malformed]
+    if stored:
+        messages.append(_not_by_id(f"n-{seed}-{first}"))
     # Out of order: versions, deletions and repeats of a conversation overtake each other.
     chance.shuffle(messages)
-    return Plan(tuple(messages), tuple(expected))
+    return Plan(tuple(messages), tuple(expected), tuple(stored))
 
 
 def canary(seed: int, number: int) -> str:
@@ -184,6 +208,31 @@ def _message(event: tuple[str, Mapping[str, Any]], via: Transport) -> Published:
     }
     raw = json.dumps(envelope, ensure_ascii=False).encode()
     return Published(via, raw, (SOURCE, event_id), str(data["conversation_id"]))
+
+
+def _stored(versions: Sequence[tuple[str, Mapping[str, Any]]]) -> Stored:
+    last = [data for _, data in versions if "messages" in data][-1]
+    return Stored(
+        last["conversation_id"],
+        last["user_ref"],
+        last["closed_at"],
+        tuple(last["messages"]),
+    )
+
+
+def _by_id(event: tuple[str, Mapping[str, Any]], carrying: Sequence[Transport]) -> Published:
+    """A closing by the task, with ids alone. A deletion comes as an event: no store could tell of it a second time."""
+    event_id, data = event
+    if data["reason"] == "deleted":
+        return _message((event_id, {**data, "source_name": STORE}), carrying[0])
+    new, _ = closing_by_id(event_id, data["conversation_id"], STORE, data["reason"], {})
+    return Published("task", new[0].payload.encode(), (EVENT_SOURCE, event_id), data["conversation_id"])
+
+
+def _not_by_id(event_id: str) -> Published:
+    """What the task does not take: more than ids."""
+    _, parked = closing_by_id(event_id, event_id, STORE, "user_ended", {"note": 1})
+    return Published("task", parked[0].raw, None)
 
 
 def _malformed(seed: int, first: int, count: int) -> Iterable[bytes]:

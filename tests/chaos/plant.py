@@ -7,6 +7,7 @@ from outside (`random_faults`, or a test), `settle` waits until nothing is due a
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import subprocess
@@ -22,9 +23,9 @@ import psutil
 from ftworker.errors import FtworkerError
 from ftworker.settings import Settings, load_settings
 from ftworker.store import Store, migrate
-from tests.chaos import workshop
+from tests.chaos import rag_store, workshop
 from tests.chaos.disk import Disk
-from tests.chaos.plan import Plan, Transport
+from tests.chaos.plan import STORE, Plan, Transport
 from tests.chaos.processes import Processes
 from tests.chaos.proxy import Network
 from tests.chaos.publishing import PublishingThread
@@ -45,6 +46,10 @@ retry_max_seconds = 1.5
 reconcile_interval_seconds = 0.4
 reconcile_grace_seconds = 8.0
 accumulate_batch = 40
+
+[network]
+answer_seconds = 2.0
+statement_seconds = 5.0
 
 [ingest]
 linger_seconds = 0.1
@@ -113,6 +118,8 @@ class Plant:
         self.plans: list[Plan] = []
         self.pipelines = {**PIPELINES, **({workshop.NAME: workshop.THRESHOLD} if self.trainings else {})}
         self.processes = Processes(self.folder, self.folder / "home")
+        self.backfills = 0
+        self._taken_in: set[bytes] = set()
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -135,6 +142,9 @@ class Plant:
         self.postgres = self._server(PostgresServer(self._subfolder("postgresql")))
         self.direct_database_url = self.postgres.create_database(name="chaos")
         migrate(self.direct_database_url)
+        self.rag: rag_store.RagStore | None = None
+        if "task" in self.events:
+            self.rag = rag_store.RagStore(self.postgres.create_database(name="rag"))
         self.rabbitmq: RabbitmqServer | None = None
         self.valkey_events: ValkeyServer | None = None
         self.valkey_tasks: ValkeyServer | None = None
@@ -158,7 +168,8 @@ class Plant:
                 openai_model=BASE_MODEL,
                 ollama_model=OLLAMA_MODEL,
             )
-            + (workshop.configuration(self.folder) if self.trainings else ""),
+            + (workshop.configuration(self.folder) if self.trainings else "")
+            + (rag_store.CONFIGURATION if self.rag else ""),
             encoding="utf-8",
         )
         self.environment = {
@@ -173,6 +184,9 @@ class Plant:
             "FTWORKER_CONFIG": str(config),
             "FTWORKER_HOME": str(self.folder / "home"),
             "FTWORKER_DATABASE_URL": self.direct_database_url.replace(
+                f":{self.postgres.port}/", f":{self.network.proxies['postgres'].port}/"
+            ),
+            "RAG_DATABASE_URL": self.postgres.url("rag").replace(
                 f":{self.postgres.port}/", f":{self.network.proxies['postgres'].port}/"
             ),
             "FTWORKER_BROKER_URL": self._url(self.broker),
@@ -218,6 +232,8 @@ class Plant:
         self.network.proxy("ollama", self.vendors.ollama_port)
 
     def _url(self, what: Broker | Transport) -> str:
+        if what == "task":
+            what = self.broker
         if what == "amqp":
             return f"amqp://guest:guest@127.0.0.1:{self.network.proxies['rabbitmq'].port}/%2F"
         name = "valkey_events" if what == "stream" else "valkey_tasks"
@@ -237,7 +253,7 @@ class Plant:
             "beat": [*celery, *beat],
             "web": ["ftworker", "web"],
         }
-        for via in self.events:
+        for via in self.ingests:
             commands[f"ingest-{via}"] = ["ftworker", "ingest"]
         self._stack.callback(self.processes.close)
         for name, arguments in commands.items():
@@ -249,6 +265,11 @@ class Plant:
             module = ["tests.chaos.with_clock", arguments[0]] if self.clocks else [MODULES[arguments[0]]]
             command = [sys.executable, "-m", *module, *arguments[1:]]
             self.processes.start(name, command, environment, self.logs / f"{name}.log")
+
+    @property
+    def ingests(self) -> tuple[Transport, ...]:
+        """The transports that a process of their own takes from: all but the task."""
+        return tuple(via for via in self.events if via != "task")
 
     # -- time
 
@@ -266,7 +287,7 @@ class Plant:
     def queue_depths(self) -> dict[str, int]:
         """What stands in each queue that must be empty at rest."""
         events = {
-            f"events in {via}": self.publisher.unacknowledged(via, self._url(via)) for via in self.events
+            f"events in {via}": self.publisher.unacknowledged(via, self._url(via)) for via in self.ingests
         }
         return events | {"dead events": self.publisher.dead_letters()} | self.tasks.depths()
 
@@ -274,6 +295,8 @@ class Plant:
 
     def publish(self, plan: Plan) -> None:
         """Give the plan to the publisher, which goes on until the brokers have taken every message of it."""
+        if self.rag is not None:
+            self.rag.hold(plan.stored)
         self.plans.append(plan)
         self.publisher.give(plan.messages)
 
@@ -304,6 +327,9 @@ class Plant:
         due = ["nothing was looked at"]
         while time.monotonic() < deadline:
             due = [*self.due(), *(f"run {run_id} waits for the person" for run_id in waits_for_person())]
+            if not due and self.lost():
+                self._take_in_what_was_lost()
+                due = ["a backfill"]
             quiet = 0 if due else quiet + 1
             if quiet == 3:
                 return []
@@ -357,12 +383,45 @@ class Plant:
         yield from self.publisher.pending()
 
     def _not_recorded(self) -> Iterator[str]:
-        keys = {message.key for plan in self.plans for message in plan.messages if message.key}
+        missing = self._missing() - self.not_promised()
+        if missing:
+            yield f"{len(missing)} of the published events are not in the inbox"
+
+    def _missing(self) -> set[bytes]:
+        """The hashes of published events that are not recorded."""
         with self.store.transaction() as cursor:
-            cursor.execute("SELECT count(*)::int AS recorded FROM ftworker.inbox")
-            recorded = cursor.fetchone().recorded
-        if recorded < len(keys):
-            yield f"{len(keys) - recorded} of {len(keys)} published events are not in the inbox"
+            cursor.execute("SELECT event_source, event_id FROM ftworker.inbox")
+            recorded = {(row.event_source, row.event_id) for row in cursor.fetchall()}
+        published = [message for plan in self.plans for message in plan.messages]
+        return {one.raw_sha256 for one in published if one.key is not None and one.key not in recorded}
+
+    # -- what nobody promised, and what cures it
+
+    def not_promised(self) -> set[bytes]:
+        """The hashes of messages that a broker may have forgotten after it had confirmed them.
+
+        A task message on Valkey's lists is as safe as its memory and kombu's hands; on RabbitMQ it is gone when
+        somebody empties the queue.
+        """
+        published = [message for plan in self.plans for message in plan.messages]
+        by_task = {message.raw_sha256 for message in published if message.via == "task"}
+        if self.broker == "valkey":
+            return by_task
+        return {
+            sha256 for sha256 in by_task if self.publisher.sent_at.get(sha256, math.inf) < self.tasks.lost_at
+        }
+
+    def lost(self) -> set[bytes]:
+        """Closings that were forgotten, whose conversations no backfill has taken in since."""
+        return (self._missing() & self.not_promised()) - self._taken_in
+
+    def _take_in_what_was_lost(self) -> None:
+        """What docs/EVENTS.md leaves to a person: `ftworker backfill`, from the RAG's own store."""
+        lost = self.lost()
+        command = [sys.executable, "-m", "ftworker.cli", "backfill", "--source", STORE, "--restart"]
+        subprocess.run(command, env=self.environment, cwd=self.folder, check=True, capture_output=True)
+        self._taken_in |= lost
+        self.backfills += 1
 
 
 SESSIONS = """

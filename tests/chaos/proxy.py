@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -72,6 +73,13 @@ class Proxy:
         """
         self._network.call(self._fall_silent(after_bytes))
 
+    def forget(self, share: float, seed: float) -> None:
+        """Fall silent for good on so large a share of the connections that there are; new ones work.
+
+        As a firewall does that forgot them, so that one process is cut off and another is not.
+        """
+        self._network.call(self._forget(share, seed))
+
     def refuse(self) -> None:
         """Reset what there is and whatever comes, until `heal`."""
         self._network.call(self._set(stalled=False, refusing=True))
@@ -115,6 +123,11 @@ class Proxy:
         self._silent = True
         for link in self._links:
             link.silent = True
+
+    async def _forget(self, share: float, seed: float) -> None:
+        chance = random.Random(seed)
+        for link in self._links:
+            link.silent = link.silent or chance.random() < share
 
     async def _reset_all(self) -> None:
         for link in list(self._links):

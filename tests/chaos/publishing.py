@@ -6,16 +6,20 @@ A message whose publishing failed is published again, as the contract asks of a 
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Self
 
 import amqp
 import kombu
 import redis
+from celery import Celery
+from kombu.exceptions import KombuError
 
+from ftworker.celery import SHORT_QUEUE
 from ftworker.errors import FtworkerError
 from ftworker.events.amqp import DEAD_SUFFIX, AmqpSender
 from ftworker.events.stream import StreamSender
@@ -28,6 +32,49 @@ PAUSE_SECONDS = 0.2
 TOGETHER = 5
 
 
+class TaskSender:
+    """A RAG that speaks Celery: sends `ftworker.conversation_closed` as docs/EVENTS.md shows it."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self._app = Celery("rag", broker=url, set_as_current=False)
+        self._app.conf.update(
+            task_ignore_result=True,
+            broker_connection_timeout=timeout_seconds,
+            broker_transport_options=(
+                {
+                    "confirm_publish": True,
+                    "read_timeout": timeout_seconds,
+                    "write_timeout": timeout_seconds,
+                }
+                if url.startswith("amqp")
+                else {"socket_timeout": timeout_seconds}
+            ),
+        )
+        if not url.startswith("amqp"):
+            return
+        # Celery publishes to a queue that is not there without a word.
+        with self._app.connection_for_write() as connection:
+            try:
+                connection.default_channel.queue_declare(SHORT_QUEUE, passive=True)
+            except amqp.NotFound as error:
+                raise Unroutable(f"no worker has made the queue {SHORT_QUEUE} yet") from error
+
+    def send(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        for _, raw in messages:
+            event = json.loads(raw)
+            self._app.send_task(
+                "ftworker.conversation_closed",
+                kwargs=event["data"],
+                task_id=event["id"],
+                # The worker's queue as it is: declared here it would get other arguments, which RabbitMQ refuses.
+                queue=kombu.Queue(SHORT_QUEUE, no_declare=True),
+                retry=False,
+            )
+
+    def close(self) -> None:
+        self._app.close()
+
+
 class PublishingThread:
     """Publishes what it is given, in order for each transport. A context manager."""
 
@@ -37,10 +84,12 @@ class PublishingThread:
         self.confirmed = 0
         self.repeated = 0
         """Publications of which nobody knows whether they arrived, done again."""
+        self.sent_at: dict[bytes, float] = {}
+        """When, by `time.monotonic`, the last publication of these bytes began that the broker confirmed."""
         self._urls = urls
         self._settings = settings
         self._waiting: dict[Transport, deque[Published]] = {via: deque() for via in urls}
-        self._senders: dict[Transport, AmqpSender | StreamSender] = {}
+        self._senders: dict[Transport, AmqpSender | StreamSender | TaskSender] = {}
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, args=(via,), name=f"publisher-{via}", daemon=True)
@@ -73,28 +122,32 @@ class PublishingThread:
                 self._stopping.wait(0.05)
                 continue
             chunk = [waiting[place] for place in range(min(TOGETHER, len(waiting)))]
+            begun = time.monotonic()
             try:
                 self._sender(via).send([(str(message.key), message.raw) for message in chunk])
-            except (FtworkerError, OSError, amqp.AMQPError) as error:
+            except (FtworkerError, OSError, amqp.AMQPError, KombuError, redis.RedisError) as error:
                 self.trouble = f"{via}: {error}"
                 # Before ingest has made its queue nothing was taken, and everybody knows.
                 self.repeated += 0 if isinstance(error, Unroutable) else len(chunk)
                 self._forget(via)
                 self._stopping.wait(PAUSE_SECONDS)
                 continue
-            for _ in chunk:
+            for message in chunk:
                 waiting.popleft()
+                self.sent_at[message.raw_sha256] = begun
             self.confirmed += len(chunk)
             self._stopping.wait(len(chunk) / self.per_second)
         self._forget(via)
 
-    def _sender(self, via: Transport) -> AmqpSender | StreamSender:
+    def _sender(self, via: Transport) -> AmqpSender | StreamSender | TaskSender:
         if via not in self._senders:
             settings = self._settings
             if via == "amqp":
                 self._senders[via] = AmqpSender(
                     self._urls[via], settings.exchange, settings.routing_key, TIMEOUT_SECONDS
                 )
+            elif via == "task":
+                self._senders[via] = TaskSender(self._urls[via], TIMEOUT_SECONDS)
             else:
                 self._senders[via] = StreamSender(self._urls[via], settings.stream, TIMEOUT_SECONDS)
         return self._senders[via]
@@ -107,6 +160,8 @@ class PublishingThread:
     def pending(self) -> Iterator[str]:
         """What stands in the brokers that `ingest` has not acknowledged, in words; also what cannot be asked."""
         for via, url in self._urls.items():
+            if via == "task":
+                continue  # its messages lie among the worker's own
             try:
                 count = self.unacknowledged(via, url)
             except (OSError, redis.RedisError, amqp.AMQPError, kombu.exceptions.KombuError) as error:

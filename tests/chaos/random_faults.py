@@ -28,6 +28,8 @@ from tests.doubles.openai_api import CATALOGUE
 from tests.servers import Server, ServerFailed
 
 HOUR_SECONDS = 3_600.0
+SILENCE_SECONDS = 7.0
+"""Longer than any wait that the plant's configuration allows for one answer."""
 UNKNOWN_STATUS = "reticulating"
 
 OPENAI_OPERATIONS = (
@@ -103,6 +105,7 @@ class Injector:
             "restart PostgreSQL": (1, self._restart_postgres),
             "end database sessions": (5, self._end_sessions),
             "cut the network": (28, self._cut_network),
+            "silence a server": (4, self._silence),
             "fill the disk": (2, self._fill_disk),
             "move clocks by an hour": (4, self._move_clocks),
             "spoil a call of OpenAI": (24, self._spoil_openai),
@@ -161,7 +164,7 @@ class Injector:
         return "" if self._plant.processes.kill(name, whole_group=whole_group) else None
 
     def _kill_ingest(self, step: Step) -> str | None:
-        return self._kill(f"ingest-{step.pick(self._plant.events)}")
+        return self._kill(f"ingest-{step.pick(self._plant.ingests)}")
 
     def _kill_child(self, step: Step) -> str | None:
         return _signal(step.pick(self._plant.processes.children("worker") or [None]), signal.SIGKILL)
@@ -171,7 +174,7 @@ class Injector:
 
     def _freeze(self, step: Step) -> str | None:
         """Stop a process for longer or shorter than a lease, and let it go on: it was taken for dead."""
-        name = step.pick(("worker", "trainer", *(f"ingest-{via}" for via in self._plant.events)))
+        name = step.pick(("worker", "trainer", *(f"ingest-{via}" for via in self._plant.ingests)))
         found: list[psutil.Process | None] = [*self._plant.processes.children(name)] or [
             *self._plant.processes.own(name)
         ]
@@ -247,6 +250,17 @@ class Injector:
                 proxy.cut_after(int(10 ** (1 + 4 * step.picks[2])))
                 self._later(5.0, proxy.heal)
         return f"{proxy.name} {how}"
+
+    def _silence(self, step: Step) -> str | None:
+        """For longer than ours wait: nothing comes any more, nobody hears of it; or some connections are forgotten."""
+        proxy: Proxy = step.pick(sorted(self._plant.network.proxies.values(), key=lambda one: one.name))
+        if step.picks[1] < 0.4:
+            proxy.forget(0.6, step.picks[2])
+            return f"{proxy.name} on some connections"
+        in_a_message = step.picks[1] < 0.6
+        proxy.silence(after_bytes=int(10 ** (1 + 3 * step.picks[2])) if in_a_message else 0)
+        self._later(SILENCE_SECONDS + step.lasts_seconds, proxy.heal)
+        return f"{proxy.name}{' in a message' if in_a_message else ''}"
 
     def _fill_disk(self, step: Step) -> str | None:
         said = self._plant.disk.fill()

@@ -25,6 +25,8 @@ class TasksBroker:
     def __init__(self, server: RabbitmqServer | ValkeyServer) -> None:
         self._server = server
         self._seen: dict[int, str] = {}
+        self.lost_at = 0.0
+        """When RabbitMQ's queues were emptied last, by `time.monotonic`."""
 
     def depths(self) -> dict[str, int]:
         """How many messages stay in each queue; what only passes by does not count."""
@@ -54,6 +56,7 @@ class TasksBroker:
             with kombu.Connection(self._server.url(), connect_timeout=3) as connection:
                 for queue in QUEUES:
                     connection.default_channel.queue_purge(queue)
+                self.lost_at = time.monotonic()
         except (OSError, *kombu.Connection().connection_errors, *kombu.Connection().channel_errors):
             return False
         return True

@@ -42,12 +42,12 @@ def rested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rested]:
         folder = tmp_path_factory.mktemp("chaos")
         for parent in (folder, folder.parent):
             parent.chmod(0o755)  # PostgreSQL runs as another user where root tests
-        plant = stack.enter_context(Plant(folder, broker="valkey", events=("stream",)))
+        plant = stack.enter_context(Plant(folder, broker="valkey", events=("stream", "task")))
         plant.start()
         person = stack.enter_context(Person(plant.store, plant.vendors))
         injector = Injector(plant)
         steps = make_steps(SEED, injector.weights, pause_seconds=0.3)
-        plan = make_plan(SEED, CONVERSATIONS, transports=("stream",))
+        plan = make_plan(SEED, CONVERSATIONS, transports=("stream", "task"))
         evidence, _ = one_round(plant, person, injector, steps, plan, FAULTS)
         yield Rested(plant, evidence, dict(injector.done))
 

@@ -266,3 +266,17 @@ def test_silence_can_begin_in_the_middle_of_a_message(proxy: Proxy) -> None:
         late.settimeout(0.2)
         with pytest.raises(TimeoutError):
             late.recv(10)
+
+
+def test_a_forgotten_connection_is_silent_and_new_ones_work(proxy: Proxy) -> None:
+    with _connect(proxy) as forgotten:
+        forgotten.sendall(b"one")
+        assert forgotten.recv(10) == b"one"
+        proxy.forget(1.0, seed=7)
+        forgotten.sendall(b"two")
+        forgotten.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            forgotten.recv(10)
+    with _connect(proxy) as new:
+        new.sendall(b"three")
+        assert new.recv(10) == b"three"
