@@ -191,7 +191,8 @@ class Sampler:
     def _scrape(self) -> Numbers:
         begun = time.monotonic()
         text = page(self.plant, PAGE)
-        if "ftworker_" not in text:
+        # Without a database an answer has the series of the scrape alone.
+        if "ftworker_processes{" not in text:
             self.failed_scrapes += 1
         return {"bytes": float(len(text)), "seconds": time.monotonic() - begun}
 
