@@ -44,6 +44,7 @@ _PASSING = (
     "MISCONF",
     "OOM",
     "NOGROUP",
+    "no such key",
     "BUSY ",
     "UNBLOCKED",
 )
@@ -229,6 +230,8 @@ class StreamTransport:
         client = self._open()
         with broker_errors("trim the stream"):
             groups: Any = client.xinfo_groups(self._stream)
+            if not groups:
+                raise BrokerUnavailable(f"the group of {self._stream} is gone with the server's data")
             if len(groups) > 1:
                 self._trims = False
                 logger.warning(

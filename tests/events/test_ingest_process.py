@@ -19,7 +19,8 @@ import redis
 from ftworker.events import Publisher
 from ftworker.events.amqp import AmqpSender
 from ftworker.events.contract import EVENT_TYPE
-from ftworker.events.transport import make_transport
+from ftworker.events.stream import StreamTransport
+from ftworker.events.transport import BrokerUnavailable, make_transport
 from ftworker.settings import IngestSettings
 from ftworker.store import Store, migrate, totals
 from tests.conftest import StartProcess
@@ -392,6 +393,49 @@ def test_a_flushed_server_gets_its_group_back(
     broker.publish(closing(1))
     wait_for_rows(store, 1)
     stop(process)
+
+
+@pytest.mark.parametrize("broker", ["stream"], indirect=True)
+def test_a_server_that_came_back_with_an_older_stream_or_none_is_read_on_by_itself(
+    broker: Broker, start_ingest: StartIngest, store: Store
+) -> None:
+    """Its ids go back, its group forgets; what it lost is lost, what it repeats is a repeat."""
+    broker.publish(*(closing(number) for number in range(3)))
+    process = start_ingest()
+    wait_for_rows(store, 3)
+    with redis.Redis.from_url(broker.url) as client:
+        older: Any = client.dump(SETTINGS.stream)
+        broker.publish(*(closing(number) for number in range(3, 6)))
+        wait_for_rows(store, 6)
+        client.restore(SETTINGS.stream, 0, older, replace=True)
+        broker.publish(closing(6))
+        wait_for_rows(store, 7)
+        for number in (7, 8):
+            # Made anew by a publisher, with ids that begin again and without the group.
+            client.delete(SETTINGS.stream)
+            client.xadd(SETTINGS.stream, {"event": closing(number)}, id=f"{number}-1")
+            broker.publish(closing(0))
+            wait_for_rows(store, number + 1)
+    wait_until(lambda: broker.left() == 0, 10)
+    assert "unexpected" not in process.output()
+    stop(process)
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_stream_that_is_lost_before_its_acknowledgement_is_an_outage(valkey_url: str, anew: bool) -> None:
+    transport = StreamTransport(valkey_url, SETTINGS)
+    transport.connect()
+    with redis.Redis.from_url(valkey_url) as client:
+        client.xadd(SETTINGS.stream, {"event": closing(1)})
+        taken = transport.receive(10, 1.0)
+        client.delete(SETTINGS.stream)
+        if anew:
+            client.xadd(SETTINGS.stream, {"event": closing(2)})
+    with pytest.raises(BrokerUnavailable):
+        transport.acknowledge(taken)
+    transport.connect()
+    assert len(transport.receive(10, 0.1)) == anew
+    transport.close()
 
 
 @pytest.mark.parametrize("broker", ["stream"], indirect=True)
