@@ -82,17 +82,21 @@ class Service:
         self._client = None
 
     def client(self) -> openai.OpenAI:
-        """The SDK's client, which never retries by itself. Raises ProviderRejected when there is no key."""
+        """The SDK's client, which never retries by itself, with the key of now. Raises ProviderRejected without one."""
         # A client from before a fork shares its sockets with the parent: two processes would read each
         # other's answers.
-        if self._client is None or self._client_process != os.getpid():
-            key = self.settings.api_key()
-            if key is None:
-                raise ProviderRejected(
-                    f"provider {self.name}: no API key; set the {self.key_place}",
-                    code="no_api_key",
-                    disables_provider=True,
-                )
+        mine = self._client if self._client_process == os.getpid() else None
+        key = self.settings.api_key()
+        if key is None and mine is None:
+            raise ProviderRejected(
+                f"provider {self.name}: no API key; set the {self.key_place}",
+                code="no_api_key",
+                disables_provider=True,
+            )
+        # One from before the key was replaced in its file would be refused until a restart. A file that is empty for
+        # the moment of that ends no run.
+        if mine is None or key not in {None, mine.api_key}:
+            self.close()
             import openai
 
             self._client = openai.OpenAI(
@@ -107,7 +111,8 @@ class Service:
                 default_query=self.settings.extra_query,
             )
             self._client_process = os.getpid()
-        return self._client
+            return self._client
+        return mine
 
     def once(self, kind: type[T], call: Callable[[openai.OpenAI], RawAnswer]) -> T:
         """Make one call, exactly once, and decode its answer. Raises CallFailed."""

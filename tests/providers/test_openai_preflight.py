@@ -161,3 +161,16 @@ def test_the_doctor_looks_at_key_address_and_models_and_never_raises(
     nonsense = openai_provider(base_url="nowhere")
     assert codes(list(nonsense.check())) == [("error", "unreachable")]
     assert KEY not in str(nonsense.check())
+
+
+def test_a_key_that_was_put_right_in_its_file_is_used_without_a_restart(
+    openai_provider: MakeProvider, tmp_path: Path
+) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text("sk-old")
+    provider, run = openai_provider(api_key_file=key_file), new_run(tmp_path)
+    assert [finding.code for finding in provider.preflight(run)] == ["invalid_api_key"]
+    key_file.write_text("")
+    assert [finding.code for finding in provider.preflight(run)] == ["invalid_api_key"]
+    key_file.write_text(KEY)
+    assert codes([finding for finding in provider.preflight(run) if finding.level == "error"]) == []
