@@ -49,8 +49,11 @@ def parse_results(content: bytes) -> list[LossPoint]:
 
     Raises UnreadableResults. Rows without a step are left out; empty cells and `nan` are None.
     """
-    reader = csv.DictReader(io.StringIO(_csv_text(content)))
-    points = [point for row in reader if (point := point_from(row)) is not None]
+    reader = csv.DictReader(io.StringIO(_csv_text(content), newline=None))
+    try:
+        points = [point for row in reader if (point := point_from(row)) is not None]
+    except csv.Error as error:
+        raise UnreadableResults(f"the result file is no CSV: {error}") from error
     if not points:
         raise UnreadableResults("the result file has a header and no steps")
     return points

@@ -167,6 +167,12 @@ def test_a_result_file_is_read_back_as_it_was_written(
     assert parse_results(base64.b64encode(content) if encoded else content) == points
 
 
+def test_a_result_file_may_have_the_line_ends_of_any_system() -> None:
+    expected = [LossPoint(1, 0.5), LossPoint(2, 0.4)]
+    for end in ("\n", "\r\n", "\r"):
+        assert parse_results(end.join(["step,train_loss", "1,0.5", "2,0.4", ""]).encode()) == expected
+
+
 def test_azures_columns_are_the_same_measures() -> None:
     header = (
         "step,train_loss,train_mean_token_accuracy,valid_loss,full_valid_loss,full_valid_mean_token_accuracy"
@@ -182,7 +188,15 @@ def test_azures_columns_are_the_same_measures() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<html>502</html>", b"step,train_loss\n", b'{"error": {}}', base64.b64encode(b"hola"), b"\xff"],
+    [
+        b"",
+        b"<html>502</html>",
+        b"step,train_loss\n",
+        b'{"error": {}}',
+        base64.b64encode(b"hola"),
+        b"\xff",
+        b'step,train_loss\n1,"' + b"x" * 200_000,
+    ],
 )
 def test_what_is_no_result_file_is_refused(content: bytes) -> None:
     with pytest.raises(UnreadableResults):
