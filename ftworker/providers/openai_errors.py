@@ -105,8 +105,9 @@ class CallFailed(Exception):
 
 def clean_text(text: str, secret: str | None = None) -> str:
     """A service's words, safe to store: no key, no long quotation (it may be a child's words), one line, cut
-    short.
+    short. Without U+0000, which PostgreSQL stores in no text.
     """
+    text = text.replace("\0", "")
     if secret:
         text = text.replace(secret, "[key]")
     text = _KEYS.sub("[key]", text)

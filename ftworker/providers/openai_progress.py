@@ -101,12 +101,10 @@ class Progress:
                 if caught_up and not all_of_them:
                     break
         except CallFailed as failed:
-            # The log is worth having, the job's end is worth more: go on with what was read.
-            record(
-                JournalEntry(
-                    "note", f"the log of job {job_id} could not be read to its end: {failed.failure}"
-                )
-            )
+            # The log is worth having, the job's end is worth more: go on with what was read. Told once: a gateway may
+            # have no log at all, and is asked at every look.
+            message = f"the log of job {job_id} could not be read to its end: {failed.failure}"
+            record(JournalEntry("note", message, external_id=f"{job_id}:log:{failed.failure.code}"))
         for event in reversed(new):
             record(_entry(event))
         if read:

@@ -71,6 +71,31 @@ def test_a_long_log_is_read_to_its_end_once_and_in_order(
     assert len(journal.of("event")) == len({entry.external_id for entry in journal.of("event")})
 
 
+def test_a_log_that_cannot_be_read_is_told_once_and_not_at_every_look(
+    openai_api: OpenAIDouble, openai_provider: MakeProvider, tmp_path: Path, journal: Journal
+) -> None:
+    provider = openai_provider()
+    openai_api.behave(polls_per_stage=0)
+    run = submitted_run(provider, new_run(tmp_path), openai_api)
+    openai_api.faults.add("server_error", on="jobs.events", times=-1)
+    for _ in range(3):
+        assert isinstance(provider.poll(run, journal), JobRunning)
+    assert [entry.message.partition(":")[0] for entry in journal.of("note")] == [
+        f"the log of job {run.job_id} could not be read to its end"
+    ]
+
+
+def test_words_of_the_service_that_no_database_takes_do_not_spoil_a_look(
+    openai_api: OpenAIDouble, openai_provider: MakeProvider, tmp_path: Path, journal: Journal
+) -> None:
+    provider = openai_provider()
+    run = submitted_run(provider, new_run(tmp_path), openai_api)
+    openai_api.account.job(str(run.job_id)).add_event(openai_api.now(), "line\x00 one")
+    provider.poll(run, journal)
+    assert "line one" in journal.text
+    assert "\x00" not in journal.text
+
+
 @pytest.mark.parametrize(
     "behaviour",
     [
