@@ -172,7 +172,8 @@ class FileSender:
 
     def _wait_until_ready(self, name: str, stored: File, record: Record) -> None:
         for _ in range(READY_LOOKS):
-            if stored.status == "processed":
+            # The status is deprecated: a service may leave it out, and then says at the job's creation what it thinks.
+            if stored.status in {"processed", None}:
                 return
             if stored.status == "error":
                 words = clean_text(str(stored.status_details or "no reason given"))

@@ -55,7 +55,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """An uploaded file. `status`: processed, error; anything else is on its way."""
+    """An uploaded file. `status`: processed, error; None: not told; anything else is on its way."""
 
     id: str
     filename: str | None = None

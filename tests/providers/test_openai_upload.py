@@ -10,6 +10,7 @@ import pytest
 from ftworker.datasets.storage import StorageRejected
 from ftworker.providers import openai_files
 from ftworker.providers.contract import JournalEntry, ProviderRejected, ProviderUnavailable
+from ftworker.providers.openai_wire import File
 from tests.doubles.openai_api import OpenAIDouble
 from tests.providers.openai_runs import RUN_KEY, Journal, MakeProvider, new_run, rows
 
@@ -169,3 +170,12 @@ def test_without_a_key_the_variable_is_named(
     assert [finding.code for finding in provider.check()] == ["no_api_key"]
     key_file = tmp_path / "key"
     assert "no API key; set the file" in openai_provider(api_key_file=key_file).check()[0].message
+
+
+def test_a_service_that_leaves_out_the_deprecated_status_of_files_is_not_waited_for(
+    openai_provider: MakeProvider, tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_files.FileSender, "_upload", lambda *_: File("file-1"))
+    assert (
+        openai_provider().upload(new_run(tmp_path, validation_rows=0), journal).training_file_id == "file-1"
+    )
