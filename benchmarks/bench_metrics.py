@@ -39,9 +39,9 @@ INSERT INTO ftworker.pipelines (name) VALUES ('tutor');
 INSERT INTO ftworker.datasets (pipeline, sequence, strategy, settings, new_examples)
 SELECT 'tutor', n, 'all', '{}', %(each)s FROM generate_series(1, %(size)s / %(each)s) AS n;
 INSERT INTO ftworker.examples
-    (pipeline, conversation_id, turn, split_group, content, content_sha256, token_count, dataset_id)
+    (pipeline, conversation_id, turn, split_group, content, content_sha256, token_count, dataset_id, pair_sha256)
 SELECT 'tutor', n, 0, md5((n / 20)::text), repeat('palabra ', 60), sha256(n::text::bytea), 180,
-       CASE WHEN n > %(backlog)s THEN 1 + (n - 1) / %(each)s END
+       CASE WHEN n > %(backlog)s THEN 1 + (n - 1) / %(each)s END, sha256(('pair ' || n)::bytea)
 FROM generate_series(1, %(size)s) AS n;
 INSERT INTO ftworker.drops (pipeline, conversation_id, turn, reason)
 SELECT 'tutor', n, 1, 'too_short' FROM generate_series(1, %(size)s, 10) AS n;

@@ -227,7 +227,6 @@ class Ingest:
 
     def _greet_database(self) -> None:
         with self._store.transaction() as cursor:
-            inbox.limit_statements(cursor, STATEMENT_TIMEOUT_SECONDS)
             processes.seen(cursor, PROCESS_NAME)
         self._next_seen = self._monotonic() + processes.BEAT_SECONDS
 
@@ -324,6 +323,7 @@ class Ingest:
 
     def _record(self, events: list[NewEvent], parked: list[ParkedMessage]) -> BatchCounts:
         with self._store.transaction() as cursor:
+            inbox.limit_statements(cursor, STATEMENT_TIMEOUT_SECONDS)
             counts = inbox.record_batch(cursor, events, parked, self._transport.name)
             if self._monotonic() >= self._next_seen:
                 processes.seen(cursor, PROCESS_NAME)

@@ -115,7 +115,7 @@ def check_writable(cursor: Cursor) -> None:
 
 
 def limit_statements(cursor: Cursor, seconds: float) -> None:
-    """Let no statement of this connection run longer from now on; one that does is DatabaseUnavailable."""
+    """Let no statement of this transaction run longer from now on; one that does is DatabaseUnavailable."""
     cursor.execute(queries("inbox.sql")["limit_statements"], {"milliseconds": str(int(seconds * 1000))})
 
 

@@ -9,8 +9,8 @@ SELECT * FROM unnest(string_to_array(%(event_sources)s, %(separator)s), string_t
 ON CONFLICT (event_source, event_id) DO NOTHING;
 
 -- name: limit_statements
--- Until the connection ends.
-SELECT set_config('statement_timeout', %(milliseconds)s, false);
+-- Until the transaction ends: behind a pooler the connection is another's after it, and an export takes longer.
+SELECT set_config('statement_timeout', %(milliseconds)s, true);
 
 -- name: take_waiting
 -- Rows to work on, those due longest first. No row that another worker holds; held until the caller's transaction ends.
