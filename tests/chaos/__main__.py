@@ -99,13 +99,12 @@ def torture(
                 f"settled in {rested:.0f} s; {len(violations)} violations",
                 flush=True,
             )
-        backfills = plant.backfills
+        deeds = person.done + plant.taken_in
         starts = {name: kept.starts for name, kept in plant.processes.kept.items()}
     print(f"{injector.done.total()} faults injected in {time.monotonic() - begun:.0f} s:")
     for name, number in sorted(injector.done.items()):
         print(f"  {number:4} {name}")
     print(f"processes were started {starts}")
-    deeds = {**person.done, "took in what a broker had forgotten": backfills}
     print(f"the person {', '.join(f'{what} {number} times' for what, number in sorted(deeds.items()))}")
     print(f"{len(RULES)} invariants checked {rounds} times over {looked_at} facts: {', '.join(RULES)}")
     return violations

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from tests.chaos.plan import STORE, Plan, Transport
 from tests.chaos.processes import Processes
 from tests.chaos.proxy import Network
 from tests.chaos.publishing import PublishingThread
+from tests.chaos.stream_loss import StreamLoss
 from tests.chaos.tasks_broker import TasksBroker
 from tests.chaos.vendors import BASE_MODEL, OLLAMA_MODEL, Vendors
 from tests.conftest import REPOSITORY
@@ -118,8 +120,9 @@ class Plant:
         self.plans: list[Plan] = []
         self.pipelines = {**PIPELINES, **({workshop.NAME: workshop.THRESHOLD} if self.trainings else {})}
         self.processes = Processes(self.folder, self.folder / "home")
-        self.backfills = 0
-        self._taken_in: set[bytes] = set()
+        self.taken_in: Counter[str] = Counter()
+        """How often the person took in again what a broker had forgotten."""
+        self._backfilled: set[bytes] = set()
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -147,11 +150,13 @@ class Plant:
             self.rag = rag_store.RagStore(self.postgres.create_database(name="rag"))
         self.rabbitmq: RabbitmqServer | None = None
         self.valkey_events: ValkeyServer | None = None
+        self.stream_loss: StreamLoss | None = None
         self.valkey_tasks: ValkeyServer | None = None
         if "amqp" in (self.broker, *self.events):
             self.rabbitmq = self._server(RabbitmqServer(self._subfolder("rabbitmq")))
         if "stream" in self.events:
             self.valkey_events = self._server(ValkeyServer(self._subfolder("valkey-events")))
+            self.stream_loss = StreamLoss(self.valkey_events)
         if self.broker == "valkey":
             # Without a file: killed, it forgets everything that it was told.
             self.valkey_tasks = self._server(ValkeyServer(self._subfolder("valkey-tasks"), append_only=False))
@@ -329,7 +334,7 @@ class Plant:
             due = [*self.due(), *(f"run {run_id} waits for the person" for run_id in waits_for_person())]
             if not due and self.lost():
                 self._take_in_what_was_lost()
-                due = ["a backfill"]
+                due = ["what a broker had forgotten"]
             quiet = 0 if due else quiet + 1
             if quiet == 3:
                 return []
@@ -401,27 +406,40 @@ class Plant:
         """The hashes of messages that a broker may have forgotten after it had confirmed them.
 
         A task message on Valkey's lists is as safe as its memory and kombu's hands; on RabbitMQ it is gone when
-        somebody empties the queue.
+        somebody empties the queue; a stream loses what its server loses.
         """
-        published = [message for plan in self.plans for message in plan.messages]
-        by_task = {message.raw_sha256 for message in published if message.via == "task"}
-        if self.broker == "valkey":
-            return by_task
+        lost_at = {
+            "amqp": -math.inf,
+            "stream": self.stream_loss.lost_at if self.stream_loss else -math.inf,
+            "task": math.inf if self.broker == "valkey" else self.tasks.lost_at,
+        }
+        sent_at = self.publisher.sent_at
         return {
-            sha256 for sha256 in by_task if self.publisher.sent_at.get(sha256, math.inf) < self.tasks.lost_at
+            message.raw_sha256
+            for plan in self.plans
+            for message in plan.messages
+            if sent_at.get(message.raw_sha256, math.inf) < lost_at[message.via]
         }
 
     def lost(self) -> set[bytes]:
-        """Closings that were forgotten, whose conversations no backfill has taken in since."""
-        return (self._missing() & self.not_promised()) - self._taken_in
+        """Closings that were forgotten, and that nobody has taken in again since."""
+        return (self._missing() & self.not_promised()) - self._backfilled
 
     def _take_in_what_was_lost(self) -> None:
-        """What docs/EVENTS.md leaves to a person: `ftworker backfill`, from the RAG's own store."""
+        """What docs/EVENTS.md leaves to a person: to publish again, and `ftworker backfill` for what the RAG stores."""
         lost = self.lost()
-        command = [sys.executable, "-m", "ftworker.cli", "backfill", "--source", STORE, "--restart"]
-        subprocess.run(command, env=self.environment, cwd=self.folder, check=True, capture_output=True)
-        self._taken_in |= lost
-        self.backfills += 1
+        published = [
+            message for plan in self.plans for message in plan.messages if message.raw_sha256 in lost
+        ]
+        again = [message for message in published if message.via != "task"]
+        if again:
+            self.publisher.give(again)
+            self.taken_in["published again what a broker had forgotten"] += 1
+        if len(again) < len(published):
+            command = [sys.executable, "-m", "ftworker.cli", "backfill", "--source", STORE, "--restart"]
+            subprocess.run(command, env=self.environment, cwd=self.folder, check=True, capture_output=True)
+            self._backfilled |= {message.raw_sha256 for message in published if message.via == "task"}
+            self.taken_in["ran a backfill for what a broker had forgotten"] += 1
 
 
 SESSIONS = """

@@ -118,7 +118,10 @@ class Injector:
                 "close RabbitMQ's connections": (4, self._close_connections),
             }
         if plant.valkey_events is not None:
-            self._faults["restart the events' Valkey"] = (2, self._restart_valkey_events)
+            self._faults |= {
+                "restart the events' Valkey": (2, self._restart_valkey_events),
+                "lose the events' stream": (2, self._lose_stream),
+            }
         if plant.trainings:
             self._faults["kill a training job"] = (8, self._kill_job)
         self._faults["lose all task messages"] = (5, self._lose_tasks)
@@ -223,6 +226,12 @@ class Injector:
     def _restart_valkey_events(self, step: Step) -> str | None:
         assert self._plant.valkey_events is not None
         return _restart(self._plant.valkey_events, signal.SIGKILL, step.lasts_seconds / 3)
+
+    def _lose_stream(self, step: Step) -> str | None:
+        """A server without a file, or one that was restored from a copy: what it had confirmed may be gone."""
+        assert self._plant.stream_loss is not None
+        name, how = step.pick(self._plant.stream_loss.ways)
+        return name if self._plant.stream_loss.lose(how) else None
 
     def _lose_tasks(self, step: Step) -> str | None:
         """The broker loses what it had in memory: Valkey without a file is killed, RabbitMQ's queues are emptied."""
