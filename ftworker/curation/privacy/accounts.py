@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
@@ -20,7 +21,7 @@ _SERVICE = (
     rb"nintendo|switch|"
     rb"epic(?: games)?|lol|genshin|wattpad|pinterest|spotify|reddit|tumblr|kick|threads|vinted|duolingo|kahoot|"
     rb"signal|linkedin|github|"
-    rb"disc|yt|inst|free fire|pubg|apex|rocket league|among us|gmod|vk|bluesky)"
+    rb"skype|disc|yt|inst|free fire|pubg|apex|rocket league|among us|gmod|vk|bluesky)"
 )
 _ACCOUNT = (
     rb"(?:(?:nombre de |nom d')?usuari[oa]?|user(?:name)?|nick(?:name)?|alias|gamertag|cuenta|compte|conta|perfil|"
@@ -81,6 +82,24 @@ _BESIDE_NETWORK = re.compile(
     % (_SOCIAL, _SIGNED_NAME, _SIGNED_NAME.replace(b"<name>", b"<first>"), _SOCIAL)
 )
 """A name with a low line or figures, and a network in the same clause."""
+_ADJOINING = re.compile(
+    rb"\b(?:psn|ps[45]|xbox|steam|epic|nintendo|discord|github|gitlab|skype|insta(?:gram)?|ig|tik ?tok|snap|"
+    rb"twitch|telegram)"
+    rb"(?::|,| como| soy| es)? (?P<name>(?:live:)?[a-z0-9_][\w.\-]{3,30})"
+)
+"""The name right behind the network: "steam kbron_del_sur psn IkerGol2010"."""
+_OWN_IS = re.compile(
+    rb"\b(?:el (?:mio|meu|suyo|tuyo|nuestro)|el de (?:[a-z]+ ){1,3}?|la cuenta de %b[^.\n]{0,70}?|(?:usuari[oa]|"
+    rb"nick|user|perfil|canal)"
+    rb" [^.\n]{0,40}?)(?: ?)(?:es|era|se llama|:) [\"'\xab]?(?P<name>[a-z0-9_][\w.\-]{3,30})" % _SERVICE
+)
+"""Said of an account that was spoken of before: "los nicks: el mío es Trujillan0, el de Hugo es carba_gz"."""
+_GAME_ID = re.compile(
+    rb"\b(?:uid|friend code|codigo de amigo|"
+    rb"player id)\b(?: \w{1,4}){0,2}[ :]{1,2}(?P<name>\d[\d \-]{5,16}\d)(?!\w)"
+)
+_SIGNED = re.compile(rb"[a-z\d]_|_[a-z]|[a-z]{3}[.\-]?\d|\d[a-z]{3}|git|\buid\b|codigo de amigo|friend code")
+"""A quick look: what such a name or number must hold."""
 _NO_SIGNED_NAME = re.compile(
     rb"(?:windows|android|ios|python|html|css|covid|iphone|galaxy|version|v|tema|unidad|grupo|curso|clase|foto|"
     rb"img|video|dsc)"
@@ -147,17 +166,8 @@ def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
             start, end = found.start(group), found.start(group) + len(name)
             if _is_account(seen, found, name, start, end):
                 yield Finding(start, end, Kind.HANDLE)
-    for found in _BESIDE_NETWORK.finditer(folded, begin, stop):
-        group = found.lastgroup or "name"
-        name = found[group].rstrip(b".")
-        start, end = found.start(group), found.start(group) + len(name)
-        if _OF_PROGRAMS.search(
-            folded, max(begin, found.start() - _CUE_CHARACTERS), found.end() + _CUE_CHARACTERS
-        ):
-            continue
-        signed = b"_" in name or _TWO_FIGURES.search(name)
-        if signed and not _NO_SIGNED_NAME.fullmatch(name) and _is_account(seen, found, name, start, end):
-            yield Finding(start, end, Kind.HANDLE)
+    if _SIGNED.search(folded, begin, stop):
+        yield from _signed_names(seen, begin, stop)
     for found in _TAGGED.finditer(folded, begin, stop):
         if found[1] not in _NO_TAGGED and any(97 <= sign < 123 for sign in found[1]):
             yield Finding(found.start(), found.end(), Kind.HANDLE)
@@ -175,6 +185,34 @@ def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
         )
         if own and name not in _PROFILE_PAGES:
             yield Finding(found.start(), found.start("name") + len(name), Kind.HANDLE)
+
+
+def _signed_names(seen: View, begin: int, stop: int) -> Iterator[Finding]:
+    """Names with a low line or figures, by the network beside them or by what was said before."""
+    folded = seen.folded
+    for found in _BESIDE_NETWORK.finditer(folded, begin, stop):
+        group = found.lastgroup or "name"
+        name = found[group].rstrip(b".")
+        start, end = found.start(group), found.start(group) + len(name)
+        if _OF_PROGRAMS.search(
+            folded, max(begin, found.start() - _CUE_CHARACTERS), found.end() + _CUE_CHARACTERS
+        ):
+            continue
+        signed = b"_" in name or _TWO_FIGURES.search(name)
+        if signed and not _NO_SIGNED_NAME.fullmatch(name) and _is_account(seen, found, name, start, end):
+            yield Finding(start, end, Kind.HANDLE)
+    for found in chain(_ADJOINING.finditer(folded, begin, stop), _OWN_IS.finditer(folded, begin, stop)):
+        name = found["name"].rstrip(b".-")
+        start, end = found.start("name"), found.start("name") + len(name)
+        mixed = _CAPITAL_WITHIN.search(seen.text, start, end) and any(48 <= sign < 58 for sign in name)
+        mixed = mixed or (seen.text[start].isupper() and name[-1:].isdigit() and len(name) > 6)
+        joined = b"_" in name or (b"-" in name and b"git" in found[0]) or _TWO_FIGURES.search(name) or mixed
+        letters = sum(97 <= sign < 123 for sign in name)
+        other = _NO_SIGNED_NAME.fullmatch(name) or _NUMBER.fullmatch(name) or _FILE_OR_SITE.fullmatch(name)
+        if joined and letters > 2 and (not other or mixed):
+            yield Finding(start, end, Kind.HANDLE)
+    for found in _GAME_ID.finditer(folded, begin, stop):
+        yield Finding(*found.span("name"), Kind.HANDLE)
 
 
 def _is_account(seen: View, found: re.Match[bytes], name: bytes, start: int, end: int) -> bool:
@@ -201,7 +239,8 @@ _NO_WORD = re.compile(
 )
 """Letters that no word of Spanish has together: "nereavll", "martaaa"."""
 _OF_PROGRAMS = re.compile(
-    rb"\b(?:api|funcion|codigo|variable|bots?|programa\w*|script|libreria|metodo|campo|tabla|base de datos|import|"
+    rb"\b(?:api|linux|ubuntu|mysql|sql|servidor|funcion|codigo|variable|bots?|programa\w*|script|libreria|metodo|"
+    rb"campo|tabla|base de datos|import|"
     rb"comando|clase)\b"
 )
 _TWO_FIGURES = re.compile(rb"[a-z][._]?\d{2}|\d{2}[._]?[a-z]|[a-z]\.[a-z]+\d")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
+from ftworker.curation.privacy.contexts import is_told_in_a_lesson
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.lexicon import names_of
@@ -30,6 +31,7 @@ STREET_TYPES = (
     rb"rua|r/|praza|estrada|costanilla|cuesta|rambla|poligono(?: industrial)?|pol\. ind\.|via|alameda|corredera|"
     rb"travessera|"
     rb"partida|residencial|edificio|barrio|finca|diseminado|"
+    rb"privada(?= de )|cerrada(?= de )|andador|circuito(?= [a-z])|retorno(?= [a-z])|malecon|cava(?= de )|costera|"
     rb"travessia|riera|baixada|costa(?= d[ao]s? )"
 )
 _STREET = re.compile(rb"(?<![\w/.])(?:gran )?(?:%b)\s?" % STREET_TYPES)
@@ -39,6 +41,14 @@ _KALEA = re.compile(
 _KALEA_NAME = re.compile(r"(?:[^\W\d_a-zñ]\w+ (?:de )?){1,3}$")
 _BASQUE_DOOR = re.compile(rb",? ?-? ?\d{1,2}\. ?[a-h](?!\w)")
 # "Calle 45 # 12-34", "Cra. 7 No. 93-47 sur": the grid of Colombian towns.
+_GREAT_WAY = re.compile(rb"(?<!\w)gran via(?= ?,? ?(?:n\S{0,2} ?)?\d)")
+"""A street that needs no other name."""
+_PART_BEFORE = re.compile(
+    rb"(?:poligono|pol\. ?ind\.|p\.i\.|urbanizacion|urb\.|barrio|barriada|residencial|edificio|colonia|"
+    rb"parque empresarial|"
+    rb"centro comercial|cc|conjunto|bloque|finca)(?: [a-z0-9']{1,15}){1,5}, ?$"
+)
+"""What stands before the street: "Polígono El Montalvo, C/ ..."."""
 _GRID = re.compile(
     rb"(?<![\w/.])(?:calle|cl\.?|carrera|cra\.?|kra?\.?|cr\.?|diagonal|dg\.?|diag\.?|transversal|tv\.?|transv\.?|"
     rb"avenida|av\.?) "
@@ -50,7 +60,23 @@ _GRID = re.compile(
 _PLOT = re.compile(
     rb"(?<![\w/.])pol(?:igono|\.) ?\d{1,3},? ?(?:y )?parc(?:ela|\.) ?\d{1,4}(?!\w)(?:, ?diseminado)?"
 )
-_NEED_A_HOME = frozenset((b"partida", b"residencial", b"edificio", b"barrio", b"finca", b"diseminado"))
+_NEED_A_HOME = frozenset(
+    (
+        b"partida",
+        b"residencial",
+        b"edificio",
+        b"barrio",
+        b"finca",
+        b"diseminado",
+        b"circuito",
+        b"retorno",
+        b"andador",
+        b"costera",
+        b"cava",
+        b"malecon",
+        b"cl",
+    )
+)
 """What stands in lessons too: only where somebody's home is spoken of."""
 _HOME_AFTER = re.compile(rb"\b(?:viv[oi]\w*|mi casa|nuestra casa|vivim)\b")
 OF_HISTORY = re.compile(
@@ -87,7 +113,7 @@ _NUMBER_WORD = (
 )
 NUMBER = re.compile(
     rb",?\s?(?:en el )?(?:%b\s?)?(?:(?<=km )\d{1,3}[.,]\d{1,3}|(?<=km\. )\d{1,3}[.,]\d{1,3}|\d{1,3}(?:[.,]\d)?)"
-    rb"(?:\s?-\s?\d{1,3}(?![\w\xba\xaa]|\.[\xba\xaa]|\.?\s?ez|\.? ?[a-h]\b))?"
+    rb"(?:\s?-\s?[a-z](?!\w)|\s?-\s?\d{1,3}(?![\w\xba\xaa]|\.[\xba\xaa]|\.?\s?ez|\.? ?[a-h]\b))?"
     rb"(?:\s?(?:bis|dupl(?:icado)?)|\s?[a-d](?![\w'])(?=[,.;)\n]|$| [\d\-]| (?:piso|esc|pta|bajo))|[a-d](?![\w'])|"
     rb"\s[b-d](?=[,.;)\n]|$))?"
     rb"(?![\d\w%%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)|"
@@ -125,12 +151,13 @@ FLAT = re.compile(
     rb"izda?\.?|izq\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|esq|esquerda|dereita|"
     rb"ext(?:erior)?|centro|ezk(?:erra)?|esk(?:uina)?)\b\.?(?:\s(?:%b|[a-z](?!\w)|\d{1,4}(?!\w)))?[\xba\xaa]?|"
     rb"\d{1,2}\.?\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-])|(?:do|ro|to|er|ra|da|ta|ero|era|vo|mo|"
-    rb"no)(?![a-z]))(?:\s?-?\s?(?:[a-h](?!\w)|"
+    rb"no)(?![a-z]))(?:\s?-?\s?(?:[\"'\xab][a-h][\"'\xbb]|[a-h](?!\w)|"
     rb"\d{1,2}\.?[\xba\xaa]|"
     rb"\d{1,2}(?=[,;)\n]|\.?(?:\s|$))(?! ?[a-z%%])|%b| (?:planta|piso)(?!\w)))?|"
     rb"\d{1,2}\.?\s?%b|"
     rb"%b (?:(?:piso )?(?:%b|[a-h](?!\w))|piso)|"
-    rb"n\.?\s?[\xba\xb0]\s?\d{1,3}(?!\w)|\d{1,2}(?:r|n|t|e|on|er)\s?\d{1,2}(?:a|\xaa)(?!\w)|\d{1,2}-\d{1,2}(?!\w)|"
+    rb"n\.?\s?[\xba\xb0]\s?\d{1,3}(?!\w)|\d{1,2}(?:r|n|t|e|on|er)\s?(?:\d{1,2}(?:a|\xaa)|[a-h])(?!\w)|"
+    rb"\d{1,2}-\d{1,2}(?!\w)|"
     rb"\d[a-h](?!\w)|\d{1,2}\s?-\s?[a-h](?!\w)|"
     rb"\d\.? [b-h](?=[,.;)\n]|$| (?:y|en|de|cp|c\.p|-|\d{5}|\())|\d\. a(?=[,;)\n]|$|\. )|[a-h](?=[,;)\n]|$|"
     rb"\.(?!p))(?<=[ ][a-h]))" % (_SIDE, _SIDE, _SIDE, _ORDINAL, _SIDE)
@@ -155,7 +182,8 @@ _TOWN_WORDS = re.compile(rb"[a-z']{2,}(?:[ \-][a-z']{1,}){0,4}")
 _IN_TOWN = re.compile(rb" \(| (?:en|de) (?:(?:el|la|los|las) )?(?=[a-z]{4})")
 _CODE_AFTER_TOWN = re.compile(rb"[ ,(]{1,3}(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
 _PROVINCE = re.compile(
-    rb"(?:,| -|/)? ?[(]?(?<!\w)([a-z]{4,20}(?: [a-z]{4,20})?)(?:[)]|(?=\s*(?:[.,;\n)]|$)))"
+    rb"(?:,| -|/)? ?[(]?(?<!\w)([a-z]{4,20}(?: [a-z]{4,20})?|[a-z]{2,4}\.|[a-z]{2,4}(?=\s?[.)\n,]|$))(?:[)]|"
+    rb"(?=\s*(?:[.,;\n)]|$)))"
 )
 _NO_NAMES = frozenset(b"es esta tiene hay que son se tenia con sin".split())
 """What a street is not called: "mi calle es Gran Vía"."""
@@ -170,7 +198,7 @@ NOT_AN_ADDRESS_AFTER = re.compile(
     rb"anos?|horas?|h|minutos?|veces|veh\w+|alumn[oa]s|arboles|puntos?|vecin[oa]s|habitantes|iva)\b)"
 )
 _HOME_CUE = re.compile(
-    rb"\b(?:viv[oeia]\w*|visc|viu|direccion|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|"
+    rb"\b(?:viv[oeia]\w*|visc|viu|direccion?|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|"
     rb"casa meva|me mude|nos mudamos|mudado|mudamos|resid[eo]\w*|mi calle|mi piso|trabaj[ao]|"
     rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|estoy en|estem|empadronad[oa]|envi[ao]\w*|"
     rb"paquete|recog\w+|mand[aeo]\w*|oficina|piso|portal|dir|dire|parada|timbre|calle y n\w{0,5}|estamos en|"
@@ -206,10 +234,15 @@ def addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
             whole = pattern.match(folded, place)
             if whole is not None:
                 yield Finding(place, rest(seen, whole.end()), Kind.ADDRESS)
+        great = _GREAT_WAY.match(folded, place)
+        number = NUMBER.match(folded, great.end()) if great else None
+        if number is not None and (FLAT.match(folded, number.end()) or _home(folded, place)):
+            yield Finding(place, rest(seen, number.end()), Kind.ADDRESS)
         street = _STREET.match(folded, place)
         end = _after_street(seen, street) if street is not None else None
         if end is not None:
-            yield Finding(place, end, Kind.ADDRESS)
+            part = _PART_BEFORE.search(folded, max(0, place - 70), place)
+            yield Finding(part.start() if part else place, end, Kind.ADDRESS)
         yield from _kalea(seen, place)
 
 
@@ -238,6 +271,8 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
         and not home
         and not _HOME_AFTER.search(folded, number.end(), number.end() + _CUE_CHARACTERS)
     ):
+        return None
+    if not home and is_told_in_a_lesson(seen, street.start(), number.end()):
         return None
     # A monument or an event of a lesson: "atentado en la calle Claudio Coello, 104".
     begin, stop = max(0, street.start() - _WIDE), number.end() + _WIDE
@@ -337,7 +372,7 @@ def rest(seen: View, end: int) -> int:
     if code is not None:
         return _town(seen, code.end())
     if seen.folded[end : end + 1] == b",":
-        end = _town(seen, end)
+        end = _with_province(seen, _town(seen, end))
         after = _CODE_AFTER_TOWN.match(seen.folded, end)
         return _town(seen, after.end()) if after else end
     named = _IN_TOWN.match(seen.folded, end)

@@ -10,6 +10,7 @@ from itertools import islice
 
 from ftworker.curation.privacy import cues
 from ftworker.curation.privacy.folding import View
+from ftworker.curation.privacy.lexicon import known_figures
 
 SENTENCE_START = re.compile(rb"(?:^|[.!?:\n\"\xab\xbf\xa1(*\x95\-])[ \t]*$")
 ARTICLE_BEFORE = re.compile(rb"\b(?:el|la|los|las|un|una|al|del|mi|tu|su|en|desde|hacia|lo|de la|como) $")
@@ -19,7 +20,7 @@ _PERSON_BEFORE_NAME = re.compile(
 )
 _PERSON_AFTER_NAME = re.compile(
     rb" (?:y yo|i jo|me|nos|es mi|es la profe|no me|no nos|se ha|se rio|dice|dijo|ha dicho|ha venido|"
-    rb"va a mi|esta en mi|"
+    rb"va a mi|esta en mi|(?:ha|han) [a-z]+[ai]do|falt[ao]|llega|viene|vino|vendra|quiere|necesita|ya ha|no ha|"
     rb"y su|ya no)\b"
 )
 # A form of the school: "Observaciones: Abril se distrae".
@@ -34,6 +35,7 @@ _ENGLISH = re.compile(
     rb"\b(?:the|to|and|every|is|are|was|were|goes|go|does|she|he|his|her|they|with|than|have|likes?|plays?|lives)\b"
 )
 _ENGLISH_SPEAKER = re.compile(rb"\b(?:i|we|our|us|you|your)\b")
+_SECOND_PERSON = re.compile(rb"\b(?:tu|tus|te|ti|contigo|usted|os|vuestr[oa]s?)\b")
 _SENTENCE_END = re.compile(rb"[.!?\n:;]")
 
 _ENOUGH_SUBJECTS = 2
@@ -87,7 +89,7 @@ def is_in_an_exercise(seen: View, start: int, end: int) -> bool:
     if cues.TASK.search(around):
         return True
     sentence = sentence_around(seen, start, end)
-    if cues.SPEAKER.search(sentence):
+    if cues.SPEAKER.search(sentence) or cues.OFFICE.search(sentence) or _is_spoken_to(seen, start, end):
         return False
     if cues.LESSON.search(around):
         return True
@@ -95,6 +97,12 @@ def is_in_an_exercise(seen: View, start: int, end: int) -> bool:
     if len(set(_ENGLISH.findall(sentence))) > 2 and not _ENGLISH_SPEAKER.search(sentence):
         return True
     return cues.EXERCISE.search(around) is not None and cues.QUANTITY.search(around) is not None
+
+
+def _is_spoken_to(seen: View, start: int, end: int) -> bool:
+    """Whether a name between commas is of who is spoken to: "en tu caso, Paula, es el ..."."""
+    between = seen.folded[max(0, start - 2) : start] == b", " and seen.folded[end : end + 1] in b",:.!?"
+    return between and _SECOND_PERSON.search(sentence_around(seen, start, end)) is not None
 
 
 def is_told_in_a_lesson(seen: View, start: int, end: int) -> bool:
@@ -113,6 +121,18 @@ def is_told_in_a_lesson(seen: View, start: int, end: int) -> bool:
     learnt = told + (told and cues.WORK.search(sentence) is not None)
     private = _OF_PRIVATE_LIFE if cues.PRIVATE.search(sentence) else 0
     return 2 * subjects + learnt - private >= _LEAST_OF_A_LESSON
+
+
+def is_beside_figures(seen: View, start: int, end: int) -> bool:
+    """Whether the sentence names somebody of a lesson, and nobody speaks of here and now in it."""
+    begin, stop = sentence_span(seen, start, end)
+    if cues.SPEAKER.search(seen.folded, begin, stop) or cues.PRIVATE.search(seen.folded, begin, stop):
+        return False
+    colon = seen.folded.rfind(b":", max(0, start - 3), start)
+    if colon > 0:
+        # "Nada, de Carmen Laforet: Andrea llega a Barcelona".
+        begin = sentence_span(seen, colon, colon)[0]
+    return known_figures().stand_in(seen.text, seen.folded, begin, stop)
 
 
 def is_of_a_story(seen: View, start: int, end: int) -> bool:

@@ -126,7 +126,11 @@ PERSON_BEFORE = re.compile(
     rb"director[a]?|vecin[oa]|hij[oa]|nin[oa]|chic[oa]|chaval[a]?|alumn[oae]|germana?|amic|amiga|mestr[ea]|"
     rb"pare|mare|company[a]?|fill[a]?|teacher|friend|brother|"
     rb"sister|mom|mum|dad|cousin|crush|ex|medic[oa]|psicolog[oa]|entrenador[a]?|delegad[oa]|irman|pai|nai|"
-    rb"persona|mujer|marido|senor[a]?|vei|veina|avi|avia|abusador|jefe|jefa)\b[^.!?\n]{0,35}$"
+    rb"persona|mujer|marido|senor[a]?|conductora?|chofer|conserje|cociner[oa]|limpiadora?|secretari[oa]|"
+    rb"enfermer[oa]|bebe|"
+    rb"colega|compi|pareja|nuera|yerno|cunad[oa]|suegr[oa]|padrastro|madrastra|abogad[oa]|medica|canguro|"
+    rb"bibliotecari[oa]|"
+    rb"monitor[a]?|orientador[a]?|pediatra|logopeda|fisio|vei|veina|avi|avia|abusador|jefe|jefa)\b[^.!?\n]{0,35}$"
 )
 """A person was spoken of just before "se llama"."""
 
@@ -198,6 +202,12 @@ SPEAKER = re.compile(
     rb"patio|expon\w+|hoy|apuntes|deberes)\b"
 )
 """Somebody speaks of here and now, not of a lesson."""
+OFFICE = re.compile(
+    rb"\b(?:nota de|notas de|boletin\w*|expediente|tutora?|matricula|secretaria|nia|dni|nuss|tarjeta de|autorizacion|"
+    rb"justificante|excursion|comedor|cantina|reunion|recuperacion|parcial|el examen de|faltas? de|datafono|taquilla|"
+    rb"entrega de|trabajo de|mochila|flauta|ausencia|orientadora?|conserje|despacho|tutorias?|alergi\w+|ruta)\b"
+)
+"""What is done at a school's office, and in no exercise."""
 QUANTITY = re.compile(
     rb"\d|\b(?:dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|doce|quince|veinte|doble|triple|mitad|"
     rb"tercio|tercera parte|cuarta parte|dues|quatre|cinc|two|three|four|five|ten)\b"
@@ -251,7 +261,7 @@ SUBJECT = re.compile(
     rb"literari[oa]s?|"
     rb"ciencia ficcion|prosa|lirica|tratado de|edad media|siglos? [ivx]+)\b|"
     rb"\b[ad]\. ?c\.|"
-    rb"(?:\b(?:en|de|del|desde|hasta|hacia|ano|entre|y|a)|[(,\-]) ?(?:1[0-8]\d\d|19[0-4]\d)(?![\d/%]|[.,\-]\d|"
+    rb"(?:\b(?:en|de|del|desde|hasta|hacia|ano|entre|y|a)|(?<!\d)[(,\-]) ?(?:1[0-8]\d\d|19[0-4]\d)(?![\d/%]|[.,\-]\d|"
     rb" ?(?:m|km|g|kg|ml|l|cm|metros|euros|personas|gramos|litros|piezas|habitantes|kilometros|kilos)\b)"
 )
 LEARNT = re.compile(
@@ -274,7 +284,7 @@ PRIVATE = re.compile(
     # Somebody's own life or class. What is said of one's tasks is of a lesson all the same: "mi trabajo sobre ...".
     rb"\b(?:mi|mis|nuestr[oa]s?)\b(?! (?:examen|trabajo|libro|resumen|exposicion|redaccion|comentario|presentacion|"
     rb"lectura|tarea|proyecto|libro de texto))|"
-    rb"\b(?:yo|conmigo|nosotr[oa]s|ayer|anoche|manana por|fui|fuimos|vamos|quede|quedamos|amig[oa]s?|"
+    rb"\b(?:(?<!y )yo|conmigo|nosotr[oa]s|ayer|anoche|manana por|fui|fuimos|vamos|quede|quedamos|amig[oa]s?|"
     rb"companer[oa]s?|"
     rb"vecin[oa]s?|alumn[oa]s?|alumnado|clase|curso|tutor[a]?|tutoria|profe|profes|profesora?|seno|recreo|"
     rb"patio|colegio|"

@@ -97,7 +97,8 @@ _BIRTH_CUE = re.compile(
     rb"peque\w*|mayor|chic[oa]|cri[oa]|(?:herman|prim|"
     rb"hij|sobrin|niet)\w+|madre|padre|mama|papa|abuel[oa]|mejor amig[oa]|nov[oi]\w)(?: \w+){0,2} es del "
     rb"(?=\d{1,2} de |\d{1,2}/)|\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
-    rb"\bcumple\w* de (?:mi|tu|su)\b|\bva(?:ig|m) neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|"
+    rb"\bcumple\w* de (?:mi|tu|su|(?:la|el) (?:peque|nin|mayor|median|nen|bebe|cri|chic|mama|papa|abuel)\w*)\b|"
+    rb"\bva(?:ig|m) neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|"
     rb"\bel meu aniversari|\bnacin\b|\bnacemos\b|\bdata de nac\w*|"
     rb"\bjaio\w*|\bi was born\b|\bborn on\b|\bmy birthday|\bdate of birth|\bd\.?o\.?b\.?\b|"
     # Somebody of the family or the class.
@@ -120,7 +121,7 @@ _TIGHT_CUE = re.compile(
     rb"un )?(?:dia )?|"
     rb"\b(?:cumple|birthday|bday|dob|born|aniversario?|fnto)\b:? |\bsoy (?:del|nacid[oa]) (?:el )?(?:dia )?|"
     rb"\b(?:hij|nin|nen|peque\w?|herman|prim|niet|sobrin|mayor|median|bebe|cri|"
-    rb"chic)[oa]?s?(?: \w+){0,2} es del (?:dia )?)"
+    rb"chic)[oa]?s?(?: \w+){0,2},? (?:es )?del (?:dia )?)"
     rb"(?P<date>%b)" % (_SMALL_NUMBER, _SMALL_NUMBER, _DATE.pattern)
 )
 _OF_A_PUPIL = re.compile(
@@ -128,6 +129,24 @@ _OF_A_PUPIL = re.compile(
     rb"2020))(?![\w/])"
 )
 """A date behind a name, of when those were born who go to school."""
+_OF_SOMEBODY = re.compile(
+    rb"(?<![\d/.\-])(?P<date>\d{1,2}[/.\-]\d{1,2}[/.\-](?:19[3-9]\d|200\d|201\d|2020))(?![\d/]|[.\-]\d)"
+)
+_FAMILY = re.compile(
+    rb"\b(?:mi|mis|nuestr[oa]s?|su|sus|el|la|los|las|dos|tres|\d) (?:hij|nin|herman|mellizo|melliza|gemel|niet|"
+    rb"sobrin|abuel|peque|"
+    rb"mayor|median|menor|madre|padre|mama|papa|bebe|cri[oa]|nen[ea]|alumn|prim[oa]\b)|\b(?:abuel[oa]|cumple\w*|"
+    rb"ninos|hijos|hijas|edad|"
+    rb"nacid\w*|nacimiento|mellizos|gemelos|gemelas|padron|alumn[oa])\b"
+)
+"""Who has a date of birth that is told in a school's chat."""
+_OF_OTHER_DATES = re.compile(
+    rb"\b(?:decreto|ley|orden|real|rd|boe|resolucion|convocatoria|examen|examenes|plazo|curso|firma\w*|"
+    rb"fecha de (?!nac)\w+|"
+    rb"publica\w*|vigor|desde|hasta|antes|despues|caduca|caducidad|expedi\w+|matriculad\w*|alta|baja|inscri\w+|"
+    rb"entrega\w*|falt\w+|"
+    rb"falle\w+|muri\w+|boda|cas\w+|empadron\w*|visit\w*|excursion|vacun\w*|cita|operacion|operad\w*|atentad\w*)\b"
+)
 _LAST_WORD = re.compile(rb"[a-z_]+$")
 _OF_NOBODY_SAID = re.compile(
     rb"^(?:[ \t\-*>|]|\b(?:y|e|pero|que|la|el|ella|si|es que|dice que|creo que)\b)*$"
@@ -169,7 +188,7 @@ _ASKED = re.compile(
     rb"\?[\s\-\w:]{0,14}?(?P<date>%b)" % _DATE.pattern
 )
 """The question, and the answer after it."""
-_BORN_IN_CUE = re.compile(rb"\bnaci |\bsoy de |[oa](?: \w+)? es de ")
+_BORN_IN_SAID = (b"naci ", b"soy de ", b" es de ")
 _BORN_IN = re.compile(
     rb"\b(?:naci (?:en|por|a (?:principios|mediados|finales) de)|soy de|"
     rb"(?:hij|niet|nin|nen|herman|prim|sobrin)[oa](?: \w+)? es de) (?P<date>%b(?:,? (?:de |"
@@ -277,6 +296,9 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
     for found in _OF_A_PUPIL.finditer(folded, begin, end):
         if _follows_a_name(seen, found.start()):
             yield Finding(*found.span("date"), Kind.BIRTH_DATE)
+    for found in _OF_SOMEBODY.finditer(folded, begin, end):
+        if _is_of_family(seen, *found.span("date")):
+            yield Finding(*found.span("date"), Kind.BIRTH_DATE)
     for found in _BORN_THEN.finditer(folded, begin, end):
         yield Finding(*found.span(found.lastgroup or 0), Kind.BIRTH_DATE)
     if folded.find(b"?", begin, end) != -1:
@@ -293,7 +315,7 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
 
 def _born_in(seen: View, begin: int, end: int) -> Iterator[Finding]:
     """A month and a year without a day."""
-    if _BORN_IN_CUE.search(seen.folded, begin, end):
+    if any(seen.folded.find(said, begin, end) != -1 for said in _BORN_IN_SAID):
         for found in _BORN_IN.finditer(seen.folded, begin, end):
             yield Finding(*found.span("date"), Kind.BIRTH_DATE)
 
@@ -310,6 +332,20 @@ def _is_of_now(seen: View, found: re.Match[bytes]) -> bool:
     elif found[0].startswith((b"n", b"f")) and year is None:
         return False
     return not is_told_in_a_lesson(seen, *found.span()) and not is_in_an_exercise(seen, *found.span())
+
+
+def _is_of_family(seen: View, start: int, end: int) -> bool:
+    """Whether a date of the last ninety years stands where children and relatives are spoken of, and no paper is."""
+    begin, stop = sentence_span(seen, start, end)
+    if seen.folded[begin - 1 : begin] == b":":
+        begin = sentence_span(seen, begin - 1, begin - 1)[0]
+    begin, stop = max(begin, start - 80), min(stop, end + 40)
+    return (
+        _FAMILY.search(seen.folded, begin, stop) is not None
+        and _OF_OTHER_DATES.search(seen.folded, begin, stop) is None
+        and not is_told_in_a_lesson(seen, start, end)
+        and not is_in_an_exercise(seen, start, end)
+    )
 
 
 def _is_said_of_a_person(seen: View, place: int) -> bool:
@@ -370,6 +406,21 @@ def plates(seen: View) -> Iterator[Finding]:
     folded = seen.folded
     for digits in _FOUR_DIGITS.finditer(folded):
         yield from _plate(seen, digits.start())
+
+
+_PLATE_ABROAD = re.compile(
+    r"(?<![\w.,+\-/])(?:[A-Z]{2} ?\d{3} ?[A-Z]{2}|[A-Z]{3}[ \-]?\d{3,4}|[A-Z]{3}-\d{2}-\d{2}|[A-Z]{4}[ \-]\d{2}|"
+    r"\d{3}[ \-][A-Z]{3}|[A-Z]{2}[ \-]\d{2}[ \-]\d{2}|[A-Z]{2}-\d{3,4}-[A-Z]{2})(?![\w\-])"
+)
+"""Of Argentina, Mexico, Colombia, Chile, Peru, France, Italy: by their word alone, and in capitals."""
+
+
+def plates_abroad(seen: View, at: Iterable[int]) -> Iterator[Finding]:
+    """Plates of other countries after the word for one or for a vehicle. `at`: where it stands."""
+    for place in at:
+        for found in _PLATE_ABROAD.finditer(seen.text, place, place + _VEHICLE_CHARACTERS):
+            if _UNITS.isdisjoint(part.lower().encode() for part in re.findall("[A-Z]+", found[0])):
+                yield Finding(found.start(), found.end(), Kind.PLATE)
 
 
 def _plate(seen: View, digits: int) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from ftworker.curation.privacy.addresses import (
     rest,
     street_name,
 )
+from ftworker.curation.privacy.contexts import is_beside_figures
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 
@@ -96,6 +97,8 @@ def homes(seen: View, at: Iterable[int]) -> Iterator[Finding]:
         if farther is not None:
             end = _named(seen, farther.end(), own=False)
             link = farther
+        if end is not None and not own and is_beside_figures(seen, place, end):
+            continue  # "Fortunata vive en la Cava de San Miguel, 11"
         if end is not None:
             # "Los Aromos 1345" is named so, "la Calle 45" is not.
             article = link.start("article") if link is not farther else -1

@@ -17,6 +17,7 @@ from ftworker.curation.privacy.announced import Announced, word_before
 from ftworker.curation.privacy.contexts import (
     ARTICLE_BEFORE,
     begins_sentence,
+    is_beside_figures,
     is_in_an_exercise,
     is_of_a_lesson,
     is_spoken_of,
@@ -26,6 +27,7 @@ from ftworker.curation.privacy.contexts import (
 )
 from ftworker.curation.privacy.cues import Cue
 from ftworker.curation.privacy.folding import View, fold
+from ftworker.curation.privacy.kinds import Finding
 from ftworker.curation.privacy.lexicon import PARTICLES, Figures, known_figures
 from ftworker.curation.privacy.spans import CAPITAL_BEFORE, NEXT_WORD, Name, NameWords, words_ahead
 from ftworker.curation.privacy.triggers import Family
@@ -34,8 +36,8 @@ _NEXT_WORD_HERE = re.compile(rb"[a-z_]+")
 _DYNASTY_BEFORE = re.compile(rb"\bl[oa]s $")
 _LINE_START = re.compile(rb"(?:^|[:;\n\t*\-)]|\d\.)[ \t]*$")
 _NEXT_GIVEN = re.compile(rb", ?([a-z_]+)")
-_MARIA = re.compile(rb"(?<!\w)m(?:\.\xaa|\xaa|a|\.)\.? $")
-"""The María of "M.ª José"."""
+_MARIA = re.compile(rb"(?<!\w)(?:m(?:\.\xaa|\xaa|a|\.)\.?|fco\.|fca\.|fc\xba\.?|jose|j\.|ant\.) $")
+"""What is written short: the María of "M.ª José", the Francisco of "Fco. Javier"."""
 _SHOUTED = re.compile(r"[A-ZÁÉÍÓÚÑ]{2,}[ ,]+[A-ZÁÉÍÓÚÑ]{2,}")
 
 
@@ -44,6 +46,7 @@ _AND_NAME = re.compile(
     rb"(?: (?!(?:y|i|e|and|eta) )[a-z_]{3,12})? (?:y|i|e|and|eta) (?:a |con |amb )?([a-z_]+)"
 )
 _NAME_AND = re.compile(rb"\b([a-z_]+) (?:y|i|e|and|eta) (?:a |con |amb )?$")
+_NAME_IN_A_ROW = re.compile(rb", ([a-z_]{3,})(?=,| (?:y|i|e|eta) )")
 _PAIR_BEFORE = re.compile(rb"\b(?:somos|som|son|entre|con|amb|a|companer\w+|amig\w+|herman\w+) $")
 
 
@@ -80,8 +83,8 @@ class NameRules:
                 found.append((start, end - 2, Family.NAMES, None))
         return found
 
-    def find(self, seen: View, places: Iterable[Place]) -> list[Name]:
-        """Every name at these places of the text, in order and without overlaps."""
+    def find(self, seen: View, places: Iterable[Place], *, shaped: Sequence[Finding] = ()) -> list[Name]:
+        """Every name at these places of the text, in order and without overlaps. `shaped`: all else that was found."""
         announced: list[Name] = []
         standing: list[tuple[int, int]] = []
         for start, end, family, cue in places:
@@ -96,18 +99,21 @@ class NameRules:
         found = _apart(announced)
         waiting = found[::-1]
         mentioned: set[bytes] = set()
+        left: list[Name] = []
         covered = 0
         for start, end in sorted(standing):
             while waiting and waiting[-1].start <= start:
                 covered = max(covered, waiting.pop().end)
             if start < covered:
                 continue
-            name, stop = self._standing(seen, start, end, mentioned, covered)
+            name, stop = self._standing(seen, start, end, mentioned, covered, left, personal=bool(shaped))
             if name is not None:
                 found.append(name)
                 covered = max(name.end, stop)
             elif stop > end:
                 covered = stop
+        if left and found:
+            found += self._among(seen, found, left)
         found = _apart(found)
         beside = self._beside(seen, found)
         return _apart([*found, *beside]) if beside else found
@@ -140,10 +146,18 @@ class NameRules:
                 start = seen.words.find(b" %b " % word, start + 1)
         return _apart(found) if found else found
 
-    def _standing(
-        self, seen: View, start: int, end: int, mentioned: set[bytes], covered: int
+    def _standing(  # noqa: PLR0917
+        self,
+        seen: View,
+        start: int,
+        end: int,
+        mentioned: set[bytes],
+        covered: int,
+        left: list[Name],
+        *,
+        personal: bool,
     ) -> tuple[Name | None, int]:
-        """The name that begins here, if one does, and where to look on."""
+        """The name that begins here, if one does, and where to look on. `left`: takes names that only look invented."""
         word = seen.folded[start:end]
         large = seen.text[start].isupper()
         listed = word in self._words.lexicon.given
@@ -233,15 +247,26 @@ class NameRules:
         ):
             return (Name(start, stop, words) if is_spoken_of(seen, start, stop) else None), stop
         if (
-            is_in_an_exercise(seen, start, stop)
-            or self._is_beside_figures(seen, start, stop)
+            (not personal and is_in_an_exercise(seen, start, stop))
+            or is_beside_figures(seen, start, stop)
             or is_told_in_a_lesson(seen, start, stop)
         ):
             mentioned.update(words)
+            left.append(Name(start, stop, words))
             return None, stop
         return Name(start, stop, words), stop
 
-    def _beside(self, seen: View, found: Iterable[Name]) -> list[Name]:
+    def _among(self, seen: View, found: Sequence[Name], left: Iterable[Name]) -> list[Name]:
+        """Given names that looked invented, in a sentence that names somebody of here and now by a surname too."""
+        among = []
+        for name in left:
+            begin, end = sentence_span(seen, name.start, name.end)
+            fully = any(begin <= other.start < end and len(other.words) > 1 and other.sure for other in found)
+            if fully and not self._figures.stand_in(seen.text, seen.folded, begin, end):
+                among.append(name)
+        return among
+
+    def _beside(self, seen: View, found: Sequence[Name]) -> list[Name]:
         """Given names that an "and" joins to somebody who was found, though alone they may be a word."""
         beside = []
         for name in found:
@@ -249,17 +274,24 @@ class NameRules:
                 continue
             after = _AND_NAME.match(seen.folded, name.end)
             before = _NAME_AND.search(seen.folded, max(0, name.start - 30), name.start)
-            for other, pair in ((after, name.start), (before, before.start(1) if before else 0)):
+            # Of "Teresa, Noelia, Macarena y Sol" the last two are nobody by themselves.
+            row = _NAME_IN_A_ROW.match(seen.folded, name.end) if len(found) > 1 else None
+            for other, pair in (
+                (after, name.start),
+                (before, before.start(1) if before else 0),
+                (row, name.start),
+            ):
                 if other is None or not seen.text[other.start(1)].isupper() or len(other[1]) < 3:
                     continue
                 word, start, end = other[1], other.start(1), other.end(1)
                 # Of what is also a place or a month, only where people are spoken of.
                 if not self._words.is_given(word) or (
                     word in self._words.lexicon.public
+                    and other is not row
                     and not _PAIR_BEFORE.search(seen.folded, max(0, pair - 15), pair)
                 ):
                     continue
-                if other is after:
+                if other is not before:
                     end, more, _ = self._words.extended(seen, start, end, word, unknown=False)
                     words = (word, *more)
                 else:
@@ -267,17 +299,6 @@ class NameRules:
                 if not (self._own_terms.holds(words) or self._figures.include(words)):
                     beside.append(Name(start, end, words))
         return beside
-
-    def _is_beside_figures(self, seen: View, start: int, end: int) -> bool:
-        """Whether the sentence is about somebody of a lesson, and nobody speaks of here and now in it."""
-        begin, stop = sentence_span(seen, start, end)
-        if cues.SPEAKER.search(seen.folded, begin, stop) or cues.PRIVATE.search(seen.folded, begin, stop):
-            return False
-        colon = seen.folded.rfind(b":", max(0, start - 3), start)
-        if colon > 0:
-            # "Nada, de Carmen Laforet: Andrea llega a Barcelona".
-            begin = sentence_span(seen, colon, colon)[0]
-        return self._figures.stand_in(seen.text, seen.folded, begin, stop)
 
     def _is_namesake(
         self, seen: View, start: int, end: int, words: tuple[bytes, ...], ahead: Sequence[bytes]
@@ -293,9 +314,13 @@ class NameRules:
         begin, stop = sentence_span(seen, start, end)
         return (
             len(words) == len(figure) + 1
+            or (len(words) > len(figure) and all(map(self._only_given, figure)))
             or seen.text[start].islower()
             or cues.PRIVATE.search(seen.folded, begin, stop) is not None
         )
+
+    def _only_given(self, word: bytes) -> bool:
+        return word in self._words.lexicon.given and word not in self._words.lexicon.surnames
 
     def _starts_list(self, seen: View, start: int) -> bool:
         """Whether surnames may come first here: in a line of a list, or of somebody whom the roster has."""

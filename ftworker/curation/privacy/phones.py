@@ -155,9 +155,8 @@ _PHONE_BY_DIGITS = re.compile(
 """Nobody spells anything else by nine digits, unless a lesson does."""
 _LINKED_TO = re.compile(rb"(?:wa\.me/|phone=)\+?(\d{9,14})(?!\w)")
 _PHONE_ALONE = re.compile(rb"[67]\d{8}(?=\s*(?:\n|$))")
-_PHONE_BARE = re.compile(
-    rb"(?<![\w.,+\-/$#=\[{\"'] )(?<![\w.,+\-/$#=\[{\"'])[67]\d{8}(?!\w|[.,]\d| ?[+*=/^%x)\]}\"']| -)"
-)
+_PHONE_BARE = re.compile(rb"[67]\d{8}(?!\w|[.,]\d| ?[+*=/^%x)\]}\"']| -)")
+_NOT_BARE_BEFORE = re.compile(rb"[\w.,+\-/$#=\[{\"'] ?$")
 _OF_THINGS = re.compile(
     rb"\b(?:isbn|issn|doi|codigos?|cod|ref|referencia|serie|pedido|factura|modelo|version|id|telefonica|poblacion|"
     rb"habitantes|"
@@ -282,6 +281,7 @@ def _bare(seen: View, begin: int, end: int) -> Iterator[Finding]:
         if (
             len(set(found[0])) > 3
             and not found[0].endswith(b"000")
+            and not _NOT_BARE_BEFORE.search(folded, max(0, found.start() - 2), found.start())
             and not _OF_SUMS.search(folded, *around)
             and not _OF_THINGS.search(folded, *around)
             and not _QUANTITY_AFTER.match(seen.text, found.end())

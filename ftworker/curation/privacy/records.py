@@ -77,7 +77,9 @@ _THINGS = frozenset(
     b"nombrosa libro licencia "
     b"llicencia ficha dorsal boleta examen convocatoria escolar academico cuenta libreta".split()
 )
-_WEAK_ALONE = frozenset((b"ti", b"ci", b"sip", b"cip", b"cc", b"run", b"nit", b"boleta", b"uni"))
+_WEAK_ALONE = frozenset(
+    (b"ti", b"ci", b"sip", b"cip", b"cc", b"run", b"nit", b"boleta", b"uni", b"lu", b"registrado")
+)
 _FUNCTION = frozenset(
     b"de del d la el l lo los las mi tu su meu meva es e era is el con y para por en al a o os mis nuestro "
     b"nuestra hijo hija crio cria "

@@ -69,6 +69,7 @@ _PLACED_RULES: tuple[tuple[int, Callable[[View, Iterable[int]], Iterator[Finding
     (Family.BARE_HANDLE, accounts.bare_handles),
     (Family.SPELT_PHONE, phones.spelt_phones),
     (Family.BIRTH, dates.birth_dates),
+    (Family.PLATE_ABROAD, dates.plates_abroad),
     (Family.NUMBERS, _long_numbers),
     (Family.SPELT_EMAIL, contacts.spelt_emails),
     (Family.TABLE, tables.tables),
@@ -162,8 +163,11 @@ class Scanner:
     def _scanned(self, texts: Sequence[str]) -> tuple[list[list[Finding]], bool]:
         """The finds of each text, with offsets into it, and whether something is uncertain."""
         looks = self._looks(texts)
+        # Who stands beside somebody's number is nobody of an exercise: what has a shape is looked for first.
+        shaped = [[*_structured(look)] if look.families & ~Family.NAMES else [] for look in looks]
         names = [
-            self._names.find(look.seen, look.places) if look.families & Family.NAMES else [] for look in looks
+            self._names.find(look.seen, look.places, shaped=finds) if look.families & Family.NAMES else []
+            for look, finds in zip(looks, shaped, strict=True)
         ]
         known = [name for of_text in names for name in of_text]
         if known:
@@ -171,10 +175,8 @@ class Scanner:
             again = self._names.again([look.seen for look in looks], known)
             names = [[*of_text, *more] for of_text, more in zip(names, again, strict=True)]
         found: list[list[Finding]] = []
-        for look, of_text in zip(looks, names, strict=True):
-            every = [Finding(name.start, name.end, Kind.NAME) for name in of_text]
-            if look.families & ~Family.NAMES:
-                every += _structured(look)
+        for look, of_text, finds in zip(looks, names, shaped, strict=True):
+            every = [*finds, *(Finding(name.start, name.end, Kind.NAME) for name in of_text)]
             if every:
                 given = look.seen.given
                 every = [Finding(*given(find.start, find.end), find.kind) for find in _merged(every)]

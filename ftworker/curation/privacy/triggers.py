@@ -29,9 +29,10 @@ class Family:
     HOME = 2048
     OWN_NUMBER = 4096
     TABLE = 8192
+    PLATE_ABROAD = 16384
 
 
-EVERY = 16383
+EVERY = 32767
 PLACED = (
     Family.ADDRESS
     | Family.HOME
@@ -42,6 +43,7 @@ PLACED = (
     | Family.NUMBERS
     | Family.SPELT_EMAIL
     | Family.TABLE
+    | Family.PLATE_ABROAD
 )
 """Rules that look around the places of their words alone."""
 
@@ -57,7 +59,8 @@ _WORDS: dict[int, str] = {
         threads vinted duolingo kahoot signal linkedin usuaria username nickname login gmail hotmail outlook
         yahoo icloud fb mi_arroba mi_tag mi_id me_encuentras me_encontrais me_buscas buscame buscadme agregame
         agregadme anademe sigueme mi_cuenta su_cuenta tu_cuenta meva_compte meu_compte mina_conta mi_perfil
-        su_perfil meu_perfil steamcommunity t_me github una_cuenta la_cuenta perfil_de x_com mi_canal su_canal
+        su_perfil meu_perfil steamcommunity t_me github gitlab skype nicks uid x_com
+        mi_canal su_canal
         meu_canal
     """,
     Family.SPELT_PHONE: """
@@ -71,7 +74,8 @@ _WORDS: dict[int, str] = {
         camino cno cmno carretera ctra crta ronda rda travesia trav trv trva tva urbanizacion urb glorieta gta
         pasaje pje psje ptge callejon calleja callejuela barriada bda bulevar boulevard blvd calzada jiron jr
         prolongacion carrer avinguda placa passeig passatge cami rua praza estrada costanilla cuesta rambla
-        poligono pol via gran_via apartado c kale kalea etorbidea hiribidea bidea pasealekua alameda corredera
+        poligono pol via gran_via apartado c kale kalea etorbidea privada cerrada andador circuito retorno malecon
+        hiribidea bidea pasealekua alameda corredera
         travessera travessia riera baixada costa_do costa_da costa_dos costa_das mz mza manzana carrera cra kr
         kra cr diagonal dg diag transversal tv transv k r p partida residencial edificio barrio finca diseminado
     """,
@@ -86,7 +90,8 @@ _WORDS: dict[int, str] = {
         afiliado afiliada asegurado opositor federado federada mutualista txartela niu nip nic tarxeta n numero
         num nro codigo cod id identificador clave nia nre nhc n_h_c idesp sip cip cipa cipf tsi nuhsa nif dni
         nie tie ralc idalu cial curp cuit cuil rut run cpf dui dpi nit nuip cedula c_c t_i c_i ci ti legajo
-        boleta muface isfas mugeju expedient expediente pasaporte passaport passport student_id student_number
+        boleta cc lu registrado muface isfas mugeju expedient expediente pasaporte passaport passport student_id
+        student_number
         usuario user alumno alumna socio soci socia lector candidato candidata opositora jugador jugadora ficha
         licencia ref referencia solicitud resguardo registro matricula carne carnet tarjeta targeta abono
         permiso_de certificado historia libro_de mi_resguardo nss familia_numerosa seguro
@@ -117,8 +122,13 @@ _WORDS: dict[int, str] = {
     Family.POSTAL_CODE: """
         cp c_p codigo codi zip posta vivo_en visc_a vivimos_en viviamos_en domicilio direccion
     """,
+    Family.PLATE_ABROAD: """
+        matricul* placa placas patente camioneta auto autos carro coche moto vehiculo cochera estacionamiento
+        furgoneta camion
+    """,
     Family.PLATE: """
-        matricul* placa coche* cotxe* carro moto* furgo* aparc* vehicul* vehicle* autobus autocar patinete
+        matricul* placa coche* cotxe* carro moto*
+        furgo* aparc* vehicul* vehicle* autobus autocar patinete
         camion* taxi conduc* multa* remolque autoa plate car van seat renault opel peugeot citroen toyota ford
         audi bmw kia dacia volkswagen hyundai nissan mercedes fiat skoda mazda honda yamaha vespa suzuki mitsubishi
         volvo tesla lexus cupra piaggio kymco ibiza clio corsa focus polo yaris qashqai sandero fiesta megane duster
@@ -140,7 +150,8 @@ PHRASES: list[tuple[bytes, int]] = [
 """What the automaton looks for beside names, and which rules it is for."""
 
 _LONG_NUMBER = re.compile(rb"0(?:[ \-]{0,2}0){6}")
-_FEWEST_DIGITS = 7
+_DOTTED_DATE = re.compile(rb"\d{1,2}[. ]\d{1,2}[. ](?:19|20)\d\d(?!\d)")
+_FEWEST_DIGITS = 6
 # Every digit a nought, hyphens and slashes alike, so that looking for bytes does: a tenth of what a pattern costs.
 _DIGITS_ALIKE = bytes(
     0x30 if code in b"0123456789" else 0x2D if code in b"-/" else 0x20 if code in b" .()_*\xb7" else 0x78
@@ -155,6 +166,7 @@ _NEEDS = (
     (Family.TABLE, (b"0000",)),
     (Family.POSTAL_CODE, (b"00000",)),
     (Family.PLATE, (b"0000",)),
+    (Family.PLATE_ABROAD, (b"00",)),
 )
 _PLATE = re.compile(rb"\d{4}[ .\-\xb7/_]{0,3}[a-z]")
 _NUMBER_IN_WORDS = (b"numero", b"izquierda", b"derecha")
@@ -183,15 +195,17 @@ def by_signs(seen: View, digits: bytes) -> list[tuple[int, int]]:
         found.append((at, Family.SPELT_EMAIL))
         at = folded.find(b"arroba", at + 1)
     if digits.count(b"0") >= _FEWEST_DIGITS:
-        found += [(match.start(), Family.NUMBERS) for match in _LONG_NUMBER.finditer(digits)]
-        at = digits.find(b"-0000-")
+        for match in _LONG_NUMBER.finditer(digits):
+            found.append((match.start(), Family.NUMBERS))
+            if _DOTTED_DATE.match(folded, match.start()):
+                found.append((match.start(), Family.BIRTH))
+        at = digits.find(b"-0000")
         while at != -1:
-            found.append((at, Family.PLATE))
-            at = digits.find(b"-0000-", at + 1)
-        at = digits.find(b"-00-0000")
-        while at != -1:
-            found.append((at, Family.BIRTH))
-            at = digits.find(b"-00-0000", at + 8)
+            if digits.startswith(b"-", at + 5):
+                found.append((at, Family.PLATE))
+            elif digits.endswith((b"-0", b"-00"), 0, at):
+                found.append((at, Family.BIRTH))
+            at = digits.find(b"-0000", at + 5)
     return found
 
 
