@@ -216,6 +216,8 @@ def _signed_names(seen: View, begin: int, stop: int) -> Iterator[Finding]:
 
 
 def _is_account(seen: View, found: re.Match[bytes], name: bytes, start: int, end: int) -> bool:
+    if seen.folded[end : end + 1] in {b"(", b"["}:
+        return False  # "fb = document.getElementById("
     if name.isdigit() and len(name) > 5 and _ID_OF_A_GAME.match(found[0]):
         return True
     if len(name) < 3 or _BEGINS_IBAN.match(name) or _FILE_OR_SITE.fullmatch(name) or _NUMBER.fullmatch(name):

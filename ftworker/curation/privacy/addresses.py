@@ -187,7 +187,7 @@ _PROVINCE = re.compile(
 )
 _NO_NAMES = frozenset(b"es esta tiene hay que son se tenia con sin".split())
 """What a street is not called: "mi calle es Gran Vía"."""
-_NO_STREETS = frozenset((b"iva", b"u"))
+_NO_STREETS = frozenset(b"iva u estatal nacional comarcal autonomica federal interestatal".split())
 """What else stands after "c/"."""
 # Nobody writes these but in an address.
 _SHORT_FOR_STREET = (b"avda", b"avd", b"c/", b"ctra", b"pza", b"plza", b"plz", b"urb", b"cl.", b"rda", b"pje")

@@ -70,6 +70,9 @@ class Announced:
                 # "me llamó la atención" is the past of another verb.
                 if seen.text[start:end].endswith(("ó", "Ó")):
                     return None
+                # "obligar al alumno a buscarlo" is no form for "alumno/a".
+                if folded[start:end] == b"alumno a":
+                    return None
                 name = self._first(seen, end, cue, unknown_lower=True)
                 if name is None and folded[end : end + 4].rstrip() in {b":", b" es", b" is", b" a:"}:
                     name = self._first(

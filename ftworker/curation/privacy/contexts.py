@@ -35,7 +35,16 @@ _ENGLISH = re.compile(
     rb"\b(?:the|to|and|every|is|are|was|were|goes|go|does|she|he|his|her|they|with|than|have|likes?|plays?|lives)\b"
 )
 _ENGLISH_SPEAKER = re.compile(rb"\b(?:i|we|our|us|you|your)\b")
+_INITIAL_AFTER = re.compile(rb", [a-z]\.(?: ?-?[a-z]\.){0,2}(?=[ ,;(&:])")
+_OF_BOOKS = re.compile(rb"\((?:1[5-9]|20)\d\d[a-z]?\)|\bisbn\b|\bed\.|\beditorial\b|\bpp?\. ?\d|\bdoi\b")
+_ARTICLE_OF_A_BUILDING = re.compile(rb"\b(?:el|la|al|del) $")
+_BUILDING = re.compile(
+    rb"\b(?:edificios?|aularios?|pabellon\w*|bibliotecas?|salas?|salon|auditorio|colegio mayor|facultad\w*|"
+    rb"residencias?|"
+    rb"instituto|campus|cafeteria|aparcamiento)\b"
+)
 _SECOND_PERSON = re.compile(rb"\b(?:tu|tus|te|ti|contigo|usted|os|vuestr[oa]s?)\b")
+_GOES_ON = re.compile(r" [a-záéíóúñ]")
 _SENTENCE_END = re.compile(rb"[.!?\n:;]")
 
 _ENOUGH_SUBJECTS = 2
@@ -56,6 +65,8 @@ def sentence_span(seen: View, start: int, end: int) -> tuple[int, int]:
     folded = seen.folded
     earliest = max(0, start - 200)
     since = max(folded.rfind(sign, earliest, start) for sign in (b".", b"!", b"?", b"\n", b":")) + 1
+    if folded.endswith(b"...", 0, since) and _GOES_ON.match(seen.text, since):
+        return sentence_span(seen, since - 3, end) if since - 3 > earliest else (earliest, end)
     ended = _SENTENCE_END.search(folded, end, end + 200)
     return max(since, earliest), ended.end() if ended else min(end + 200, len(folded))
 
@@ -73,10 +84,29 @@ def is_of_a_lesson(seen: View, start: int, end: int, *, named_fully: bool) -> bo
         return True
     if cues.NUMERAL_AFTER.match(seen.text, end) and not named_fully:
         return True
+    if _is_cited(seen.folded, end) or _is_a_building(seen, start, named_fully=named_fully):
+        return True
     if cues.CITED_BOOK.match(seen.folded, start) or (not named_fully and cues.WORK_OF.search(before)):
         return True
     return (
         cues.EPONYM_BEFORE.search(before) is not None or cues.FIGURE_AFTER.match(seen.folded, end) is not None
+    )
+
+
+def _is_cited(folded: bytes, end: int) -> bool:
+    """Whether an initial follows, as in a list of books: "Atkins, P. y de Paula, J. (2014)"."""
+    return (
+        _INITIAL_AFTER.match(folded, end) is not None
+        and _OF_BOOKS.search(folded, end, end + _WINDOW) is not None
+    )
+
+
+def _is_a_building(seen: View, start: int, *, named_fully: bool) -> bool:
+    """Whether "el Ramón Margalef" is one of the buildings that are spoken of."""
+    return (
+        named_fully
+        and _ARTICLE_OF_A_BUILDING.search(seen.folded, max(0, start - 5), start) is not None
+        and _BUILDING.search(sentence_around(seen, start, start)) is not None
     )
 
 

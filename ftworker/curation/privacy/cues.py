@@ -152,7 +152,8 @@ SAINT_OR_RANK = re.compile(
     rb"don quijote|evangelio (?:de|segun)|arcangel|santos|santas|beato) (?:de |don )?$"
 )
 PLACE_BEFORE = re.compile(
-    rb"\b(?:(?:calle|plaza|avenida|paseo|carrer|placa|colegio|cole|instituto|ies|ceip|cep|cra|institut|escola|"
+    rb"\b(?:(?:calle|plaza|avenida|paseo|carrer|placa|edificio|aulario|pabellon|auditorio|salon|colegio|cole|"
+    rb"instituto|ies|ceip|cep|cra|institut|escola|"
     rb"hospital|"
     rb"rio|riu|sierra|isla|islas|illa|parque|teatro|museo|museu|universidad|universitat|estadio|estadi|barrio|"
     rb"puerto|"

@@ -218,9 +218,9 @@ class NameRules:
             ), stop
         dynasty = not more and _DYNASTY_BEFORE.search(seen.folded, max(0, start - 5), start) is not None
         acronym = (
-            not more
-            and stop - start < 5
-            and seen.text[start:stop].isupper()
+            end - start < 5
+            and seen.text[start:end].isupper()
+            and (not more or not seen.text[start:stop].isupper())
             and not _SHOUTED.search(seen.text[max(0, start - 12) : stop + 12])
         )
         if acronym or dynasty or is_of_a_lesson(seen, start, stop, named_fully=has_surname):

@@ -122,6 +122,7 @@ _COUNTED = re.compile(
     rb"grados|pesetas|ejemplares|"
     rb"documentos|ciudades|coincidencias|se obtiene|dividid\w|entre 23)"
 )
+_OF_A_MEETING = re.compile(rb"\b(?:zoom|meet|teams|webex|jitsi|webinar|videollamada)\b")
 _OF_A_MACHINE = re.compile(rb"0x|[0-9a-f]{8}-[0-9a-f]{4}-")
 _DIGITS = re.compile(rb"\d")
 _YEAR = re.compile(rb"(?:1[0-9]|20)\d{2}")
@@ -156,6 +157,8 @@ def announced_numbers(seen: View, at: Iterable[int]) -> Iterator[Finding]:
             continue
         said, end, guessed = _announcement(seen, place)
         fewest = _fewest_digits(said, guessed=guessed)
+        if said[:1] == [b"id"] and _OF_A_MEETING.search(seen.folded, max(0, place - 60), place):
+            continue
         value = _value_at(seen, end, fewest) if fewest else None
         # "ID: A118204" is somebody's, "id = 20230001" a line of code.
         if value is not None and not (said == [b"id"] and seen.folded[value[0] : value[1]].isdigit()):
