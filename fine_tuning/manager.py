@@ -88,8 +88,9 @@ class FineTuningManager:
         """Do the whole process and return a result that is true on success.
 
         With OpenAI it returns when the job is created; `wait=True` stays until the model is trained. A later call
-        goes on with the run that is in flight, and begins another only when there are new conversations. Expected
-        trouble (no connection, no data, a refused key) is a false result whose message says what to do.
+        goes on with the run that is in flight, does again what failed before it cost anything or what no Ollama served,
+        and begins another only when there are new conversations. Expected trouble (no connection, no data, a refused
+        key) is a false result whose message says what to do.
         """
         try:
             connection = self._connection()

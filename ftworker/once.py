@@ -13,10 +13,10 @@ from ftworker.accumulate import accumulate
 from ftworker.backfill import backfill
 from ftworker.errors import ConfigurationError, ConfigurationProblem, PermanentError
 from ftworker.installation import Installation
-from ftworker.runs import cutting
+from ftworker.runs import control, cutting
 from ftworker.runs.driver import drive_run
 from ftworker.runs.states import SUCCEEDED, RunState
-from ftworker.settings import Settings
+from ftworker.settings import LocalSettings, Settings, fingerprint
 from ftworker.sources.detect import detect
 from ftworker.store import datasets, migrate, runs
 from ftworker.store.runs import RunRow
@@ -38,7 +38,8 @@ class OnceResult:
 def run_once(settings: Settings, pipeline: str, source_url: str, *, wait: bool) -> OnceResult:
     """Take in every conversation of the store, cut what is new, and drive its run.
 
-    Goes on with the pipeline's run in flight when there is one; shows the last run when nothing is new. Without
+    Goes on with the pipeline's run in flight when there is one. When nothing is new it does again a run that failed
+    before it cost anything, or that no Ollama served, as the settings are now; any other last run is shown. Without
     `wait` it returns when a remote job is created. Raises PermanentError and TransientError.
     """
     settings = _with_source(settings, source_url)
@@ -90,4 +91,29 @@ def _last_run(here: Installation, pipeline: str) -> int:
             f"pipeline {pipeline}: the store holds no conversation that can be trained on; "
             "`ftworker sources test` shows what is seen there, and docs/DATASETS.md why turns are dropped"
         )
-    return last[0].id
+    return _again(here, pipeline, last[0]) if _may_be_done_again(here, last[0]) else last[0].id
+
+
+def _may_be_done_again(here: Installation, run: RunRow) -> bool:
+    """Whether a call asks for it: nothing was paid, and what stood in the way may be put right by now."""
+    free = isinstance(here.settings.providers.get(run.provider), LocalSettings)
+    failed_for_nothing = run.state is RunState.FAILED and (free or run.job_id is None)
+    return failed_for_nothing or run.state is RunState.PACKAGED
+
+
+def _again(here: Installation, name: str, last: RunRow) -> int:
+    wanted = here.settings.pipeline(name)
+    with here.store.transaction() as cursor:
+        same = runs.find_run(
+            cursor,
+            dataset_id=last.dataset_id,
+            provider=wanted.provider,
+            base_model=wanted.base_model,
+            method_sha256=fingerprint(wanted.training),
+        )
+        before = runs.get_run(cursor, same) if same is not None else None
+    if before is None:
+        return cutting.start_by_hand(here.store, here.settings, name, here.clock, dataset_id=last.dataset_id)
+    if _may_be_done_again(here, before):
+        control.retry_run(here.store, before.id)
+    return before.id

@@ -123,6 +123,42 @@ def test_a_model_that_openai_shut_down_is_an_error_that_says_so(
     assert openai_api.jobs_created == 0
 
 
+def test_a_call_after_a_refused_one_tries_again_with_what_was_put_right(
+    rag_url: str, start_process: StartProcess, openai_api: OpenAIDouble, tmp_path: Path
+) -> None:
+    openai_api.add_model("gpt-double")
+    script = tmp_path / "again.py"
+    script.write_text(
+        "import sys\nfrom fine_tuning.manager import FineTuningManager\n"
+        "for key, model in zip(sys.argv[1::2], sys.argv[2::2]):\n"
+        "    manager = FineTuningManager(provider='openai', openai_api_key=key, openai_model=model)\n"
+        "    print(manager.run_fine_tuning().state)\n",
+        encoding="utf-8",
+    )
+    calls = ["sk-refused", "gpt-double", openai_api.keys[0], "gpt-gone", openai_api.keys[0], "gpt-double"]
+    process = start_process(
+        [sys.executable, str(script), *calls], environment(rag_url, OPENAI_BASE_URL=openai_api.base_url)
+    )
+    assert process.wait(60) == 0, process.output()
+    assert re.findall(r"^(?:failed|submitted)$", process.output(), re.MULTILINE) == [
+        "failed",
+        "failed",
+        "submitted",
+    ]
+    assert openai_api.jobs_created == 1
+
+
+def test_a_local_call_registers_what_waited_for_ollama(
+    rag_url: str, start_process: StartProcess, ollama_api: OllamaDouble, tmp_path: Path
+) -> None:
+    command = [sys.executable, str(REPOSITORY / "main.py"), "--fine-tune", "--provider", "local"]
+    first = start_process(command, environment(rag_url, OLLAMA_HOST="127.0.0.1:9"), cwd=tmp_path)
+    assert first.wait(60) == 0, first.output()
+    second = start_process(command, environment(rag_url, OLLAMA_HOST=ollama_api.url), cwd=tmp_path)
+    assert second.wait(60) == 0, second.output()
+    assert "Fine-tuning terminado" in second.output()
+
+
 def test_the_local_snippet_prepares_data_and_instructions(
     rag_url: str, start_process: StartProcess, tmp_path: Path
 ) -> None:
