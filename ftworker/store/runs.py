@@ -280,14 +280,14 @@ def record_journal(
     if kind == "progress":
         cursor.execute(
             queries("runs.sql")["replace_progress"],
-            {"run_id": run_id, "message": message, "data": Json(dict(data))},
+            {"run_id": run_id, "message": _storable(message), "data": Json(_storable(dict(data)))},
         )
     else:
         _journal(cursor, run_id, kind, message, data, external_id=external_id)
 
 
-def read_journal(cursor: Cursor, run_id: int, *, after: int = 0, limit: int = 1_000) -> list[Any]:
-    """Rows (id, at, kind, message, data), oldest first."""
+def read_journal(cursor: Cursor, run_id: int, *, after: int = 0, limit: int | None = None) -> list[Any]:
+    """Rows (id, at, kind, message, data), oldest first, to the end unless `limit` says less."""
     cursor.execute(queries("runs.sql")["read_journal"], {"run_id": run_id, "after": after, "limit": limit})
     return list(cursor.fetchall())
 
@@ -337,7 +337,8 @@ def _assignments(columns: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     unknown = set(columns) - _ASSIGNABLE
     if unknown:
         raise ValueError(f"not a column that a move may set: {sorted(unknown)}")
-    values = {f"set_{k}": Json(v) if k in _JSON_COLUMNS else v for k, v in columns.items()}
+    storable = {key: _storable(value) for key, value in columns.items()}
+    values = {f"set_{k}": Json(v) if k in _JSON_COLUMNS else v for k, v in storable.items()}
     return "".join(f", {k} = %(set_{k})s" for k in columns), values
 
 
@@ -355,8 +356,21 @@ def _journal(
         {
             "run_id": run_id,
             "kind": kind,
-            "message": message,
-            "data": Json(dict(data)),
-            "external_id": external_id,
+            "message": _storable(message),
+            "data": Json(_storable(dict(data))),
+            "external_id": _storable(external_id),
         },
     )
+
+
+def _storable(value: Any) -> Any:
+    """Without U+0000, which PostgreSQL takes in no text and no jsonb: a service's words must not stop a paid run."""
+    match value:
+        case str():
+            return value.replace("\0", "")
+        case Mapping():
+            return {_storable(key): _storable(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_storable(inner) for inner in value]
+        case _:
+            return value

@@ -238,3 +238,34 @@ def test_progress_is_one_entry_and_who_reads_on_sees_it_each_time(world: World) 
                 seen.append(entry.message)
     assert seen == ["cut (manual)", "10 %", "50 %", "90 %"]
     assert world.journal(run_id, "progress") == ["90 %"]
+
+
+def test_a_journal_of_any_length_is_read_to_its_end(world: World) -> None:
+    run_id = world.begin()
+    with world.store.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO ftworker.run_journal (run_id, kind, message) "
+            "SELECT %s, 'metric', 'step ' || n FROM generate_series(1, 3000) AS n",
+            (run_id,),
+        )
+        runs.record_journal(cursor, run_id, "alert", "the last word", {})
+        assert runs.read_journal(cursor, run_id)[-1].message == "the last word"
+
+
+def test_words_that_postgresql_cannot_store_lose_only_what_it_cannot(world: World) -> None:
+    run_id = world.begin()
+    with world.store.transaction() as cursor:
+        runs.record_journal(cursor, run_id, "event", "a\0b", {"type": "c\0d", "list": ["\0e", {"\0f": 1}]})
+        runs.record_journal(cursor, run_id, "progress", "g\0h", {"unit": "\\u0000 i\0"})
+        *_, event, progress = runs.read_journal(cursor, run_id)
+    assert (event.message, event.data) == ("ab", {"type": "cd", "list": ["e", {"f": 1}]})
+    assert (progress.message, progress.data) == ("gh", {"unit": "\\u0000 i"})
+    with world.store.transaction() as cursor:
+        run = runs.claim_run(cursor, run_id, [RunState.CUT], lease_seconds=60)
+        assert run is not None
+        columns = {"error_code": "j\0k", "error_message": "l\0m", "detail": {"n": "o\0p"}}
+        assert runs.move_run(
+            cursor, run, RunState.FAILED, message="q\0r", delay_seconds=None, columns=columns
+        )
+        failed = runs.get_run(cursor, run_id)
+    assert (failed.error_code, failed.error_message, failed.detail) == ("jk", "lm", {"n": "op"})
