@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import torch
 
-from ftworker.training import check as check_module
+from ftworker.training import comparing as comparing_module
 from ftworker.training.check import check
 from ftworker.training.convert import convert
 from ftworker.training.events import FAILED, Event, Failed, Noted, Progressed, decode_event
@@ -216,7 +216,7 @@ def test_a_model_that_a_program_left_without_its_adapter_is_not_compared(
 def test_without_llama_cpp_the_file_is_read_back_and_the_gates_say_so(
     tiny: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check_module, "is_installed", lambda: False)
+    monkeypatch.setattr(comparing_module, "is_installed", lambda: False)
     work = Work(tmp_path, tiny)
     work.run(convert)
     work.run(check)
