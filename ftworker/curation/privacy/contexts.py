@@ -43,6 +43,8 @@ _BUILDING = re.compile(
     rb"residencias?|"
     rb"instituto|campus|cafeteria|aparcamiento)\b"
 )
+# As in Catalan, "la Berta", and in lists: "3) Ibai".
+_CALLED_SO = re.compile(rb"(?:\b(?:la |en |na )|l'|n'|\d\) ?)$")
 _SECOND_PERSON = re.compile(rb"\b(?:tu|tus|te|ti|contigo|usted|os|vuestr[oa]s?)\b")
 _GOES_ON = re.compile(r" [a-záéíóúñ]")
 _SENTENCE_END = re.compile(rb"[.!?\n:;]")
@@ -186,6 +188,23 @@ def is_spoken_of(seen: View, start: int, end: int) -> bool:
         return False
     sentence = sentence_around(seen, start, end)
     return cues.SPEAKER.search(sentence) is not None and cues.LESSON.search(sentence) is None
+
+
+def is_of_here_and_now(seen: View, start: int, end: int) -> bool:
+    """Whether anything around a given name alone says that a person of the conversation is meant: one's own life, a
+    school's office, somebody spoken to, a list. Without it, it is mostly a figure's of a lesson: "Leonardo", "Frida".
+    """
+    folded = seen.folded
+    before, after = folded[max(0, start - 4) : start], folded[end : end + 2]
+    # In "Abraham, Isaac, Jacob" nobody is spoken to.
+    listed = after == b", " and seen.text[end + 2 : end + 3].isupper()
+    spoken_to = before.endswith(b", ") or not folded[:start].strip()
+    if spoken_to and not listed and after[:1] in {b",", b".", b":", b"?", b"!"}:
+        return True
+    if _CALLED_SO.search(before) or (before.endswith(b"son ") and after[:1] == b","):
+        return True
+    reach = (max(0, start - _WINDOW), end + _WINDOW)
+    return any(cue.search(folded, *reach) for cue in (cues.PRIVATE, cues.SPEAKER, cues.OFFICE, cues.PRESENT))
 
 
 def is_used_as_name(seen: View, start: int) -> bool:

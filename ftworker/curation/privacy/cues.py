@@ -152,7 +152,7 @@ SAINT_OR_RANK = re.compile(
     rb"don quijote|evangelio (?:de|segun)|arcangel|santos|santas|beato) (?:de |don )?$"
 )
 PLACE_BEFORE = re.compile(
-    rb"\b(?:(?:calle|plaza|avenida|paseo|carrer|placa|edificio|aulario|pabellon|auditorio|salon|colegio|cole|"
+    rb"\b(?:(?:calle|plaza|avenida|paseo|carrer|placa|edificio|aulario|auditorio|salon|colegio|cole|"
     rb"instituto|ies|ceip|cep|cra|institut|escola|"
     rb"hospital|"
     rb"rio|riu|sierra|isla|islas|illa|parque|teatro|museo|museu|universidad|universitat|estadio|estadi|barrio|"
@@ -209,6 +209,15 @@ OFFICE = re.compile(
     rb"entrega de|trabajo de|mochila|flauta|ausencia|orientadora?|conserje|despacho|tutorias?|alergi\w+|ruta)\b"
 )
 """What is done at a school's office, and in no exercise."""
+PRESENT = re.compile(
+    rb"\b(?:te|tu|tus|ti|contigo|has|ves|llamas|usted|preocup\w+|diu|dit|conte|pregunt\w+ a|le escribe|copia\w*|"
+    rb"repetid[oa]|"
+    rb"venir|faltan?|acta|cc|firma\w*|portada|maestra?|irakasle\w*|propongo|solicito|veo|dejo|dijo que (?:caia|no|"
+    rb"hay)|"
+    rb"entreg\w+|puede(?:s|n)? (?:venir|ir)|se llama|sentar\w*|estuche|cafeteria|"
+    rb"ha (?:venido|dicho|hecho|repetido|olvidado|perdido|llegado)|molesta|distrae|han fet|fet res)\b"
+)
+"""What is said of and to people of here and now, beside `SPEAKER`, `PRIVATE` and `OFFICE`."""
 QUANTITY = re.compile(
     rb"\d|\b(?:dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|doce|quince|veinte|doble|triple|mitad|"
     rb"tercio|tercera parte|cuarta parte|dues|quatre|cinc|two|three|four|five|ten)\b"

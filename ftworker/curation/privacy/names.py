@@ -20,6 +20,7 @@ from ftworker.curation.privacy.contexts import (
     is_beside_figures,
     is_in_an_exercise,
     is_of_a_lesson,
+    is_of_here_and_now,
     is_spoken_of,
     is_told_in_a_lesson,
     is_used_as_name,
@@ -252,6 +253,9 @@ class NameRules:
             or is_told_in_a_lesson(seen, start, stop)
         ):
             mentioned.update(words)
+            left.append(Name(start, stop, words))
+            return None, stop
+        if not (more or personal or is_of_here_and_now(seen, start, stop)):
             left.append(Name(start, stop, words))
             return None, stop
         return Name(start, stop, words), stop

@@ -7,7 +7,8 @@ their faults on it looked at. `independent*` was written by somebody who had see
 of its names are on its roster, and the people of its exercises are counted apart. `second*` was written in the same way
 by somebody else, after the faults on it had been mended, and `third*` by somebody else again, after the rules had been
 written anew by the ways in which people write. `fourth*` was written so once more, after figures had been told from
-pupils by the words of a lesson. `grammar*` was never unseen: each kind in every way of writing it that
+pupils by the words of a lesson. `fifth*` are the halves to develop by of two sets whose other halves were held back.
+`grammar*` was never unseen: each kind in every way of writing it that
 came to mind, with lessons that look as if, written by the author of the rules to develop them by. All are invented.
 
 `python -m tests.curation.privacy.measured FOLDER... [--show]` prints the figures of other sets, by kind: of folders
@@ -34,7 +35,15 @@ SECOND = 5
 THIRD = 6
 GRAMMAR = 7
 FOURTH = 8
-_FILES = {INDEPENDENT: "independent", SECOND: "second", THIRD: "third", GRAMMAR: "grammar", FOURTH: "fourth"}
+FIFTH = 9
+_FILES = {
+    INDEPENDENT: "independent",
+    SECOND: "second",
+    THIRD: "third",
+    GRAMMAR: "grammar",
+    FOURTH: "fourth",
+    FIFTH: "fifth",
+}
 
 
 @dataclass(frozen=True)
