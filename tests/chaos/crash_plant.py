@@ -86,7 +86,16 @@ trigger = {{ min_examples = {threshold}, max_examples = 60, cooldown_seconds = 0
 class CrashPlant:
     """A plant whose processes tell their points. A context manager; `start`, then `round` after round."""
 
-    def __init__(self, folder: Path, *, broker: Broker, events: tuple[Transport, ...], seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        broker: Broker,
+        events: tuple[Transport, ...],
+        seed: int,
+        trainings: bool = True,
+    ) -> None:
+        """`trainings`: with the workshop, whose trainings take the most time by far."""
         folder.mkdir(parents=True, exist_ok=True)
         self.board = Board(folder / "crash")
         self.rounds = 0
@@ -100,9 +109,10 @@ class CrashPlant:
             broker=broker,
             events=events,
             extra_environment={"*": self.board.environment},
-            configuration=_configuration(program),
+            configuration=_configuration(program if trainings else None),
         )
-        self.plant.pipelines = dict.fromkeys(("tutor", "guide", "house", workshop.NAME), THRESHOLD)
+        names = ("tutor", "guide", "house", *((workshop.NAME,) if trainings else ()))
+        self.plant.pipelines = dict.fromkeys(names, THRESHOLD)
 
     def __enter__(self) -> Self:
         try:
@@ -205,13 +215,19 @@ def not_ours(ended: list[Ended], struck: list[Struck]) -> list[Ended]:
     return left
 
 
-def _configuration(program: Path) -> str:
-    """The plant's usual one, with lower thresholds and the workshop."""
-    words = json.dumps([sys.executable, str(program), "{output}"]).replace("{", "{{").replace("}", "}}")
-    own = WORKSHOP.replace("{program}", words).replace("{name}", workshop.NAME)
-    text = CONFIGURATION + (GUIDE + own).replace("{threshold}", str(THRESHOLD))
-    text = text.replace("step_lease_seconds = 3.0", "step_lease_seconds = 2.0")
-    text = text.replace("revive_after_seconds = 2.0", "revive_after_seconds = 1.0")
-    for threshold in ("25", "30"):
-        text = text.replace(f"min_examples = {threshold}", f"min_examples = {THRESHOLD}")
+def _configuration(program: Path | None) -> str:
+    """The plant's usual one with lower thresholds, shorter waits, a pipeline more, and the workshop's program."""
+    text = CONFIGURATION + GUIDE.replace("{threshold}", str(THRESHOLD))
+    if program is not None:
+        words = json.dumps([sys.executable, str(program), "{output}"]).replace("{", "{{").replace("}", "}}")
+        own = WORKSHOP.replace("{program}", words).replace("{name}", workshop.NAME)
+        text += own.replace("{threshold}", str(THRESHOLD))
+    for usual, ours in (
+        ("min_examples = 25", f"min_examples = {THRESHOLD}"),
+        ("min_examples = 30", f"min_examples = {THRESHOLD}"),
+        ("step_lease_seconds = 3.0", "step_lease_seconds = 2.0"),
+        ("revive_after_seconds = 2.0", "revive_after_seconds = 1.0"),
+    ):
+        assert usual in text, usual
+        text = text.replace(usual, ours)
     return text

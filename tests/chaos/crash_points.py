@@ -45,7 +45,10 @@ KINDS: Mapping[str, str] = {
 }
 """Kinds for the report; the first that fits."""
 OF_A_BROKER = rf"{KINDS['acknowledgement']}|{KINDS['message published']}|^ingest"
-EVENTS: Mapping[Broker, tuple[Transport, ...]] = {"amqp": ("amqp", "stream"), "valkey": ("stream",)}
+EVENTS: Mapping[Broker, tuple[Transport, ...]] = {
+    "amqp": ("amqp", "stream", "task"),
+    "valkey": ("stream", "task"),
+}
 
 
 @dataclass
@@ -79,9 +82,7 @@ def batches(names: Iterable[str], size: int) -> list[list[str]]:
     return [ordered[start::number] for start in range(number)]
 
 
-def crash_all(
-    plant: CrashPlant, *, only: str = "", size: int = BATCH, say: bool = True, seconds: float | None = None
-) -> Outcome:
+def crash_all(plant: CrashPlant, *, only: str = "", size: int = BATCH) -> Outcome:
     """Crash a started plant at every point that it tells of and that `only` (a regular expression) finds in it.
 
     Ends at the first round after which a rule does not hold.
@@ -91,8 +92,7 @@ def crash_all(
     first = set(counts)
     waiting = [name for name in counts if re.search(only, name)]
     tries = Counter[str]()
-    if say:
-        print(f"{len(counts)} points told, {len(waiting)} to crash at", flush=True)
+    print(f"{len(counts)} points told, {len(waiting)} to crash at", flush=True)
     while waiting:
         batch, waiting = batches(waiting, size)[0], []
         begun = time.monotonic()
@@ -115,13 +115,12 @@ def crash_all(
         counts.update({name: shown[name] for name in new})
         done = {*outcome.crashed, *outcome.missed, *outcome.gone}
         waiting = [name for name in counts if re.search(only, name) and name not in done]
-        if say:
-            print(
-                f"round {plant.rounds}: {len(batch) - len(left)} of {len(batch)} crashed, {len(new)} points are new, "
-                f"{len(waiting)} left; {len(evidence.runs)} runs, {len(violations)} violations "
-                f"({time.monotonic() - begun:.0f} s)",
-                flush=True,
-            )
+        print(
+            f"round {plant.rounds}: {len(batch) - len(left)} of {len(batch)} crashed, {len(new)} points are new, "
+            f"{len(waiting)} left; {len(evidence.runs)} runs, {len(violations)} violations "
+            f"({time.monotonic() - begun:.0f} s)",
+            flush=True,
+        )
         if violations:
             outcome.violations = [
                 *map(str, violations),

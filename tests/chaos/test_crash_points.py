@@ -26,7 +26,7 @@ DEAREST = {
     "between two data files": r"^worker child: after fsync in .*export\._write",
     "before the next link": r"^worker child: before publishing ftworker\.create_job by the chain",
     "before a task's acknowledgement": r"^worker: before ack of ftworker\.upload",
-    "in a checkpoint": r"^program: before rename in training\.checkpoints\.save",
+    "promoted at Ollama, not recorded": r"child: after commit in .*local_registry\.promote",
 }
 IN_A_MIGRATION = Arm(r"^migrate: before statement in ", 6)
 
@@ -36,7 +36,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashPlant]:
     folder = tmp_path_factory.mktemp("crash")
     for parent in (folder, folder.parent):
         parent.chmod(0o755)  # PostgreSQL runs as another user where root tests
-    with CrashPlant(folder / "plant", broker="valkey", events=("stream",), seed=23) as plant:
+    with CrashPlant(folder / "plant", broker="valkey", events=("stream",), seed=23, trainings=False) as plant:
         yield plant
 
 
@@ -44,6 +44,7 @@ def test_a_migration_that_was_killed_in_the_middle_left_nothing_and_goes_through
     assert crash_migration(plant, IN_A_MIGRATION, schema(plant)) == []
 
 
+@pytest.mark.timeout(300)  # on a machine that does other things as well
 def test_after_a_crash_at_each_of_the_dearest_points_every_promise_holds(plant: CrashPlant) -> None:
     plant.start()
 
@@ -55,11 +56,12 @@ def test_after_a_crash_at_each_of_the_dearest_points_every_promise_holds(plant: 
     # Not for want of work: every pipeline has a model of what came in.
     assert {(row.pipeline, row.state) for row in evidence.runs} >= {
         ("tutor", "promoted"),
+        ("guide", "promoted"),
         ("house", "promoted"),
-        ("workshop", "packaged"),
     }
 
 
+@pytest.mark.timeout(300)
 def test_a_guard_at_the_wrong_place_is_found_by_a_crash(plant: CrashPlant) -> None:
     """The product's own order was judged well just now; these two go last, for what they spoil stays."""
     plant.board.plant_bugs()
