@@ -174,12 +174,13 @@ def _declare_queues(**_: Any) -> None:
             queue.bind(connection.default_channel).declare()
 
 
-@signals.worker_process_init.connect
-def _warm_up(**_: Any) -> None:
-    """Load the providers' packages beside the first tasks, after the fork."""
-    from ftworker.providers.registry import warm_up
+@signals.worker_init.connect
+def _load_for_all_children(sender: Any = None, **_: Any) -> None:
+    """Of a worker that accumulates, exports and asks providers; the trainer does none of these."""
+    if SHORT_QUEUE in sender.app.amqp.queues.consume_from:
+        from ftworker.preloading import load_before_the_fork
 
-    threading.Thread(target=warm_up, args=(installation().settings,), name="warm-up", daemon=True).start()
+        load_before_the_fork(installation().settings)
 
 
 _stopping = threading.Event()

@@ -92,6 +92,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.example_configuration",
         "ftworker.installation",
         "ftworker.once",
+        "ftworker.preloading",
         "ftworker.tasks",
         "ftworker.training_job",
         "ftworker.web",

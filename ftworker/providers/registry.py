@@ -52,10 +52,7 @@ def provider_factory(
 
 
 def warm_up(settings: Settings) -> None:
-    """Import what the pipelines' providers need, ahead of their first call.
-
-    For a worker's child: the first run after a restart must not wait 1.5 s for the OpenAI package.
-    """
+    """Import what the pipelines' providers need, ahead of their first call: the OpenAI package takes 1.5 s."""
     if any(isinstance(settings.providers[p.provider], OpenAISettings) for p in settings.pipelines.values()):
         from ftworker.providers.openai_client import load_sdk
 
