@@ -135,9 +135,12 @@ def create_job(run_id: int) -> None:
 @app.task(base=FtworkerTask, name="ftworker.poll_status")
 def poll_status(run_id: int) -> None:
     """One look at the job; the row says when the next is due."""
-    state = installation().steps.perform(run_id, Step.POLL_STATUS)
+    here = installation()
+    state = here.steps.perform(run_id, Step.POLL_STATUS)
     if state is RunState.TRAINED:
-        promote.delay(run_id)
+        with here.store.transaction() as cursor:
+            run = runs.get_run(cursor, run_id)
+        send_steps(run_id, state, run.provider)
 
 
 @app.task(base=FtworkerTask, name="ftworker.promote")

@@ -15,7 +15,9 @@ import pytest
 from celery.exceptions import Retry
 
 from ftworker import tasks
+from ftworker.celery import TRAINING_QUEUE
 from ftworker.errors import DatabaseUnavailable, PermanentError
+from ftworker.runs.states import RunState
 from ftworker.store import Store
 from tests.runs.worlds import PIPELINE, World
 from tests.servers import PostgresServer
@@ -133,3 +135,22 @@ def test_trouble_that_passes_is_left_to_the_sweep(world: World, monkeypatch: pyt
 
 def test_a_run_that_is_refused_by_hand_is_no_failure_of_the_task(world: World) -> None:
     assert call(tasks.start_run, PIPELINE) is None
+
+
+def test_a_local_model_is_promoted_where_it_was_registered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trainer's machine: the Ollama of `ollama_host = 127.0.0.1` on another one is not the one that has it."""
+    world.configure(provider="local")
+    run_id = world.bring_to(RunState.TRAINED)
+    sent: list[tuple[str, str]] = []
+
+    def recording_chain(*links: Any) -> SimpleNamespace:
+        return SimpleNamespace(apply_async=lambda: sent.extend((x.task, x.options["queue"]) for x in links))
+
+    monkeypatch.setattr(tasks, "chain", recording_chain)
+    steps = SimpleNamespace(perform=lambda *_: RunState.TRAINED)
+    here = SimpleNamespace(store=world.store, settings=world.settings, steps=steps)
+    monkeypatch.setattr(tasks, "installation", lambda: here)
+    call(tasks.poll_status, run_id)
+    assert sent == [("ftworker.promote", TRAINING_QUEUE)]
