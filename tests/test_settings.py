@@ -23,6 +23,7 @@ from ftworker.settings import (
     masked_settings,
     settings_from,
 )
+from ftworker.settings.suggesting import meant
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECTIONS = [
@@ -47,6 +48,44 @@ def test_every_problem_is_named_at_once_with_key_value_and_expectation() -> None
     assert any(key.startswith("pipelines.Tutor!") for key in problems)
     assert any(key.startswith("providers.mine") for key in problems)
     assert str(caught.value).startswith("configuration: 6 problems")
+
+
+@pytest.mark.parametrize(
+    "written, meant_setting",
+    [
+        ("sources.tutor.presett", "sources.tutor.preset"),
+        ("pipelines.tutor.min_examples", "pipelines.tutor.trigger.min_examples"),
+        ("pipelines.tutor.trigger.min_exampels", "pipelines.tutor.trigger.min_examples"),
+        ("pipeline", "pipelines"),
+        ("providers.mine.pull_bases", "providers.mine.pull_base"),
+        ("privacy.rosters.centro.fille", "privacy.rosters.centro.file"),
+        ("databse_url", "database_url"),
+        ("pipelines.tutor.model", None),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_answered_with_the_one_that_was_meant(
+    written: str, meant_setting: str | None
+) -> None:
+    assert meant(written.split(".")) == meant_setting
+
+
+def test_the_problem_says_what_was_meant_and_else_where_all_settings_stand() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        settings_from({"pipelines": {"tutor": {"min_examples": 5, "zzz": 1}}, "sources": {"a": {}}})
+    said = {problem.key: problem.expected for problem in caught.value.problems}
+    assert said["pipelines.tutor.min_examples"].endswith("did you mean pipelines.tutor.trigger.min_examples?")
+    assert said["pipelines.tutor.zzz"].endswith("see config/ftworker.toml for those there are")
+    assert said["sources.a.preset"].startswith("must be set")
+
+
+def test_a_table_that_stands_twice_is_found_and_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "ftworker.toml"
+    file.write_text("[pipelines.tutor]\n[worker]\n[pipelines.tutor]\n", encoding="utf-8")
+    monkeypatch.setenv("FTWORKER_CONFIG", str(file))
+    with pytest.raises(ConfigurationError, match=r"line 3.*further up: put the settings there"):
+        load_settings()
 
 
 def test_each_contradiction_between_settings_is_a_problem_of_its_own() -> None:

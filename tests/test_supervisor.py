@@ -8,10 +8,13 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
 
+from ftworker.embedded.supervisor import alone_in
+from ftworker.errors import Refused
 from tests.conftest import REPOSITORY, StartProcess
 from tests.servers import OwnProcess, wait_until
 
@@ -180,6 +183,18 @@ def test_a_closed_terminal_stops_the_children(start_process: StartProcess) -> No
     )
     assert pipeline.wait() == 0
     assert pipeline.output().endswith("over\n")
+
+
+def test_a_home_is_held_by_one_and_free_again_afterwards(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with (
+        alone_in(home),
+        pytest.raises(Refused, match=rf"runs already over {home} \(process {os.getpid()}\)"),
+        alone_in(home),
+    ):
+        raise AssertionError("two hold it")
+    with alone_in(home):
+        assert (home / "up.lock").read_text() == str(os.getpid())
 
 
 def test_the_idle_supervisor_uses_no_processor_time(supervise: Supervise) -> None:

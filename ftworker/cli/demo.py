@@ -34,7 +34,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 @click.command()
 @click.option("--again", is_flag=True, help="Forget what an earlier demo made; show all from the beginning.")
 @click.option(
-    "--train", is_flag=True, help="Really train a small model, and ask it. Takes minutes; see below."
+    "--train", is_flag=True, help="Really train a small model, and ask it. Takes minutes; see above."
 )
 def demo(again: bool, train: bool) -> None:
     """Run the whole job on example conversations, with nothing installed.

@@ -61,21 +61,23 @@ def _home() -> Path:
 def up(concurrency: int) -> None:
     """Start ingest, worker, trainer, beat and web in this terminal; Ctrl-C stops them in order.
 
-    Where no database or broker is configured, embedded ones are started under FTWORKER_HOME.
+    Where no database or broker is configured, embedded ones are started under FTWORKER_HOME. One at a time for each
+    FTWORKER_HOME; a second one is refused.
 
     \b
     Example:
       ftworker up
     """
-    from ftworker.embedded.supervisor import run_processes
+    from ftworker.embedded.supervisor import alone_in, run_processes
 
     here = load(logs=True)
     assert here.settings.database_url is not None
     if here.settings.broker_url is None:
         fail('no broker: set FTWORKER_BROKER_URL, or pip install "ftworker[embedded]" for an embedded one', 2)
-    for name in apply_migrations(here.settings.database_url.get_secret_value()):
-        click.echo(f"migrated {name}", err=True)
-    raise SystemExit(run_processes(process_commands(concurrency=concurrency), process_environment(here)))
+    with alone_in(here.settings.home.absolute()):
+        for name in apply_migrations(here.settings.database_url.get_secret_value()):
+            click.echo(f"migrated {name}", err=True)
+        raise SystemExit(run_processes(process_commands(concurrency=concurrency), process_environment(here)))
 
 
 @click.command()

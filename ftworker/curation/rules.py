@@ -191,7 +191,7 @@ def _repeats(turn: Turn, settings: CurationSettings) -> Verdict:
 @cache
 def _share_and_limit(name: str, most: float) -> str:
     # A number takes long to write, this one for every answer, and is shown to those alone who ask to explain.
-    return f"{name} {most}"
+    return f"{name} {most:.3g}"
 
 
 def _signs(turn: Turn, settings: CurationSettings) -> Verdict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import selectors
 import signal
@@ -16,10 +17,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
 import click
+
+from ftworker.errors import Refused
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
@@ -51,6 +55,28 @@ class _Child:
     start_at: float | None = 0.0
     """When to start it, by the monotonic clock; None while it runs or when it is to stay down."""
     unfinished_line: bytearray = field(default_factory=bytearray)
+
+
+@contextlib.contextmanager
+def alone_in(home: Path) -> Iterator[None]:
+    """Hold the home against a second set of processes. The lock is the kernel's, so `kill -9` leaves none behind.
+
+    Raises Refused, with the number of the process that holds it. Children do not inherit the lock.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise Refused(
+                f"`ftworker up` runs already over {home} (process {lock.read().strip() or 'unknown'}); "
+                "`ftworker status` shows what it does. Stop it first with Ctrl-C, or set another FTWORKER_HOME"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def run_processes(

@@ -80,8 +80,13 @@ def prepare(
                     "data": event,
                 }
             )
-        else:
+        elif "specversion" in event or "data" in event:
             raw = msgspec.json.encode(event)
+        else:
+            raise EventRejected(
+                "missing_conversation_id",
+                "conversation_id: missing; expected it, or a whole CloudEvent with its specversion",
+            )
     except UnicodeEncodeError:
         raise EventRejected(
             "lone_surrogate", "a text holds half of a surrogate pair; expected Unicode text"

@@ -21,6 +21,7 @@ from ftworker.masking import describe_value, mask_value
 from ftworker.settings.environment import config_path, file_of, read_variable
 from ftworker.settings.fields import NAME_PATTERN
 from ftworker.settings.providers import LEAST_EXAMPLES, OpenAISettings
+from ftworker.settings.suggesting import meant
 from ftworker.settings.whole import Settings
 
 ENVIRONMENT = {
@@ -51,9 +52,10 @@ def load_settings(path: Path | None = None) -> Settings:
                 ],
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise ConfigurationError(
-                where, [ConfigurationProblem("TOML", "unreadable", str(error))]
-            ) from error
+            expected = str(error)
+            if "twice" in expected:
+                expected += "; the file has this table further up: put the settings there"
+            raise ConfigurationError(where, [ConfigurationProblem("TOML", "unreadable", expected)]) from error
     return _validated(values, where, _overlay_environment(values))
 
 
@@ -209,8 +211,13 @@ def _problem(error: Any) -> ConfigurationProblem:
     if error["type"] == "union_tag_invalid":
         # Pydantic's own words repeat what stands there, which may be an address at the wrong place.
         expected = f"as kind one of {error['ctx']['expected_tags']}"
+    if error["type"] == "missing":
+        expected = "must be set; config/ftworker.toml has it with its meaning"
     if error["type"] == "extra_forbidden":
-        expected = "no such setting; see config/ftworker.toml for those there are"
+        near = meant(location)
+        expected = "no such setting; " + (
+            f"did you mean {near}?" if near else "see config/ftworker.toml for those there are"
+        )
     return ConfigurationProblem(".".join(location), value, expected)
 
 

@@ -38,8 +38,8 @@ def source_url(settings: Settings, name: str) -> str:
             else f"sources.{name} has neither url_env nor url"
         )
         raise SourceRejected(
-            f"source {name}: {where}; name a variable that holds postgresql://user:password@host:5432/name "
-            f"in sources.{name}.url_env"
+            f"source {name}: {where}; export {configured.url_env or 'RAG_DATABASE_URL'}="
+            f"postgresql://user:password@host:5432/name where ftworker runs, and name it in sources.{name}.url_env"
         )
     return url
 

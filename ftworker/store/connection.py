@@ -260,6 +260,13 @@ def _refused(error: psycopg2.Error) -> DatabaseRejected:
         )
     if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.InvalidSchemaName):
         return DatabaseRejected("ftworker's tables are not in this database; run `ftworker migrate`")
+    if isinstance(error, psycopg2.errors.InsufficientPrivilege):
+        # Its first line names the database, schema or table alone.
+        return DatabaseRejected(
+            f"PostgreSQL refused a statement: {_first_line(error)}; ftworker's own database must let its role make "
+            "and change the schema `ftworker`: GRANT CREATE ON DATABASE ... TO ..., or name another in "
+            "FTWORKER_DATABASE_URL"
+        )
     return DatabaseRejected(
         f"PostgreSQL refused a statement: {error.pgcode} {type(error).__name__} {place}".rstrip()
     )

@@ -63,6 +63,13 @@ def entries(url: str) -> list[bytes]:
         return [fields[b"event"] for _, fields in client.xrange(INGEST.stream)]
 
 
+def test_a_conversation_without_its_id_is_told_so_and_not_that_it_is_no_cloudevent() -> None:
+    with pytest.raises(EventRejected, match="conversation_id: missing; expected it, or a whole CloudEvent"):
+        publisher.prepare({"conversation": "c-1"}, source="/rag")
+    with pytest.raises(EventRejected, match="specversion"):
+        publisher.prepare({"data": {"conversation_id": "c-1"}}, source="/rag")
+
+
 def test_the_publishers_names_are_the_defaults_of_the_settings() -> None:
     assert INGEST.exchange == publisher.EXCHANGE
     assert INGEST.routing_key == publisher.ROUTING_KEY

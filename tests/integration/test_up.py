@@ -89,8 +89,16 @@ def up(tmp_path: Path, start_process: StartProcess) -> OwnProcess:
     return process
 
 
-def test_up_takes_in_good_and_bad_input_and_ends_cleanly(up: OwnProcess, tmp_path: Path) -> None:
+def test_up_takes_in_good_and_bad_input_and_ends_cleanly(
+    up: OwnProcess, tmp_path: Path, start_process: StartProcess
+) -> None:
     home = tmp_path / "home"
+    second = start_process(
+        ["ftworker", "up"],
+        {"FTWORKER_CONFIG": str(tmp_path / "ftworker.toml"), "FTWORKER_HOME": str(home)},
+    )
+    assert second.wait() == 1
+    assert f"runs already over {home} (process {up.pid})" in second.output()
     store = Store(EmbeddedPostgres(home).url())
     stream = redis.Redis.from_url(EmbeddedValkey(home).url())
     good = closed_events(20, first=100)

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -148,6 +150,24 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
     store.close()
     use(monkeypatch, REAL)
     assert migrate(fresh[0]) == [name for name, _ in REAL]
+
+
+def test_a_role_that_may_not_make_the_schema_is_told_what_would_let_it(fresh: list[str]) -> None:
+    role, database = f"reader_{uuid4().hex[:8]}", urlsplit(fresh[0]).path.removeprefix("/")
+    owner = Store(fresh[0])
+    with owner.transaction() as cursor:
+        cursor.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    split = urlsplit(fresh[0])
+    reader = split._replace(netloc=f"{role}:x@{split.hostname}:{split.port}").geturl()
+    try:
+        with pytest.raises(
+            DatabaseRejected, match=f"permission denied for database {database}.*GRANT CREATE"
+        ):
+            migrate(reader)
+    finally:
+        with owner.transaction() as cursor:
+            cursor.execute(f"DROP ROLE {role}")
+        owner.close()
 
 
 def test_ftworker_lives_beside_the_tables_of_a_rag_without_touching_them(fresh: list[str]) -> None:
