@@ -7,10 +7,12 @@ known for prose by a quick look.
 
 from __future__ import annotations
 
+import codecs
 import re
 import threading
 import zlib
 from collections import Counter
+from functools import lru_cache
 
 import msgspec
 import zstandard
@@ -23,7 +25,6 @@ _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _NOT_SIGNS = re.compile(r"[\w\s]+")
 _NO_SIGNS_OF_LATIN = bytes(code for code in range(0x100) if _NOT_SIGNS.match(chr(code)))
-_LATIN = re.compile(r"[\x00-\xff]+")
 _LEAST_CHARACTERS = 40
 """Below that, a formula alone is an answer."""
 
@@ -118,9 +119,19 @@ def sign_share(text: str) -> float | None:
         return None
     if "`" in text:
         text = _CODE.sub(" ", text)
-    # A table of bytes for Latin-1, the pattern for what is left: ten times quicker than the pattern for all.
-    latin = text.encode("latin-1", "ignore")
-    signs = len(latin.translate(None, _NO_SIGNS_OF_LATIN))
-    if len(latin) != len(text):
-        signs += len(_NOT_SIGNS.sub("", _LATIN.sub("", text)))
-    return signs / len(text)
+    # A table of bytes: ten times quicker than the pattern.
+    return len(text.encode("latin-1", "ftworker_signs").translate(None, _NO_SIGNS_OF_LATIN)) / len(text)
+
+
+@lru_cache(maxsize=1_024)
+def _signs_beyond_latin(run: str) -> bytes:
+    return b"!" * len(_NOT_SIGNS.sub("", run))
+
+
+def _encode_signs(error: UnicodeError) -> tuple[bytes, int]:
+    """What the codec calls for characters beyond Latin-1: so many signs. Lessons have a few, always the same."""
+    assert isinstance(error, UnicodeEncodeError)
+    return _signs_beyond_latin(error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("ftworker_signs", _encode_signs)

@@ -9,11 +9,10 @@ import re
 
 from ftworker.curation.reasons import DropReason
 
-# Tab, line feed, vertical tab, form feed (page breaks of PDFs) and carriage return are text; the rest of C0,
-# and DEL, are not. PostgreSQL's jsonb and text refuse NUL besides.
-_CONTROLS = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
-# C1 in UTF-8, but for NEL (U+0085): Windows-1252 bytes that were read as Latin-1.
-_C1 = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
+# Tab, line feed, vertical tab, form feed (page breaks of PDFs) and carriage return are text; the rest of C0, and DEL,
+# are not. PostgreSQL's jsonb and text refuse NUL besides. Of C1 all but NEL (U+0085) are bytes of Windows-1252, read as
+# Latin-1.
+_CONTROLS = bytes([*range(0x09), *range(0x0E, 0x20), *range(0x7F, 0x85), *range(0x86, 0xA0)])
 
 # The last three mark turns for Gemma, Llama 2 and Mistral, and a local tokenizer takes them for the real
 # ones.
@@ -22,11 +21,13 @@ _SPECIAL_TOKEN = re.compile(r"<\|[^\s|<>]{1,64}\|>|<(?:start|end)_of_turn>|\[/?I
 
 def flaw(text: str) -> DropReason | None:
     """The first reason why this text cannot stand in a file at all; None when it can."""
-    try:
-        raw = text.encode()
-    except UnicodeEncodeError:
-        return DropReason.LONE_SURROGATE
-    if len(raw.translate(None, _CONTROLS)) != len(raw) or (b"\xc2" in raw and _C1.search(raw)):
+    latin = text.encode("latin-1", "ignore")
+    if len(latin) != len(text):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return DropReason.LONE_SURROGATE
+    if len(latin.translate(None, _CONTROLS)) != len(latin):
         return DropReason.CONTROL_CHARACTERS
     if has_special_token(text):
         return DropReason.SPECIAL_TOKENS
