@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -30,7 +31,9 @@ from ftworker.providers.openai_wire import File, Page, Upload, UploadPart
 BOM = b"\xef\xbb\xbf"
 COPY_BYTES = 1 << 20
 PROGRESS_BYTES = 16 << 20
-"""After so many bytes on the wire progress is recorded, which also renews the step's lease."""
+PROGRESS_SECONDS = 5.0
+"""After so many bytes on the wire, or so long, progress is recorded, which also renews the step's lease: on a slow line
+few bytes take longer than that."""
 READY_LOOKS = 8
 READY_LOOK_SECONDS = 2.0
 """So often, and so far apart, one step looks whether a file is processed; then the step ends and comes again
@@ -136,7 +139,7 @@ class FileSender:
             lambda client: client.files.with_raw_response.create(file=part, purpose="fine-tune", **more),
         )
 
-    def _upload_parts(self, copy: LocalCopy, body: io.FileIO) -> File:
+    def _upload_parts(self, copy: LocalCopy, body: _Reporting) -> File:
         settings = self._service.settings
         more: dict[str, Any] = {}
         if (seconds := settings.file_expires_after_seconds) is not None:
@@ -153,10 +156,12 @@ class FileSender:
             ),
         )
         part_ids = []
-        while block := body.read(settings.upload_part_bytes):
+        sent = 0
+        while block := io.FileIO.read(body, settings.upload_part_bytes):
             # May be repeated: a part that `complete` does not name is no part of the file.
-            part = self._service.read(UploadPart, partial(_add_part, upload.id, block))
+            part = self._service.read(UploadPart, partial(_add_part, upload.id, block, body, sent))
             part_ids.append(part.id)
+            sent += len(block)
         done = self._service.once(
             Upload,
             lambda client: client.uploads.with_raw_response.complete(
@@ -206,8 +211,8 @@ class FileSender:
             raise self._service.unavailable(f"reading file {file_id}", failed.failure) from failed
 
 
-def _add_part(upload_id: str, block: bytes, client: Any) -> Any:
-    return client.uploads.parts.with_raw_response.create(upload_id, data=block)
+def _add_part(upload_id: str, block: bytes, whole: _Reporting, sent: int, client: Any) -> Any:
+    return client.uploads.parts.with_raw_response.create(upload_id, data=_Part(block, whole, sent))
 
 
 class _Reporting(io.FileIO):
@@ -219,12 +224,31 @@ class _Reporting(io.FileIO):
         self._doing = doing
         self._total = path.stat().st_size
         self._reported = 0
+        self._reported_at = time.monotonic()
 
     def read(self, size: int | None = -1, /) -> bytes:
         block = super().read(-1 if size is None else size)
-        position = self.tell()
-        if position - self._reported >= PROGRESS_BYTES:
-            self._reported = position
+        self.report(self.tell())
+        return block
+
+    def report(self, position: int) -> None:
+        """So many bytes are on their way."""
+        waited = time.monotonic() - self._reported_at
+        if position - self._reported >= PROGRESS_BYTES or waited >= PROGRESS_SECONDS:
+            self._reported, self._reported_at = position, time.monotonic()
             data = {"completed": position, "total": self._total, "unit": "bytes"}
             self._record(JournalEntry("progress", self._doing, data=data))
+
+
+class _Part(io.BytesIO):
+    """A part of it, in memory, that does the same."""
+
+    def __init__(self, block: bytes, whole: _Reporting, sent: int) -> None:
+        super().__init__(block)
+        self._whole = whole
+        self._sent = sent
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        block = super().read(size)
+        self._whole.report(self._sent + self.tell())
         return block

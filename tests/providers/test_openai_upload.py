@@ -159,6 +159,25 @@ def test_a_long_upload_shows_progress_and_stops_when_its_record_is_refused(
     assert {point["total"] for point in progress} == {len(rows(3000))}
 
 
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_a_slow_line_keeps_its_lease_however_few_bytes_it_carries(
+    openai_provider: MakeProvider,
+    tmp_path: Path,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    in_parts: bool,
+) -> None:
+    monkeypatch.setattr(openai_files, "PROGRESS_SECONDS", 0.0)
+    size = len(rows(3000))
+    limits = {"max_upload_bytes": 1024, "upload_part_bytes": size - 1000} if in_parts else {}
+    openai_provider(**limits).upload(new_run(tmp_path, train_rows=3000, validation_rows=0), journal)
+    sent = [entry.data["completed"] for entry in journal.of("progress") if entry.data]
+    # Also within one part, which is as large as 64 MB.
+    assert len([position for position in sent if position < size - 1000]) > 4
+    assert sent == sorted(sent)
+    assert sent[-1] == size
+
+
 def test_without_a_key_the_variable_is_named(
     openai_provider: MakeProvider, tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
