@@ -136,27 +136,17 @@ def view(text: str) -> View:
     try:
         if "\xad" in text:
             raise _NeedsNormalising
-        raw = _encoded(text)
+        raw = text.encode("latin-1", "ftworker_fold")
     except _NeedsNormalising:
         text, offsets = _composed(text)
         raw = text.encode("latin-1", "ftworker_fold")
     folded = raw.translate(_FOLD)
-    if b"[" in folded:
+    if b"[" in folded and "_" in text:
         masked = bytearray(folded)
         for found in PLACEHOLDER.finditer(text):
             masked[found.start() : found.end()] = MASK * len(found[0])
         folded = bytes(masked)
     return View(text, folded, b" " + folded.translate(_WORDS) + b" ", offsets)
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        # A sign at a time costs more than all of one kind at once, and these are most of what is beyond Latin-1.
-        for sign, plain in _SIGNS.items():
-            text = text.replace(sign, plain)
-        return text.encode("latin-1", "ftworker_fold")
 
 
 def fold(text: str) -> str:

@@ -230,6 +230,11 @@ _OF_SOMEBODY = re.compile(
 )
 
 
+MOST_WORDS = 25
+"""Words that a pattern above takes in at most, with those that it looks at behind itself: a test counts them. So many
+around the stems are looked at, for most answers are longer."""
+
+
 def sensitive(text: str) -> Kind | None:
     """`wellbeing` or `health` when somebody speaks of their own or of a certain person's; None for a lesson."""
     return _kind(view(text).words)
@@ -253,16 +258,25 @@ def sensitive_kinds(texts: Sequence[str]) -> set[Kind]:
     return {kind for words in said if (kind := _kind(words)) is not None}
 
 
+def _with_words_around(said: bytes, start: int, end: int) -> bytes:
+    before = said[:start].rsplit(b" ", MOST_WORDS)
+    after = said[end:].split(b" ", MOST_WORDS)
+    begin = len(before[0]) if len(before) > MOST_WORDS else 0
+    return said[begin : -len(after[-1]) - 1] if len(after) > MOST_WORDS else said[begin:]
+
+
 def _kind(words: bytes) -> Kind | None:
     # With one space before, between and after the words.
     said = b" %b " % b" ".join(words.split())
-    if not _AUTOMATON.find_matches_as_indexes(said):
+    stems = _AUTOMATON.find_matches_as_indexes(said)
+    if not stems:
         return None
-    if _WELLBEING.search(said):
+    near = _with_words_around(said, stems[0][1], stems[-1][2])
+    if _WELLBEING.search(near):
         return "wellbeing"
-    if _HEALTH.search(said):
+    if _HEALTH.search(near):
         return "health"
-    for found in _OF_SOMEBODY.finditer(said):
+    for found in _OF_SOMEBODY.finditer(near):
         # "Juan tiene diabetes. ¿Qué hormona le falta?" is an exercise unless somebody speaks of a person here.
         if found[1] in lexicon().given and cues.SPEAKER.search(said):
             return "health" if found[2] or b"embarazada" in found[0] else "wellbeing"
