@@ -1,5 +1,8 @@
 """`python -m tests.chaos --seed 7 --faults 1000`: faults at random, a rest, every rule looked at; round after round.
 
+`--seeds 11-20`, or `--runs 10`, does several such runs one after another, each in a process of its own, and ends with a
+line for each.
+
 Exit status 1 with what is wrong, and the seed that gives the same faults again, when a rule does not hold. The folder
 with all logs, journals and data then stays.
 """
@@ -8,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,10 +30,13 @@ from tests.chaos.random_faults import Injector, make_steps
 from tests.chaos.rounds import one_round
 
 SHOWN_OF_A_RULE = 8
+SUMMARY = "summary:"
 
 
 def main() -> None:
     arguments = _arguments()
+    if arguments.seeds or arguments.runs:
+        sys.exit(one_after_another(arguments.seeds or _new_seeds(arguments.runs)))
     folder = Path(tempfile.mkdtemp(prefix="ftworker-chaos-"))
     folder.chmod(0o755)
     broker: Broker = arguments.broker or random.Random(arguments.seed).choice(("amqp", "valkey"))
@@ -60,6 +69,26 @@ def main() -> None:
     shutil.rmtree(folder)
 
 
+def one_after_another(seeds: Sequence[int]) -> int:
+    """A run for each seed, with the other arguments of this one; the exit status, 1 when a rule did not hold."""
+    rest = _without(sys.argv[1:], ("--seeds", "--runs", "--seed"))
+    last_lines = []
+    for seed in seeds:
+        command = [sys.executable, "-m", "tests.chaos", *rest, "--seed", str(seed)]
+        last_line = "said nothing"
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+            assert run.stdout is not None
+            for line in run.stdout:
+                print(line, end="", flush=True)
+                last_line = line.strip() if line.startswith(SUMMARY) else last_line
+        verdict = "held" if run.returncode == 0 else "DID NOT HOLD"
+        last_lines.append((verdict, f"seed {seed}: {verdict}; {last_line.removeprefix(SUMMARY).strip()}"))
+    print(f"{len(seeds)} runs:")
+    for _, line in last_lines:
+        print(f"  {line}")
+    return 1 if any(verdict != "held" for verdict, _ in last_lines) else 0
+
+
 def torture(
     folder: Path,
     *,
@@ -83,7 +112,9 @@ def torture(
         plant.start()
         person = stack.enter_context(Person(plant.store, plant.vendors))
         injector = Injector(plant)
-        steps = make_steps(seed, {name: weight for name, weight in injector.weights.items() if only in name})
+        steps = make_steps(
+            seed, {name: weight for name, weight in injector.weights.items() if re.search(only, name)}
+        )
         while injector.done.total() < faults and not violations:
             plan = make_plan(seed, conversations, first=rounds * conversations, transports=events)
             rounds += 1
@@ -100,14 +131,47 @@ def torture(
                 flush=True,
             )
         deeds = person.done + plant.taken_in
+        waited_for = plant.waited_for.most_common(3)
         starts = {name: kept.starts for name, kept in plant.processes.kept.items()}
     print(f"{injector.done.total()} faults injected in {time.monotonic() - begun:.0f} s:")
     for name, number in sorted(injector.done.items()):
         print(f"  {number:4} {name}")
     print(f"processes were started {starts}")
     print(f"the person {', '.join(f'{what} {number} times' for what, number in sorted(deeds.items()))}")
+    print(f"rests were spent on {', '.join(f'{what} ({looks} looks)' for what, looks in waited_for)}")
     print(f"{len(RULES)} invariants checked {rounds} times over {looked_at} facts: {', '.join(RULES)}")
+    kinds = {name.partition(":")[0] for name in injector.done}
+    print(
+        f"{SUMMARY} {broker}, {injector.done.total()} faults of {len(kinds)} kinds, {len(RULES)} invariants checked "
+        f"{rounds} times over {looked_at} facts, {len(violations)} violations, {time.monotonic() - begun:.0f} s"
+    )
     return violations
+
+
+def _without(words: Sequence[str], options: Sequence[str]) -> list[str]:
+    """The words of a command line without some options and the value that follows each."""
+    kept: list[str] = []
+    place = 0
+    while place < len(words):
+        name, is_one_word, _ = words[place].partition("=")
+        if name in options:
+            place += 1 if is_one_word else 2
+        else:
+            kept.append(words[place])
+            place += 1
+    return kept
+
+
+def _seeds(text: str) -> list[int]:
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        seeds += range(int(first), int(last or first) + 1)
+    return seeds
+
+
+def _new_seeds(count: int) -> list[int]:
+    return random.SystemRandom().sample(range(10_000), count)
 
 
 def _arguments() -> argparse.Namespace:
@@ -115,6 +179,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=random.SystemRandom().randrange(10_000), help="which faults"
     )
+    parser.add_argument("--seeds", type=_seeds, help="several runs: 11-20, or 3,5,8")
+    parser.add_argument("--runs", type=int, help="several runs, with seeds that are drawn")
     parser.add_argument("--faults", type=int, default=1_000, help="how many faults")
     parser.add_argument("--round", type=int, default=100, help="faults between two looks at the invariants")
     parser.add_argument("--conversations", type=int, default=150, help="new conversations in each round")
@@ -128,7 +194,7 @@ def _arguments() -> argparse.Namespace:
         default=["amqp", "stream", "task"],
         help="how events come in",
     )
-    parser.add_argument("--only", default="", help="only faults with this word in their name")
+    parser.add_argument("--only", default="", help="only faults whose name this expression finds")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The disk under the datasets, and how it gets full: a small file system of its own for root, a file limit for others.
+"""A disk, of the datasets or of PostgreSQL, and how it gets full: a small file system for root, file limits for others.
 
 As root a tmpfs is mounted and a ballast file fills it to the last byte: real ENOSPC. Anybody else limits the size of
 the files that our processes write (RLIMIT_FSIZE), which ends in EFBIG at the same places.
@@ -16,15 +16,19 @@ from pathlib import Path
 from typing import Self
 
 SIZE_MIB = 512
+DATABASE_MIB = 640
 LIMIT_BYTES = 2_048
 
 
 class Disk:
     """A folder for datasets whose disk can be filled. A context manager."""
 
-    def __init__(self, folder: Path, writers: Callable[[], Iterable[int]]) -> None:
-        """`writers` tells the process ids of all who write datasets."""
+    def __init__(
+        self, folder: Path, writers: Callable[[], Iterable[int]], *, size_mib: int = SIZE_MIB
+    ) -> None:
+        """`writers` tells the process ids of all who write there."""
         self.folder = folder
+        self._size_mib = size_mib
         self._writers = writers
         self._mounted = False
         self._limited: list[int] = []
@@ -33,7 +37,7 @@ class Disk:
         self.folder.mkdir(parents=True)
         if os.geteuid() == 0:
             mounted = subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "chaos", str(self.folder)],
+                ["mount", "-t", "tmpfs", "-o", f"size={self._size_mib}m", "chaos", str(self.folder)],
                 capture_output=True,
                 check=False,
             )
@@ -44,6 +48,11 @@ class Disk:
         self.free()
         if self._mounted:
             subprocess.run(["umount", "-l", str(self.folder)], check=True)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a file system of its own, so that it is full for everybody."""
+        return self._mounted
 
     @property
     def _ballast(self) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from ftworker.errors import FtworkerError
 from ftworker.settings import Settings, load_settings
 from ftworker.store import Store, migrate
 from tests.chaos import rag_store, workshop
-from tests.chaos.disk import Disk
+from tests.chaos.disk import DATABASE_MIB, Disk
 from tests.chaos.plan import STORE, Plan, Transport
 from tests.chaos.processes import Processes
 from tests.chaos.proxy import Network
@@ -122,6 +123,8 @@ class Plant:
         self.processes = Processes(self.folder, self.folder / "home")
         self.taken_in: Counter[str] = Counter()
         """How often the person took in again what a broker had forgotten."""
+        self.waited_for: Counter[str] = Counter()
+        """What was still due at each look of `settle`, without its numbers: where the time of rests goes."""
         self._backfilled: set[bytes] = set()
         self._stack = contextlib.ExitStack()
 
@@ -142,7 +145,15 @@ class Plant:
         self.network = stack.enter_context(Network())
         self.vendors = Vendors(self.folder)
         stack.callback(self.vendors.close)
-        self.postgres = self._server(PostgresServer(self._subfolder("postgresql")))
+        self.database_disk = stack.enter_context(
+            Disk(self.folder / "postgresql", list, size_mib=DATABASE_MIB)
+        )
+        # PostgreSQL refuses to be root and runs as another user, who must get through.
+        self.database_disk.folder.chmod(0o755)
+        self.postgres = self._server(PostgresServer(self.database_disk.folder))
+        # Little write-ahead log, so that the small disk holds it, and is soon filled.
+        self.postgres._administer("ALTER SYSTEM SET max_wal_size = '128MB'")
+        self.postgres._administer("SELECT pg_reload_conf()")
         self.direct_database_url = self.postgres.create_database(name="chaos")
         migrate(self.direct_database_url)
         self.rag: rag_store.RagStore | None = None
@@ -219,8 +230,6 @@ class Plant:
     def _subfolder(self, name: str) -> Path:
         folder = self.folder / name
         folder.mkdir()
-        # PostgreSQL refuses to be root and runs as another user, who must get through.
-        folder.chmod(0o755)
         return folder
 
     def _build_proxies(self) -> None:
@@ -309,6 +318,7 @@ class Plant:
         """Every fault ends: servers run, the network carries, there is room, clocks are right, vendors behave."""
         self.network.heal()
         self.disk.free()
+        self.database_disk.free()
         self.set_clock(0)
         for server in (self.postgres, self.rabbitmq, self.valkey_events, self.valkey_tasks):
             if server is not None:
@@ -335,6 +345,7 @@ class Plant:
             if not due and self.lost():
                 self._take_in_what_was_lost()
                 due = ["what a broker had forgotten"]
+            self.waited_for.update({NUMBERS.sub("N", what) for what in due})
             quiet = 0 if due else quiet + 1
             if quiet == 3:
                 return []
@@ -442,6 +453,7 @@ class Plant:
             self.taken_in["ran a backfill for what a broker had forgotten"] += 1
 
 
+NUMBERS = re.compile(r"-?\d+|(?<=training )\S+")
 SESSIONS = """
 SELECT pid, pg_blocking_pids(pid) AS blocked_by, client_port, state, wait_event, now() - xact_start AS open_for,
        regexp_replace(left(query, 200), '\\s+', ' ', 'g') AS query

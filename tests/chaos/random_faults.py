@@ -104,6 +104,8 @@ class Injector:
             "stop PostgreSQL at once": (2, self._stop_postgres),
             "restart PostgreSQL": (1, self._restart_postgres),
             "end database sessions": (5, self._end_sessions),
+            "take all database connections": (2, self._take_connections),
+            "lock a table": (3, self._lock_table),
             "cut the network": (28, self._cut_network),
             "silence a server": (4, self._silence),
             "fill the disk": (2, self._fill_disk),
@@ -112,6 +114,8 @@ class Injector:
             "change OpenAI": (7, self._change_openai),
             "spoil a call of Ollama": (10, self._spoil_ollama),
         }
+        if plant.database_disk.is_own:
+            self._faults["fill PostgreSQL's disk"] = (2, self._fill_database_disk)
         if plant.rabbitmq is not None:
             self._faults |= {
                 "restart RabbitMQ": (0.7, self._restart_rabbitmq),
@@ -190,9 +194,11 @@ class Injector:
     # -- servers
 
     def _stop_postgres(self, step: Step) -> str | None:
+        self._plant.database_disk.free()  # it would not start
         return _restart(self._plant.postgres, signal.SIGQUIT, step.lasts_seconds / 3)
 
     def _restart_postgres(self, step: Step) -> str | None:
+        self._plant.database_disk.free()
         return _restart(self._plant.postgres, signal.SIGINT, 0.0)
 
     def _end_sessions(self, step: Step) -> str | None:
@@ -208,6 +214,45 @@ class Injector:
         except psycopg2.Error:
             return None
         return ""
+
+    def _take_connections(self, step: Step) -> str | None:
+        """Somebody else has every connection that PostgreSQL gives; who of ours has one keeps it."""
+        held: list[Any] = []
+        with contextlib.suppress(psycopg2.OperationalError):
+            while True:
+                # Into another database: what ends the sessions of ours leaves these.
+                held.append(psycopg2.connect(self._plant.postgres.url(), connect_timeout=5))
+        if not held:
+            return None
+        self._later(step.lasts_seconds, lambda: [connection.close() for connection in held])
+        return ""
+
+    def _lock_table(self, step: Step) -> str | None:
+        """An operator's statement (ALTER TABLE, VACUUM FULL) holds a table, or two that ours take in another order."""
+        tables = step.pick((("runs", "inbox"), ("examples", "datasets"), ("inbox",), ("runs",)))
+        try:
+            connection = psycopg2.connect(self._plant.direct_database_url)
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '3s'; SET deadlock_timeout = '2s'")
+                for table in tables:
+                    cursor.execute(f"LOCK TABLE ftworker.{table} IN ACCESS EXCLUSIVE MODE")
+        except psycopg2.Error:
+            return None
+        self._later(step.lasts_seconds, connection.close)
+        return " and ".join(tables)
+
+    def _fill_database_disk(self, step: Step) -> str | None:
+        """No room for PostgreSQL's own files: its next write-ahead file ends it, and it starts when there is room."""
+        said = self._plant.database_disk.fill()
+
+        def free() -> None:
+            self._plant.database_disk.free()
+            if not self._plant.postgres.is_running():
+                self._plant.postgres._forget()
+                self._plant.postgres.start()
+
+        self._later(step.lasts_seconds, free)
+        return said
 
     def _restart_rabbitmq(self, step: Step) -> str | None:
         assert self._plant.rabbitmq is not None

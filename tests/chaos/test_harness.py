@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ftworker.events.contract import EventRejected, decode
+from tests.chaos import __main__ as chaos
 from tests.chaos.disk import Disk
 from tests.chaos.invariants import CANARY
 from tests.chaos.plan import canary, make_plan
@@ -280,3 +281,11 @@ def test_a_forgotten_connection_is_silent_and_new_ones_work(proxy: Proxy) -> Non
     with _connect(proxy) as new:
         new.sendall(b"three")
         assert new.recv(10) == b"three"
+
+
+def test_several_seeds_are_named_by_their_ends_and_one_by_one() -> None:
+    assert chaos._seeds("11-13,20") == [11, 12, 13, 20]
+    rest = chaos._without(
+        ["--seeds", "11-13", "--faults", "9", "--runs=3", "--broker", "amqp"], ("--seeds", "--runs")
+    )
+    assert rest == ["--faults", "9", "--broker", "amqp"]
