@@ -132,7 +132,8 @@ def footprint(postgres: TellingPostgres, folder: Path, conversations: int) -> No
     cost["vacuum after that"] = meter.of(lambda: meter.cursor.execute("VACUUM ftworker.inbox"))
     print("a conversation:", "".join(f"{name:>22}" for name in ("server us", "bytes of WAL")))
     for name, (_, server, wal) in cost.items():
-        print(f"  {name:26}{server / total * 1e6:12.1f}{wal / total:22,.0f}")
+        each = conversations if name in ("record", "accumulate") else total
+        print(f"  {name:26}{server / each * 1e6:12.1f}{wal / each:22,.0f}")
     meter.cursor.execute("VACUUM FULL ftworker.inbox, ftworker.examples")
     meter.cursor.execute("ANALYZE")
     print("without the events' text, and packed: bytes a conversation")

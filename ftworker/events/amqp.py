@@ -133,9 +133,11 @@ class AmqpTransport:
             try:
                 if not self._received:
                     connection.drain_events(timeout=timeout_seconds)
-                while len(self._received) < limit:
-                    # Not zero: with zero py-amqp would spin while the second half of a frame is on its way.
-                    connection.drain_events(timeout=0.001)
+                # Not zero: with zero py-amqp would spin while the second half of a frame is on its way. Set once and
+                # not for each call: py-amqp sets it and back again for each of an event's three frames.
+                with connection.transport.having_timeout(0.001):
+                    while len(self._received) < limit:
+                        connection.drain_events()
             except TimeoutError:
                 pass
         received, self._received = self._received, []
