@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from ftworker.runs.states import RunState
 from tests.chaos import workshop
 from tests.chaos.crash_board import Arm, Board, Struck
 from tests.chaos.evidence import Evidence, gather
@@ -173,10 +174,14 @@ class CrashPlant:
                     kept.process.send_signal(signal.SIGTERM)
 
     def judge(self) -> tuple[Evidence, list[Violation]]:
-        """Every rule over everything that is there now."""
+        """Every rule over everything that is there now, and that no crash alone failed a run."""
         evidence = gather(self.plant, self.unsettled)
         evidence.ended[:] = not_ours(evidence.ended, self.board.struck())
-        return evidence, judge(evidence)
+        retried = self.person.done[f"retried a run that was {RunState.FAILED}"]
+        failed = (
+            [Violation("no_crash_fails_a_run", f"{retried} runs failed and were retried")] if retried else []
+        )
+        return evidence, [*judge(evidence), *failed]
 
     def migrate(self) -> subprocess.CompletedProcess[str]:
         """`ftworker migrate` on the plant's database, once, as a process of its own."""

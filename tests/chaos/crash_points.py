@@ -61,6 +61,8 @@ class Outcome:
     gone: list[str] = field(default_factory=list)
     """The same for points that only another crash had shown."""
     violations: list[str] = field(default_factory=list)
+    person: Mapping[str, int] = field(default_factory=dict)
+    """What was left to a person, and how often."""
 
 
 def kind_of(name: str) -> str:
@@ -146,6 +148,7 @@ def torture(folder: Path, broker: Broker, *, only: str, size: int) -> Outcome:
         migrated = crash_migrations(plant, only)
         plant.start()
         outcome = crash_all(plant, only=only, size=size)
+        outcome.person = dict(plant.person.done)
     outcome.crashed += migrated.crashed
     outcome.violations += migrated.violations
     return outcome
@@ -157,6 +160,8 @@ def report(outcome: Outcome, broker: str, seconds: float) -> bool:
     print(f"broker {broker}: {len(outcome.crashed)} points crashed at in {seconds:.0f} s:")
     for kind in KINDS:
         print(f"  {kinds[kind]:4} {kind}")
+    for deed, times in sorted(outcome.person.items()):
+        print(f"  the person {deed} {times} times")
     for name in outcome.gone:
         print(f"  after another crash only, and not again: {name}")
     for name in outcome.missed:
