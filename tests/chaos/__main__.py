@@ -1,5 +1,7 @@
 """`python -m tests.chaos --seed 7 --faults 1000`: faults at random, a rest, every rule looked at; round after round.
 
+Before them a kill at every crash point (`crash_points`), unless `--no-crash-points`.
+
 `--seeds 11-20`, or `--runs 10`, does several such runs one after another, each in a process of its own, and ends with a
 line for each.
 
@@ -22,6 +24,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.chaos.crash_points import BROKERS, crash_points
 from tests.chaos.invariants import RULES, Violation, judge
 from tests.chaos.person import Person
 from tests.chaos.plan import Transport, make_plan
@@ -35,6 +38,12 @@ SUMMARY = "summary:"
 
 def main() -> None:
     arguments = _arguments()
+    if not arguments.no_crash_points and not crash_points(
+        (arguments.broker,) if arguments.broker else BROKERS
+    ):
+        sys.exit(1)
+    if arguments.only_crash_points:
+        return
     if arguments.seeds or arguments.runs:
         sys.exit(one_after_another(arguments.seeds or _new_seeds(arguments.runs)))
     folder = Path(tempfile.mkdtemp(prefix="ftworker-chaos-"))
@@ -62,7 +71,8 @@ def main() -> None:
             if shown[violation.rule] <= SHOWN_OF_A_RULE:
                 print(f"  {violation}")
         print(
-            f"again: python -m tests.chaos --seed {arguments.seed} --faults {arguments.faults} --broker {broker}"
+            f"again: python -m tests.chaos --no-crash-points --seed {arguments.seed} --faults {arguments.faults} "
+            f"--broker {broker}"
         )
         print(f"everything is in {folder}")
         sys.exit(1)
@@ -74,7 +84,7 @@ def one_after_another(seeds: Sequence[int]) -> int:
     rest = _without(sys.argv[1:], ("--seeds", "--runs", "--seed"))
     last_lines = []
     for seed in seeds:
-        command = [sys.executable, "-m", "tests.chaos", *rest, "--seed", str(seed)]
+        command = [sys.executable, "-m", "tests.chaos", *rest, "--no-crash-points", "--seed", str(seed)]
         last_line = "said nothing"
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
             assert run.stdout is not None
@@ -194,6 +204,8 @@ def _arguments() -> argparse.Namespace:
         default=["amqp", "stream", "task"],
         help="how events come in",
     )
+    parser.add_argument("--no-crash-points", action="store_true", help="faults at random alone")
+    parser.add_argument("--only-crash-points", action="store_true", help="see tests.chaos.crash_points")
     parser.add_argument("--only", default="", help="only faults whose name this expression finds")
     return parser.parse_args()
 

@@ -45,6 +45,7 @@ KINDS: Mapping[str, str] = {
 }
 """Kinds for the report; the first that fits."""
 OF_A_BROKER = rf"{KINDS['acknowledgement']}|{KINDS['message published']}|^ingest"
+BROKERS: tuple[Broker, ...] = ("amqp", "valkey")
 EVENTS: Mapping[Broker, tuple[Transport, ...]] = {
     "amqp": ("amqp", "stream", "task"),
     "valkey": ("stream", "task"),
@@ -204,7 +205,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=BATCH, help="points of one round; 1 to find a culprit")
     parser.add_argument("--names", action="store_true", help="print the name of every point")
     arguments = parser.parse_args()
-    brokers: tuple[Broker, ...] = (arguments.broker,) if arguments.broker else ("amqp", "valkey")
+    brokers: tuple[Broker, ...] = (arguments.broker,) if arguments.broker else BROKERS
     if not crash_points(brokers, only=arguments.only, size=arguments.batch, names=arguments.names):
         sys.exit(1)
 
