@@ -7,14 +7,16 @@ and shares are found at the export, and the provider's own count decides the bil
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ftworker.curation.tokens import ESTIMATE, TOKENS_PER_MESSAGE
 from ftworker.datasets.estimate import TrainingEstimate, estimate_training
 from ftworker.runs.budget import why_wait
-from ftworker.settings import OpenAISettings, PipelineSettings, Settings
+from ftworker.settings import LocalSettings, OpenAISettings, PipelineSettings, Settings
 from ftworker.store import datasets, examples, runs
 from ftworker.store.connection import Cursor, Store
 from ftworker.tokenizers import counter_for
+from ftworker.training.presets import COMMAND_EPOCHS, auto_epochs
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def forecast(store: Store, settings: Settings, name: str) -> Forecast:
         training = estimate_training(
             round(rows + old_rows),
             round(tokens + old_tokens),
-            n_epochs=pipeline.training.n_epochs,
+            n_epochs=_epochs(provider, pipeline, round(rows + old_rows)),
             model=pipeline.base_model,
             price_per_million_tokens=prices,
         )
@@ -84,9 +86,18 @@ def forecast(store: Store, settings: Settings, name: str) -> Forecast:
         train_tokens=round(tokens + old_tokens),
         counted_by=counted_by,
         training=training,
-        trains_weights=isinstance(provider, OpenAISettings),
+        trains_weights=isinstance(provider, OpenAISettings) or provider.trainer != "none",
         approval=approval,
     )
+
+
+def _epochs(
+    provider: OpenAISettings | LocalSettings, pipeline: PipelineSettings, rows: int
+) -> int | Literal["auto"]:
+    """As configured; of `auto` what a training here makes of it, which is another number than OpenAI's."""
+    if pipeline.training.n_epochs != "auto" or isinstance(provider, OpenAISettings):
+        return pipeline.training.n_epochs
+    return auto_epochs(rows) if provider.trainer == "peft" else COMMAND_EPOCHS
 
 
 def _train_share(pipeline: PipelineSettings) -> float:

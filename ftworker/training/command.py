@@ -31,6 +31,7 @@ from ftworker.training.command_output import (
     take_ggufs,
 )
 from ftworker.training.order import ARTEFACTS, DATA, ORDER, TrainingOrder
+from ftworker.training.presets import COMMAND_EPOCHS
 from ftworker.training.results import CONVERTED, TRAINED
 from ftworker.training.stage import Events, Interrupted, StageFailed, Stop, run_stage
 
@@ -100,7 +101,7 @@ def values_of(order: TrainingOrder, settings: CommandSettings, work: Path) -> di
         "method": str(method.get("type", "supervised")),
         "format": order.format,
         "seed": str(method.get("seed") if method.get("seed") is not None else 42),
-        "epochs": _or(method.get("n_epochs"), 3),
+        "epochs": _or(method.get("n_epochs"), COMMAND_EPOCHS),
         "batch_size": _or(method.get("batch_size"), 8),
         "learning_rate": _or(training.learning_rate, 2e-4),
         "rank": str(rank),

@@ -20,6 +20,8 @@ WEIGHT_DECAY = 0.0
 """A LoRA begins at no change, and a small one cannot run far; decay would only pull facts out again."""
 DPO_BETA = 0.1
 """Rafailov et al. 2023, "Direct Preference Optimization", and TRL's default."""
+COMMAND_EPOCHS = 3
+"""What `auto` is for a program of the operator's own (docs/LOCAL.md)."""
 CPU_ROW_TOKENS = 512
 """From there on longer rows are hardly faster on a CPU, and take memory."""
 MAX_ROW_TOKENS = 16_384
@@ -127,7 +129,7 @@ def resolve(
 ) -> Hyperparameters:
     """Every number that the settings and the pipeline's `training` section leave to `auto`."""
     dpo = method.get("type") == "dpo"
-    epochs = _or(method.get("n_epochs"), _epochs(data.examples))
+    epochs = _or(method.get("n_epochs"), auto_epochs(data.examples))
     batch_size = _or(method.get("batch_size"), _batch_size(data.examples))
     rank = _or(settings.rank, 32 if data.examples >= 5_000 else 16)
     steps_an_epoch = max(1, math.ceil(data.examples / batch_size))
@@ -166,7 +168,8 @@ def _or(value: Any, auto: Any) -> Any:
     return auto if value is None or value == "auto" else value
 
 
-def _epochs(examples: int) -> int:
+def auto_epochs(examples: int) -> int:
+    """What `n_epochs = "auto"` becomes for so many examples."""
     # Few examples must be seen more often until they stay; many would be learned by heart.
     return 5 if examples < 500 else 3 if examples < 5_000 else 2
 

@@ -159,3 +159,34 @@ def exported(world: World, run_id: int) -> Any:
     dataset_id = world.run(run_id).dataset_id
     with world.store.transaction() as cursor:
         return datasets.get_dataset(cursor, dataset_id).manifest
+
+
+@pytest.mark.parametrize(
+    "provider,trains",
+    [
+        ({"kind": "local"}, False),
+        ({"kind": "local", "trainer": "peft"}, True),
+        ({"kind": "local", "trainer": "command"}, True),
+        ({"kind": "openai"}, True),
+    ],
+)
+def test_whether_weights_are_trained_is_told_of_each_kind_of_trainer(
+    world: World, provider: dict[str, Any], trains: bool
+) -> None:
+    values = world.settings.model_dump()
+    values["providers"]["mine"] = provider
+    world.settings = type(world.settings).model_validate(values)
+    world.configure(provider="mine")
+    assert told(world).trains_weights is trains
+
+
+@pytest.mark.parametrize("examples,epochs", [(12, 5), (600, 3)])
+def test_automatic_epochs_of_a_training_here_are_those_that_it_takes(
+    world: World, examples: int, epochs: int
+) -> None:
+    values = world.settings.model_dump()
+    values["providers"]["local"] = {"kind": "local", "trainer": "peft"}
+    world.settings = type(world.settings).model_validate(values)
+    world.configure(**WHOLE, provider="local", training={"n_epochs": "auto"})
+    add_examples(world.store, examples, tokens=TOKENS)
+    assert told(world).training.epochs == epochs
