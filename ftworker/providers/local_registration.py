@@ -129,6 +129,9 @@ class TrainedRegistration:
 
     def _push(self, run: RunView, file: ArtefactFile, record: Record) -> None:
         filesystem, path = open_storage(run.artefacts_url)
+        with storage_errors(run.artefacts_url):
+            if filesystem.size(f"{path}/{file.name}") != file.size_bytes:
+                raise _altered(run, file)
         with storage_errors(run.artefacts_url), filesystem.open(f"{path}/{file.name}", "rb") as opened:
             content = _Hashed(opened)
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -329,13 +329,18 @@ def test_a_file_that_a_newer_ollama_wraps_without_looking_fails_the_smoke_test(
         assert TAG not in newer.models
 
 
+@pytest.mark.parametrize(
+    "change",
+    [lambda b: b[:-1] + b"!", lambda b: b[:-1], lambda b: b + b"!", lambda _: b""],
+    ids=["other", "shorter", "longer", "empty"],
+)
 def test_a_file_that_was_changed_since_is_not_registered(
-    storage: str, ollama_api: OllamaDouble, journal: Journal
+    storage: str, ollama_api: OllamaDouble, journal: Journal, change: Callable[[bytes], bytes]
 ) -> None:
     run = trained_run(storage)
     leave_artefacts(run)
     path = folder_of(run) / MERGED
-    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    path.write_bytes(change(path.read_bytes()))
     with pytest.raises(ProviderRejected) as refused:
         trainer_at(ollama_api.url, through()).poll(run, journal)
     assert refused.value.code == "artefacts_changed"
