@@ -160,6 +160,20 @@ def test_a_limit_of_examples_below_what_the_provider_trains_on_is_refused() -> N
     settings_from({"pipelines": {"a": {"provider": "local", "trigger": {"max_examples": 9}}}})
 
 
+def test_two_pipelines_that_would_take_one_name_in_ollama_from_each_other_are_refused() -> None:
+    pipelines = {"a": {"provider": "local"}, "b": {"provider": "local"}}
+    with pytest.raises(ConfigurationError) as caught:
+        settings_from(
+            {"providers": {"local": {"kind": "local", "model_name": "Tutor"}}, "pipelines": pipelines}
+        )
+    (problem,) = caught.value.problems
+    assert problem.key == "providers.local.model_name"
+    assert "a, b" in problem.expected
+    providers = {"local": {"kind": "local"}, "other": {"kind": "local", "model_name": "b"}}
+    settings_from({"providers": {"local": {"kind": "local"}}, "pipelines": pipelines})
+    settings_from({"providers": providers, "pipelines": {"a": pipelines["a"], "b": {"provider": "other"}}})
+
+
 def test_problems_with_the_shape_of_the_file_are_problems_like_others() -> None:
     shapes: list[dict[str, Any]] = [
         {"pipelines": 5},

@@ -20,6 +20,7 @@ from ftworker.errors import ConfigurationError, ConfigurationProblem
 from ftworker.masking import describe_value, mask_value
 from ftworker.settings.environment import config_path, file_of, read_variable
 from ftworker.settings.fields import NAME_PATTERN
+from ftworker.settings.local import LocalSettings
 from ftworker.settings.providers import LEAST_EXAMPLES, OpenAISettings
 from ftworker.settings.suggesting import meant
 from ftworker.settings.whole import Settings
@@ -158,6 +159,14 @@ def _contradictions(settings: Settings) -> Iterator[ConfigurationProblem]:
             )
     lease = settings.worker.step_lease_seconds
     for name, provider in settings.providers.items():
+        users = sorted(key for key, pipeline in settings.pipelines.items() if pipeline.provider == name)
+        if isinstance(provider, LocalSettings) and provider.model_name is not None and len(users) > 1:
+            yield ConfigurationProblem(
+                f"providers.{name}.model_name",
+                describe_value((), provider.model_name),
+                f"expected one pipeline for one name, and here are {', '.join(users)}: each promotion would take it "
+                "from the others. Leave it out, or give each pipeline a provider of its own",
+            )
         if isinstance(provider, OpenAISettings) and provider.submit_timeout_seconds >= lease:
             yield ConfigurationProblem(
                 f"providers.{name}.submit_timeout_seconds",
