@@ -48,6 +48,11 @@ _AND_NAME = re.compile(
 )
 _NAME_AND = re.compile(rb"\b([a-z_]+) (?:y|i|e|and|eta) (?:a |con |amb )?$")
 _NAME_IN_A_ROW = re.compile(rb", ([a-z_]{3,})(?=,| (?:y|i|e|eta) )")
+_DID_AT_SCHOOL = re.compile(
+    rb" (?:(?:no )?(?:ha|han) [a-z]+[ai]do|falt[ao]|no (?:viene|vino|trae|trajo|puede)|dice que|dijo que|me |nos |"
+    rb"necesita|quiere)\b"
+)
+"""What somebody does whose name begins the sentence, and no sun or sea does."""
 _PAIR_BEFORE = re.compile(rb"\b(?:somos|som|son|entre|con|amb|a|companer\w+|amig\w+|herman\w+) $")
 
 
@@ -245,6 +250,7 @@ class NameRules:
                 or len(more)
                 or is_used_as_name(seen, start)
                 or is_spoken_of(seen, start, stop)
+                or _DID_AT_SCHOOL.match(seen.folded, stop)
                 else None
             ), stop
         if word in mentioned:
