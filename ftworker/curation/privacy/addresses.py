@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from ftworker.curation.privacy.contexts import is_told_in_a_lesson
+from ftworker.curation.privacy.contexts import is_told_in_a_lesson, sentence_span
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
-from ftworker.curation.privacy.lexicon import names_of
+from ftworker.curation.privacy.lexicon import known_figures, names_of
 
 # As people write them. What is also another word ("grupo", "edificio", a lone "c") stands in `homes`.
 STREET_TYPES = (
@@ -183,8 +183,9 @@ _IN_TOWN = re.compile(rb" \(| (?:en|de) (?:(?:el|la|los|las) )?(?=[a-z]{4})")
 _CODE_AFTER_TOWN = re.compile(rb"[ ,(]{1,3}(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
 _PROVINCE = re.compile(
     rb"(?:,| -|/)? ?[(]?(?<!\w)([a-z]{4,20}(?: [a-z]{4,20})?|[a-z]{2,4}\.|[a-z]{2,4}(?=\s?[.)\n,]|$))(?:[)]|"
-    rb"(?=\s*(?:[.,;\n)]|$)))"
+    rb"(?=\s*(?:[.,;\n)]|$)| (?:y|i|o|para|pero|con|que)\b))"
 )
+_SPEAKERS = re.compile(rb"\b(?:vivo|vivimos|mi|mis|nuestr[oa]s?|me|nos|soy|somos|visc|direccion|domicilio)\b")
 _NO_NAMES = frozenset(b"es esta tiene hay que son se tenia con sin".split())
 """What a street is not called: "mi calle es Gran Vía"."""
 _NO_STREETS = frozenset(b"iva u estatal nacional comarcal autonomica federal interestatal".split())
@@ -274,6 +275,11 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
         return None
     if not home and is_told_in_a_lesson(seen, street.start(), number.end()):
         return None
+    begin = sentence_span(seen, street.start(), street.start())[0]
+    if not _SPEAKERS.search(folded, begin, number.end()) and known_figures().stand_in(
+        seen.text, folded, begin, street.start()
+    ):
+        return None  # "Fortunata vive en la Cava de San Miguel, 11"
     # A monument or an event of a lesson: "atentado en la calle Claudio Coello, 104".
     begin, stop = max(0, street.start() - _WIDE), number.end() + _WIDE
     if not home and (

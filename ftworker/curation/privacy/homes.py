@@ -19,9 +19,10 @@ from ftworker.curation.privacy.addresses import (
     rest,
     street_name,
 )
-from ftworker.curation.privacy.contexts import is_beside_figures
+from ftworker.curation.privacy.contexts import sentence_span
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.lexicon import known_figures
 
 _HOME = re.compile(
     rb"(?:(?P<own>vivo|vivimos|visc|vivim|moro|estoy viviendo|i live|we live|bizi naiz)|vive|viven|viu|viuen|mora|"
@@ -97,13 +98,19 @@ def homes(seen: View, at: Iterable[int]) -> Iterator[Finding]:
         if farther is not None:
             end = _named(seen, farther.end(), own=False)
             link = farther
-        if end is not None and not own and is_beside_figures(seen, place, end):
-            continue  # "Fortunata vive en la Cava de San Miguel, 11"
+        if end is not None and not own and _lives_in_a_book(seen, place):
+            continue
         if end is not None:
             # "Los Aromos 1345" is named so, "la Calle 45" is not.
             article = link.start("article") if link is not farther else -1
             start = article if article != -1 and seen.text[article].isupper() else link.end()
             yield Finding(start, end, Kind.ADDRESS)
+
+
+def _lives_in_a_book(seen: View, place: int) -> bool:
+    """Whether who lives here is somebody of a lesson: "Fortunata vive en la Cava de San Miguel, 11"."""
+    begin = sentence_span(seen, place, place)[0]
+    return known_figures().stand_in(seen.text, seen.folded, begin, place)
 
 
 def _address(seen: View, start: int, *, own: bool) -> int | None:

@@ -127,6 +127,13 @@ _LINKED = re.compile(
     rb"mare|pare|abuel[oa]|tia|tio|"
     rb"herman[oa]|prim[oa]|contacto|trabajo|numero|num|sms|whatsapp|movil)\b){0,12}$"
 )
+_IN_GROUPS = re.compile(
+    rb"\(?\d{2,4}\)?[ \-]\d{3,4}[ \-]\d{3,4}|\(?\d{2,4}\)?[ \-]\d{2,4}(?:[ \-]\d{2,3}){2,3}"
+)
+_PHONE_WORD = re.compile(
+    rb"\b(?:celu?|celular\w*|telefonos?|telf?|tlf|moviles|movil|whats\w*|wasap|wpp|wsp|telefon|mobil)\b"
+)
+_FAR_CUE = 110
 _ALL_HUNDREDS = re.compile(rb"\d00 \d00 \d00")
 # As in "el trabajo de mi mujer" and then the number.
 _OF_SOMEBODY = re.compile(
@@ -240,10 +247,23 @@ def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
         if (
             8 <= digits <= 14
             and _PUBLIC_LINE.match(found[0]) is None
-            and _LINKED.search(folded, max(0, found.start() - _CUE_CHARACTERS), found.start())
+            and (
+                _LINKED.search(folded, max(0, found.start() - _CUE_CHARACTERS), found.start())
+                or _is_of_a_phone_before(folded, found)
+            )
             and not _QUANTITY_AFTER.match(text, found.end())
         ):
             yield _with_extension(folded, found)
+
+
+def _is_of_a_phone_before(folded: bytes, found: re.Match[bytes]) -> bool:
+    """Whether a number in a phone's groups stands some words after one was spoken of, and nothing is summed."""
+    return (
+        len(found[0].translate(None, _NO_DIGITS)) > 8
+        and _IN_GROUPS.fullmatch(found[0]) is not None
+        and _PHONE_WORD.search(folded, max(0, found.start() - _FAR_CUE), found.start()) is not None
+        and _OF_SUMS.search(folded, max(0, found.start() - _FAR_CUE), found.end() + _CUE_AFTER) is None
+    )
 
 
 def _beside_a_sign(seen: View, begin: int, end: int) -> Iterator[Finding]:
