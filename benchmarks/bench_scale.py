@@ -2,7 +2,7 @@
 
 1, 2 and 4 ingest processes on one queue, then 1, 2 and 4 processes that accumulate, with every wait for a lock counted.
 On a machine with fewer cores than processes look at the waits, and at the processor time an event: they must not grow.
-`python -m benchmarks.bench_scale [--rounds 5] [--only ingest|workers]`. docs/SCALE.md has the figures.
+`python -m benchmarks.bench_scale [--rounds 3] [--only ingest|workers]`. docs/SCALE.md has the figures.
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ def settings_with(names: Path) -> Settings:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--conversations", type=int, default=4_000)
     parser.add_argument("--only", choices=("ingest", "workers"))
