@@ -39,7 +39,8 @@ def cancel_run(store: Store, run_id: int) -> RunState:
     """Stop a run. Before a job exists it ends at once; a job is cancelled at the provider by the next poll.
 
     A parked run whose job is known goes back to polling for that; cancelled once more, it ends without
-    asking the provider. Raises Refused for a run that is over.
+    asking the provider. Where the provider could not be asked, a second cancel parks the run, and a third ends it.
+    Raises Refused for a run that is over.
     """
     with store.transaction() as cursor:
         asked_before = _lock(cursor, run_id).cancel_requested
@@ -63,6 +64,19 @@ def cancel_run(store: Store, run_id: int) -> RunState:
         if run.state is RunState.PARKED:
             _move(cursor, run, RunState.CANCELLED, "cancelled by hand while parked", delay=None)
             return RunState.CANCELLED
+        asked_in_vain = asked_before and run.attempts > 0 and run.lease_token is None
+        if run.state in (RunState.SUBMITTING, RunState.SUBMITTED) and asked_in_vain:
+            # A provider that is gone, or knows no such job, must not keep the pipeline for ever.
+            columns: dict[str, object] = {
+                "error_code": "not_cancelled" if run.job_id else "outcome_unknown",
+                "error_message": (
+                    f"run {run_id}: the provider could not be asked to cancel, and a job may be running there: look at "
+                    f"it, then `ftworker runs cancel {run_id}` once more gives it up"
+                ),
+            }
+            message = "cancelled again while its provider could not be asked"
+            _move(cursor, run, RunState.PARKED, message, delay=None, columns=columns)
+            return RunState.PARKED
         return run.state
 
 

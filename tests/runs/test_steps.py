@@ -636,6 +636,23 @@ def test_cancelling_a_parked_run_cancels_its_job_and_a_second_time_gives_the_job
     assert control.cancel_run(world.store, other) is RunState.CANCELLED
 
 
+@pytest.mark.parametrize("state,method", [(RunState.SUBMITTED, "cancel"), (RunState.SUBMITTING, "reconcile")])
+def test_a_run_whose_provider_cannot_be_asked_any_more_is_given_up_by_cancelling_again(
+    world: World, state: RunState, method: Method
+) -> None:
+    run_id = world.bring_to(state)
+    assert control.cancel_run(world.store, run_id) is state
+    # While nothing failed yet, asking again gives nothing up: there may be a job that is being paid.
+    assert control.cancel_run(world.store, run_id) is state
+    world.provider.fail(method, UNAVAILABLE, times=10)
+    world.perform(run_id, required(next_step(state)))
+    assert world.state(run_id) is state
+    assert control.cancel_run(world.store, run_id) is RunState.PARKED
+    assert world.seconds_until_due(run_id) is None
+    assert control.cancel_run(world.store, run_id) is RunState.CANCELLED
+    world.bring_to(RunState.CUT)
+
+
 @pytest.mark.parametrize("method", ["upload", "submit"])
 def test_a_cancel_while_a_worker_is_at_it_is_heard_at_the_next_step(world: World, method: Method) -> None:
     run_id = world.bring_to(STARTS[method])
@@ -690,6 +707,11 @@ def test_a_cancel_goes_by_what_the_run_is_once_nobody_else_can_move_it(
             wait_until(lambda: waits_for_a_lock(emptied_database_url))
         assert cancelled.result(30) is RunState.CANCELLED
     assert world.state(run_id) is RunState.CANCELLED
+
+
+def required(step: Step | None) -> Step:
+    assert step is not None
+    return step
 
 
 def waits_for_a_lock(database_url: str) -> bool:
