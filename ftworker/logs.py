@@ -15,6 +15,8 @@ from ftworker.errors import FtworkerError
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
+_TICKS = frozenset({"ftworker.sweep", "ftworker.check_triggers", "ftworker.sweep_idle", "ftworker.tidy"})
+
 
 class SafeFormatter(logging.Formatter):
     """Formats a record as one line, and a traceback as file, line and function; an exception's text only when it is
@@ -64,6 +66,12 @@ def _without_body(record: logging.LogRecord) -> bool:
     return True
 
 
+def _tells_something(record: logging.LogRecord) -> bool:
+    """Celery has two lines for each task. Beat's ticks come every few seconds: while they go well they say nothing."""
+    told = record.args
+    return not (record.levelno <= logging.INFO and isinstance(told, dict) and told.get("name") in _TICKS)
+
+
 def setup_logging(level: int | str = logging.INFO) -> None:
     """Log to standard error. Replaces what was set up before, so that every process logs alike."""
     handler = logging.StreamHandler(sys.stderr)
@@ -78,3 +86,5 @@ def setup_logging(level: int | str = logging.INFO) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # A filter is added once, however often this is called.
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_without_body)
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).addFilter(_tells_something)

@@ -149,8 +149,8 @@ class EmbeddedPostgres(EmbeddedServer):
         if made.returncode != 0:
             raise EmbeddedServerFailed(
                 f"initdb could not make {unfinished} (run {launcher.name}, user id {launcher.uid}):"
-                f" {made.stderr.strip()}\nRun ftworker as an ordinary user, or set FTWORKER_HOME to a"
-                f" directory that every user may enter, or {self.variable} to a server of yours."
+                f" {made.stderr.strip()}\nIs there room, about 100 MB? Else run ftworker as an ordinary user, or set"
+                f" FTWORKER_HOME to a directory that every user may enter, or {self.variable} to a server of yours."
             )
         unfinished.rename(self._data)
 

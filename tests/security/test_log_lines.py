@@ -69,6 +69,22 @@ def test_what_celery_quotes_of_a_message_is_left_out(template: str, lines: Log) 
     assert "a message that is no task was refused" in line
 
 
+def test_a_tick_that_went_well_is_worth_no_line_and_one_that_failed_is(lines: Log) -> None:
+    setup_logging()
+    trace = logging.getLogger("celery.app.trace")
+    for name in ("ftworker.sweep", "ftworker.export"):
+        told = {"name": name, "id": "1"}
+        logging.getLogger("celery.worker.strategy").info("Task %(name)s[%(id)s] received", told)
+        trace.info("Task %(name)s[%(id)s] succeeded", told)
+        trace.error("Task %(name)s[%(id)s] failed", told)
+    assert [line.partition(": ")[2] for line in lines()] == [
+        "Task ftworker.sweep[1] failed",
+        "Task ftworker.export[1] received",
+        "Task ftworker.export[1] succeeded",
+        "Task ftworker.export[1] failed",
+    ]
+
+
 def test_what_else_celery_says_there_stays(lines: Log) -> None:
     setup_logging()
     logging.getLogger("celery.worker.consumer.consumer").warning("consumer: Connection to broker lost")
