@@ -116,6 +116,11 @@ def clean_text(text: str, secret: str | None = None) -> str:
     return text if len(text) <= MAX_MESSAGE_CHARACTERS else f"{text[: MAX_MESSAGE_CHARACTERS - 1]}…"
 
 
+def as_code(text: str | None) -> str | None:
+    """A service's code, where it is one: codes become metric labels and headings, and free text may quote a row."""
+    return text if text and _CODE.fullmatch(text) else None
+
+
 def judge_status(
     status: int, content: bytes, headers: Mapping[str, str], secret: str | None = None
 ) -> Failure:
@@ -126,9 +131,7 @@ def judge_status(
         words = envelope.error.message if envelope else "the answer carries no error of the service itself"
         return Failure(Verdict.UNKNOWN, f"http_{status}", clean_text(words, secret), status, retry_after)
     error = envelope.error
-    code = str(error.code or error.type or "")
-    if not _CODE.fullmatch(code):
-        code = f"http_{status}"  # codes become metric labels: free text is none
+    code = as_code(str(error.code or error.type or "")) or f"http_{status}"
     # The service echoes a part of the key here, so its words are not passed on.
     words = "the key is refused" if status == 401 else clean_text(error.message, secret)
     if status == 429 and code not in CLOSED:

@@ -22,7 +22,7 @@ from ftworker.providers.contract import (
     RunView,
 )
 from ftworker.providers.openai_client import RawAnswer, Service
-from ftworker.providers.openai_errors import CallFailed, clean_text, is_moderation
+from ftworker.providers.openai_errors import CallFailed, as_code, clean_text, is_moderation
 from ftworker.providers.openai_results import (
     LossPoint,
     UnreadableResults,
@@ -180,8 +180,9 @@ def _failed(job: Job) -> JobFailed:
     words = clean_text((error.message if error else None) or "the provider gave no reason")
     if is_moderation(error.code if error else None, error.message if error else None):
         return JobFailed("moderation", f"the provider's usage policies refuse this training: {words}")
-    about = f" (in {error.param})" if error and error.param else ""
-    return JobFailed((error.code if error else None) or "job_failed", f"{words}{about}")
+    param = as_code(error.param) if error else None
+    about = f" (in {param})" if param else ""
+    return JobFailed((as_code(error.code) if error else None) or "job_failed", f"{words}{about}")
 
 
 def _entry(event: Event) -> JournalEntry:

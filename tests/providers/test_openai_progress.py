@@ -322,3 +322,17 @@ def test_promoting_moves_nothing_and_may_be_repeated(
         "127.0.0.1 serves ft:new under its own name; before it: ft:old"
     ]
     assert openai_api.journal == []
+
+
+def test_a_code_that_is_none_is_not_passed_on_whatever_it_quotes(
+    openai_api: OpenAIDouble, openai_provider: MakeProvider, tmp_path: Path, journal: Journal
+) -> None:
+    provider = openai_provider()
+    run = submitted_run(provider, new_run(tmp_path), openai_api)
+    job = openai_api.account.job(str(run.job_id))
+    job.status, job.error = (
+        "failed",
+        ("line 3: Lucía dijo que no va al médico", "No.", "x: Lucía dijo que no"),
+    )
+    failed = provider.poll(run, journal)
+    assert failed == JobFailed("job_failed", "No.")
