@@ -11,8 +11,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import kombu
 import pytest
 
+from ftworker.celery import SHORT_QUEUE, queues
 from ftworker.events.contract import ClosedEvent, EventRejected, decode
 from ftworker.events.transport import Transport, make_transport
 from ftworker.settings import IngestSettings
@@ -76,7 +78,15 @@ def received(transport: Transport) -> ClosedEvent:
 
 
 def test_every_example_of_the_page_is_run_here() -> None:
-    assert set(EXAMPLES) == {"python", "shell", "json", "amqp-node", "stream-node", "stream-python"}
+    assert set(EXAMPLES) == {
+        "python",
+        "shell",
+        "json",
+        "amqp-node",
+        "stream-node",
+        "stream-python",
+        "task-python",
+    }
     fences = re.findall(r"^```([a-z]+)$", PAGE, re.MULTILINE)
     assert len(fences) == len(EXAMPLES), "an example without its mark is not run"
 
@@ -129,6 +139,23 @@ def test_the_python_example_without_ftworker_adds_to_the_stream(valkey_url: str,
     transport.connect()
     assert received(transport).data.conversation_id == "python-stream"
     transport.close()
+
+
+@pytest.mark.parametrize("broker", ["rabbitmq_url", "valkey_url"])
+def test_the_celery_example_sends_the_task_to_the_workers_queue(
+    broker: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = request.getfixturevalue(broker)
+    with kombu.Connection(url) as connection:
+        channel = connection.default_channel
+        for queue in queues(url):
+            queue.bind(channel).declare()
+        run([sys.executable, "-c", EXAMPLES["task-python"]], url, tmp_path)
+        message = channel.basic_get(SHORT_QUEUE, no_ack=True)
+        assert (message.headers["task"], message.headers["id"]) == (
+            "ftworker.conversation_closed",
+            "c-1042-v1",
+        )
 
 
 def test_a_string_cut_in_half_by_javascript_is_refused_as_the_page_says() -> None:
