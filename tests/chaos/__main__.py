@@ -118,7 +118,9 @@ def torture(
     looked_at = rounds = 0
     violations: list[Violation] = []
     with ExitStack() as stack:
-        plant = stack.enter_context(Plant(folder, broker=broker, events=events, trainings=True))
+        plant = stack.enter_context(
+            Plant(folder, broker=broker, events=events, trainings=True, moves_database_clock=True)
+        )
         plant.start()
         person = stack.enter_context(Person(plant.store, plant.vendors))
         injector = Injector(plant)

@@ -26,6 +26,7 @@ from ftworker.errors import FtworkerError
 from ftworker.settings import Settings, load_settings
 from ftworker.store import Store, migrate
 from tests.chaos import rag_store, workshop
+from tests.chaos.database_clock import DatabaseClock
 from tests.chaos.disk import DATABASE_MIB, Disk
 from tests.chaos.plan import STORE, Plan, Transport
 from tests.chaos.processes import Processes
@@ -116,6 +117,8 @@ class Plant:
     configuration: str = CONFIGURATION
     clocks: bool = True
     """With clocks that `set_clock` moves. Without, processes start as they do in production."""
+    moves_database_clock: bool = False
+    """With a PostgreSQL whose clock can be moved too, where libfaketime is installed."""
 
     def __post_init__(self) -> None:
         self.plans: list[Plan] = []
@@ -150,7 +153,9 @@ class Plant:
         )
         # PostgreSQL refuses to be root and runs as another user, who must get through.
         self.database_disk.folder.chmod(0o755)
-        self.postgres = self._server(PostgresServer(self.database_disk.folder))
+        database = PostgresServer(self.database_disk.folder)
+        self.database_clock = DatabaseClock(database, self.folder, wanted=self.moves_database_clock)
+        self.postgres = self._server(database)
         # Little write-ahead log, so that the small disk holds it, and is soon filled.
         self.postgres._administer("ALTER SYSTEM SET max_wal_size = '128MB'")
         self.postgres._administer("SELECT pg_reload_conf()")
@@ -320,6 +325,7 @@ class Plant:
         self.disk.free()
         self.database_disk.free()
         self.set_clock(0)
+        self.database_clock.catch_up()
         for server in (self.postgres, self.rabbitmq, self.valkey_events, self.valkey_tasks):
             if server is not None:
                 server.start()

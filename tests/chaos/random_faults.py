@@ -116,6 +116,8 @@ class Injector:
         }
         if plant.database_disk.is_own:
             self._faults["fill PostgreSQL's disk"] = (2, self._fill_database_disk)
+        if plant.database_clock.can_move:
+            self._faults["move PostgreSQL's clock by an hour"] = (2, self._move_database_clock)
         if plant.rabbitmq is not None:
             self._faults |= {
                 "restart RabbitMQ": (0.7, self._restart_rabbitmq),
@@ -327,6 +329,12 @@ class Injector:
         self._plant.set_clock(hours * HOUR_SECONDS, *names)
         self._later(step.lasts_seconds * 2, lambda: self._plant.set_clock(0, *names))
         return f"{hours:+d} for {', '.join(names) or 'all'}"
+
+    def _move_database_clock(self, step: Step) -> str | None:
+        """It stays so: the next move may bring it back, as when somebody puts a wrong clock right."""
+        hours = step.pick((-1, 1))
+        self._plant.database_clock.move(hours * HOUR_SECONDS)
+        return f"{hours:+d}"
 
     # -- vendors
 
