@@ -33,7 +33,7 @@ _BEYOND_LATIN = {
 # lowered digits, arrows, signs of mathematics. None composes with what stands before it, and none is lowered by what
 # stands around it, as a capital sigma would be: a test tries them all.
 _REDUCED_ALONE = re.compile(
-    "[\u0100-\u024f\u0370-\u03a2\u03a4-\u03ff\u0400-\u0482\u048a-\u04ff\u2000-\u20cf\u2100-\u2bff]"
+    "[\u0100-\u024f\u0370-\u03a2\u03a4-\u03ff\u0400-\u0482\u048a-\u04ff\u2000-\u20cf\u2100-\u2bff]+"
 )
 
 # A table of bytes is thirty times quicker than one of characters.
@@ -78,16 +78,16 @@ def _reduced(text: str) -> bytes:
 
 
 @lru_cache(maxsize=4_096)
-def _reduced_alone(character: str) -> bytes:
-    if not _REDUCED_ALONE.match(character):
+def _reduced_alone(characters: str) -> bytes:
+    if not _REDUCED_ALONE.fullmatch(characters):
         raise _DependsOnNeighbours
-    return _reduced(character)
+    return _reduced(characters)
 
 
 def _reduce_run(error: UnicodeError) -> tuple[bytes, int]:
     """What the codec calls for characters beyond Latin-1; nearly every text has one or two, always the same."""
     assert isinstance(error, UnicodeEncodeError)
-    return b"".join(map(_reduced_alone, error.object[error.start : error.end])), error.end
+    return _reduced_alone(error.object[error.start : error.end]), error.end
 
 
 codecs.register_error("ftworker_reduce", _reduce_run)

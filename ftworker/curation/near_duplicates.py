@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,18 +59,18 @@ _FOLD = bytes(ord(sign if sign in _NO_BYTE else folded) for sign, folded in _LAT
 
 
 @lru_cache(maxsize=4_096)
-def _beyond_latin(character: str) -> bytes:
-    """A character that Latin-1 lacks: as what it folds to, else by its number, which is as good a letter."""
+def _beyond_latin(characters: str) -> bytes:
+    """Characters that Latin-1 lacks: each as what it folds to, else by its number, which is as good a letter."""
     return b"".join(
         letter.encode("latin-1") if letter < "\u0100" else f"u{ord(letter):x}".encode()
-        for letter in _folded(character)
+        for letter in chain.from_iterable(map(_folded, characters))
     )
 
 
 def _fold_run(error: UnicodeError) -> tuple[bytes, int]:
     """What the codec calls for characters beyond Latin-1; most texts have a few, always the same."""
     assert isinstance(error, UnicodeEncodeError)
-    return b"".join(map(_beyond_latin, error.object[error.start : error.end])), error.end
+    return _beyond_latin(error.object[error.start : error.end]), error.end
 
 
 codecs.register_error("ftworker_shingle", _fold_run)
@@ -189,7 +190,7 @@ def _resolve_between(kind: NDArray[np.uint8]) -> None:
 def _hash_runs(data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Hashes:
     """A hash of each run of bytes: a polynomial of its bytes' random values, by differences of one running sum."""
     running = np.zeros(data.size + 1, np.uint64)
-    np.cumsum(_BYTE_VALUES[data] * _powers(_BASE, data.size), out=running[1:])
+    np.cumsum(np.take(_BYTE_VALUES, data) * _powers(_BASE, data.size), out=running[1:])
     return _mixed((running[ends] - running[starts]) * _powers(_INVERSE, data.size)[starts])
 
 

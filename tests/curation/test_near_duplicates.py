@@ -8,7 +8,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftworker.curation.near_duplicates import (
@@ -49,6 +49,7 @@ TEXTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_shingles_are_the_runs_of_three_words_whatever_stands_beside_them(texts: list[str]) -> None:
     shingles = shingle(texts)
@@ -57,6 +58,7 @@ def test_shingles_are_the_runs_of_three_words_whatever_stands_beside_them(texts:
     ]
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_text_has_the_same_shingles_in_any_company(texts: list[str]) -> None:
     together = shingle(texts)
@@ -64,6 +66,7 @@ def test_a_text_has_the_same_shingles_in_any_company(texts: list[str]) -> None:
         assert together.distinct(index).tolist() == shingle([text]).distinct(0).tolist()
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_jaccard_of_hashes_is_jaccard_of_the_words(texts: list[str]) -> None:
     shingles = shingle(texts)
