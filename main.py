@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     from fine_tuning.manager import run_fine_tuning
-    from ftworker.logs import setup_logging
+    from ftworker.logs import one_line, setup_logging
 
     setup_logging(logging.CRITICAL)
     result = run_fine_tuning(
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         openai_model=options.model,
         output_dir=options.output_dir,
         wait=options.wait,
+        tell=lambda line: print(f"  {one_line(line)}", file=sys.stderr),
     )
     print(result, file=sys.stdout if result else sys.stderr)
     return 0 if result else 1

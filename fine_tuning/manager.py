@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from ftworker.errors import FtworkerError, PermanentError
 from ftworker.once import OnceResult, run_once
+from ftworker.runs.driver import Tell
 from ftworker.settings import (
     LocalSettings,
     OpenAISettings,
@@ -84,18 +85,20 @@ class FineTuningManager:
     def __repr__(self) -> str:
         return f"FineTuningManager(provider={self.provider!r}, output_dir={str(self.output_dir)!r})"
 
-    def run_fine_tuning(self, *, wait: bool = False) -> FineTuningResult:
+    def run_fine_tuning(self, *, wait: bool = False, tell: Tell | None = None) -> FineTuningResult:
         """Do the whole process and return a result that is true on success.
 
         With OpenAI it returns when the job is created; `wait=True` stays until the model is trained. A later call
         goes on with the run that is in flight, does again what failed before it cost anything or what no Ollama served,
         and begins another only when there are new conversations. Expected trouble (no connection, no data, a refused
-        key) is a false result whose message says what to do.
+        key) is a false result whose message says what to do. A provider that is away is tried again for as long as it
+        is: `tell` hears of that, and of every state, a line at a time.
         """
         try:
             connection = self._connection()
             settings, name = self._settings(connection)
-            result = self._result(run_once(settings, name, connection, wait=wait or self.provider == "local"))
+            done = run_once(settings, name, connection, wait=wait or self.provider == "local", tell=tell)
+            result = self._result(done)
         except FtworkerError as error:
             result = FineTuningResult(False, f"Error en el fine-tuning: {error}")
         if not result:
@@ -181,6 +184,7 @@ def run_fine_tuning(
     output_dir: str | Path = DEFAULT_OUTPUT_DIR,
     *,
     wait: bool = False,
+    tell: Tell | None = None,
 ) -> FineTuningResult:
     """The whole process in one call, for the command line. See FineTuningManager."""
     manager = FineTuningManager(
@@ -190,4 +194,4 @@ def run_fine_tuning(
         openai_model=openai_model,
         output_dir=output_dir,
     )
-    return manager.run_fine_tuning(wait=wait)
+    return manager.run_fine_tuning(wait=wait, tell=tell)

@@ -14,7 +14,7 @@ from ftworker.backfill import backfill
 from ftworker.errors import ConfigurationError, ConfigurationProblem, PermanentError
 from ftworker.installation import Installation
 from ftworker.runs import control, cutting
-from ftworker.runs.driver import drive_run
+from ftworker.runs.driver import Tell, drive_run
 from ftworker.runs.states import SUCCEEDED, RunState
 from ftworker.settings import LocalSettings, Settings, fingerprint
 from ftworker.sources.detect import detect
@@ -35,12 +35,15 @@ class OnceResult:
     dataset_url: str | None
 
 
-def run_once(settings: Settings, pipeline: str, source_url: str, *, wait: bool) -> OnceResult:
+def run_once(
+    settings: Settings, pipeline: str, source_url: str, *, wait: bool, tell: Tell | None = None
+) -> OnceResult:
     """Take in every conversation of the store, cut what is new, and drive its run.
 
     Goes on with the pipeline's run in flight when there is one. When nothing is new it does again a run that failed
     before it cost anything, or that no Ollama served, as the settings are now; any other last run is shown. Without
-    `wait` it returns when a remote job is created. Raises PermanentError and TransientError.
+    `wait` it returns when a remote job is created. `tell` hears of each state and of what is put off.
+    Raises PermanentError and TransientError.
     """
     settings = _with_source(settings, source_url)
     if settings.database_url is None:
@@ -55,7 +58,13 @@ def run_once(settings: Settings, pipeline: str, source_url: str, *, wait: bool) 
     new_examples = run_id is not None
     if run_id is None:
         run_id = _last_run(here, pipeline)
-    run = drive_run(here.steps, run_id, until=frozenset() if wait else STARTED)
+    run = drive_run(
+        here.steps,
+        run_id,
+        until=frozenset() if wait else STARTED,
+        on_state=None if tell is None else lambda run: tell(f"run {run.id}: {run.state}"),
+        on_note=tell,
+    )
     with here.store.transaction() as cursor:
         url = datasets.get_dataset(cursor, run.dataset_id).url
     return OnceResult(run, run.state in SUCCEEDED | STARTED, new_examples, url)

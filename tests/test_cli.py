@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from ftworker.cli import COMMANDS, cli, main
 from ftworker.cli.output import emit_json, printable, printable_lines
@@ -46,6 +47,13 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
 
 def test_the_short_help_of_the_first_page_fits_its_commands() -> None:
     assert set(COMMANDS) == {name for name in ALL if " " not in name}
+
+
+def test_a_mistyped_command_is_answered_with_the_one_that_was_meant() -> None:
+    done = CliRunner().invoke(cli, ["run", "list"])
+    assert done.exit_code == 2
+    assert "No such command 'run'. Did you mean 'runs'?" in done.output
+    assert "No such command 'xyz'." in CliRunner().invoke(cli, ["xyz"]).output
 
 
 def test_the_first_page_imports_nothing_heavy() -> None:
@@ -160,6 +168,14 @@ def test_a_reader_who_goes_away_ends_the_command_quietly(tmp_path: Path) -> None
         os.close(writer)
     assert done.stderr == b""
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", [name for name, command in ALL.items() if isinstance(command, click.Group)])
+def test_no_short_help_of_a_group_is_cut_off(name: str) -> None:
+    context = click.Context(ALL[name], info_name=f"ftworker {name}", terminal_width=80, max_content_width=80)
+    commands = ALL[name].get_help(context).partition("\nCommands:\n")[2].splitlines()
+    assert len(commands) > 1
+    assert [line for line in commands if line.endswith("...")] == []
 
 
 @pytest.mark.parametrize("name", ["", *ALL])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -32,7 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sources": ("ftworker.cli.sources:sources", "List and try the stores of conversations."),
     "backfill": ("ftworker.cli.sources:backfill", "Take in the conversations a store already holds."),
     "publish": ("ftworker.cli.events:publish", "Publish conversation.closed events from a file."),
-    "parked": ("ftworker.cli.events:parked", "Messages that could not be used: list, show, collect, replay, drop."),
+    "parked": (
+        "ftworker.cli.events:parked",
+        "Messages that could not be used: list, show, collect, replay, drop.",
+    ),
     "quarantine": (
         "ftworker.cli.quarantine:quarantine",
         "Conversations that wait for a person: list, show, release, reject.",
@@ -57,6 +61,14 @@ class LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = get_close_matches(args[0], COMMANDS, n=1)
+        if near and args[0] not in COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

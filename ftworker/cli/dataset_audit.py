@@ -82,7 +82,7 @@ def _print(found: Audit) -> None:
     click.echo(f"Dataset {found.dataset_id}: {'clean' if found.clean else 'NOT CLEAN'}")
 
 
-@click.command("golden")
+@click.command("golden", short_help="Show how large a pipeline's golden set is, and since when.")
 @click.argument("pipeline")
 @as_json
 def golden(pipeline: str, json_: bool) -> None:

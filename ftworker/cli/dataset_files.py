@@ -22,7 +22,7 @@ dataset_argument = click.argument("dataset_id", metavar="DATASET", type=int)
 _SHOWN_CHARACTERS = 60
 
 
-@click.command("diff")
+@click.command("diff", short_help="Tell what changed from one exported dataset to another.")
 @click.argument("before", metavar="DATASET", type=int)
 @click.argument("after", metavar="OTHER", type=int)
 @click.option(
@@ -122,7 +122,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
-@click.command("export")
+@click.command("export", short_help="Write a finished dataset once more, in any format.")
 @dataset_argument
 @click.option(
     "--format",
@@ -185,7 +185,7 @@ def card(dataset_id: int) -> None:
     click.echo(printable_lines(_text_of(dataset_id, "README.md")))
 
 
-@click.command("report")
+@click.command("report", short_help="Print where a dataset's report lies: figures and plots.")
 @dataset_argument
 @click.option("--open", "open_", is_flag=True, help="Open it in the browser.")
 def report(dataset_id: int, open_: bool) -> None:

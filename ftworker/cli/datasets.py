@@ -84,7 +84,7 @@ def list_(pipeline: str | None, limit: int, json_: bool) -> None:
     )
 
 
-@datasets.command("show")
+@datasets.command("show", short_help="Show a dataset: files, split, what was left out, cost.")
 @click.argument("dataset_id", metavar="DATASET", type=int)
 @as_json
 def show(dataset_id: int, json_: bool) -> None:

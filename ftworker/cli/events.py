@@ -191,7 +191,10 @@ def list_parked(reason: str | None, limit: int, after_id: int, as_json: bool) ->
     )
 
 
-@parked.command(epilog="Example:  ftworker parked show 7 --raw")
+@parked.command(
+    epilog="Example:  ftworker parked show 7 --raw",
+    short_help="One message: why it is parked, and where it came from.",
+)
 @click.argument("parked_id", type=int, metavar="ID")
 @click.option("--raw", "with_raw", is_flag=True, help="The bytes too. They can hold personal data.")
 @click.option("--json", "as_json", is_flag=True, help="JSON with stable keys.")
@@ -216,7 +219,9 @@ def show(parked_id: int, with_raw: bool, as_json: bool) -> None:
         click.echo(facts["raw"])
 
 
-@parked.command(epilog="Example:  ftworker parked collect")
+@parked.command(
+    epilog="Example:  ftworker parked collect", short_help="Take over what RabbitMQ gave up delivering."
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON with stable keys.")
 def collect(as_json: bool) -> None:
     """Take over the messages that RabbitMQ gave up delivering, from its dead-letter queues.
@@ -260,7 +265,10 @@ def _choice(
     return (list(ids) or None), reason
 
 
-@parked.command(epilog="Example:  ftworker parked replay --reason unknown_source")
+@parked.command(
+    epilog="Example:  ftworker parked replay --reason unknown_source",
+    short_help="Try them again with the present code and settings.",
+)
 @click.argument("ids", type=int, nargs=-1, metavar="[ID]...")
 @click.option("--reason", help="All messages of one reason.")
 @click.option("--all", "everything", is_flag=True, help="All messages.")

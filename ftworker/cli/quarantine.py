@@ -126,7 +126,7 @@ def _facts(row: Quarantined, with_ids: bool) -> dict[str, Any]:
     return facts | ({"conversation_id": row.conversation_id} if with_ids else {})
 
 
-@quarantine.command("show")
+@quarantine.command("show", short_help="One conversation: who wrote how much, and which cues.")
 @click.argument("name", metavar="ID", type=_name)
 @click.option("--show-text", is_flag=True, help="Show what was written. Do so where nobody looks on.")
 @show_ids
@@ -238,7 +238,7 @@ def release(**options: Any) -> None:
     _decide("released", **options)
 
 
-@quarantine.command("reject")
+@quarantine.command("reject", short_help="Keep conversations out, in the version that waits.")
 @_decision("reject")
 def reject(**options: Any) -> None:
     """Keep conversations out, in the version that waits; they leave the list.

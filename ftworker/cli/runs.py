@@ -96,7 +96,12 @@ def start(*, pipeline: str, dataset_id: int | None, wait: bool, dry_run: bool, j
         _send(here, run_id)
         click.echo(f"Run {run_id} begun. Follow it: ftworker runs watch {run_id}")
         return
-    run = drive_run(here.steps, run_id, on_state=lambda r: click.echo(f"run {r.id}: {r.state}", err=True))
+    run = drive_run(
+        here.steps,
+        run_id,
+        on_state=lambda r: click.echo(f"run {r.id}: {r.state}", err=True),
+        on_note=lambda note: click.echo(f"  {printable(note)}", err=True),
+    )
     _end(run)
 
 
@@ -195,7 +200,7 @@ def show(run_id: int, json_: bool) -> None:
         click.echo(printable_lines(instructions))
 
 
-@runs.command("watch")
+@runs.command("watch", short_help="Follow a run and its training until it is over.")
 @RUN
 def watch(run_id: int) -> None:
     """Follow a run's journal, and the progress of its training, until it is over or waits for a person.
@@ -239,7 +244,9 @@ def retry(*, run_id: int, anew: bool) -> None:
 @runs.command("approve")
 @RUN
 def approve(run_id: int) -> None:
-    """Let a run that waits for approval go on and cost what it estimated.
+    """Let a run that waits for approval go on.
+
+    It may cost what it estimated: `ftworker runs show` says how much.
 
     \b
     Example:
@@ -249,7 +256,7 @@ def approve(run_id: int) -> None:
     _say(here, run_id, control.approve_run(here.store, run_id, here.clock), "approved")
 
 
-@runs.command("promote")
+@runs.command("promote", short_help="Make a trained run's model the one that serves.")
 @RUN
 def promote(run_id: int) -> None:
     """Make a trained run's model the one that its pipeline serves; also to go back to one that served before.
@@ -275,7 +282,7 @@ def reject(run_id: int) -> None:
     click.echo(f"Run {run_id}: {control.reject_run(here.store, run_id)}")
 
 
-@runs.command("resolve")
+@runs.command("resolve", short_help="Say what you found at the provider for a parked run.")
 @RUN
 @click.option("--job", "job_id", help="Id of the job that you found at the provider.")
 @click.option("--none", "none_", is_flag=True, help="There is no job: create one.")

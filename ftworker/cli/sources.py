@@ -44,7 +44,7 @@ def sources() -> None:
     """
 
 
-@sources.command("list")
+@sources.command("list", short_help="Every source and how far it is read, or all presets.")
 @click.option("--presets", is_flag=True, help="Instead: every kind of chat store that can be read.")
 @as_json
 def list_(*, presets: bool, json_: bool) -> None:
@@ -149,7 +149,7 @@ def _backfilled(walks: list[dict[str, Any]]) -> str:
     return f"{newest['conversations']}" + ("" if newest["finished_at"] else ", interrupted")
 
 
-@sources.command("test")
+@sources.command("test", short_help="Try a source: connection, tables, rights, indexes.")
 @click.argument("name", required=False)
 @click.option("--show-text", is_flag=True, help="Show what people wrote in the newest conversations.")
 @click.option("--preset", "preset_name", metavar="PRESET", help="Try a store that is not configured yet.")
@@ -236,7 +236,7 @@ def _configuration(found: SourceSettings, url_env: str) -> str:
                 f"[sources.{found.preset}.{name}]",
                 *(f"{key} = {json.dumps(told, ensure_ascii=False)}" for key, told in value.items()),
             ]
-    return "\n".join(["", "In config/ftworker.toml this source is:", "", *lines])
+    return "\n".join(["", "In the configuration file this source is:", "", *lines])
 
 
 def _tried(name: str, source: Source, *, show_text: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ftworker.store.runs import RunRow
 LONGEST_NAP_SECONDS = 1.0
 
 OnState = Callable[[RunRow], None]
+Tell = Callable[[str], None]
 
 
 def drive_run(
@@ -23,16 +24,24 @@ def drive_run(
     *,
     until: frozenset[RunState] = frozenset(),
     on_state: OnState | None = None,
+    on_note: Tell | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RunRow:
     """Perform steps until the run is over, waits for a person, or is in one of the states `until`.
 
-    Returns the run. Blocks for as long as that takes. `on_state` hears of each new state.
+    Returns the run. Blocks for as long as that takes. `on_state` hears of each new state, `on_note`
+    what else is written into the journal: above all why a step is put off, and until when.
     """
     seen: RunState | None = None
+    after = 0
     while True:
         with steps.store.transaction() as cursor:
             run = runs.get_run(cursor, run_id)
+            entries = runs.read_journal(cursor, run_id, after=after) if on_note is not None else []
+        for entry in entries:
+            after = entry.id
+            if on_note is not None and entry.kind == "note":
+                on_note(entry.message)
         if run.state is not seen:
             seen = run.state
             if on_state is not None:

@@ -1046,6 +1046,7 @@ def test_a_run_can_be_driven_to_its_end_without_any_message(world: World) -> Non
     run_id = world.begin()
     world.provider.fail("upload", ProviderUnavailable("busy", retry_after_seconds=1.0))
     heard: list[RunState] = []
+    notes: list[str] = []
     naps: list[float] = []
 
     def nap(seconds: float) -> None:
@@ -1054,7 +1055,9 @@ def test_a_run_can_be_driven_to_its_end_without_any_message(world: World) -> Non
         if world.provider.jobs:
             world.job().status = JobSucceeded(MODEL)
 
-    run = drive_run(world.worker(), run_id, on_state=lambda run: heard.append(run.state), sleep=nap)
+    run = drive_run(
+        world.worker(), run_id, on_state=lambda run: heard.append(run.state), on_note=notes.append, sleep=nap
+    )
     assert run.state is RunState.TRAINED
     assert heard == [
         RunState.CUT,
@@ -1064,6 +1067,7 @@ def test_a_run_can_be_driven_to_its_end_without_any_message(world: World) -> Non
         RunState.TRAINED,
     ]
     assert 0 < len(naps) < 10
+    assert [note for note in notes if note.startswith("step upload: ")]
 
 
 @pytest.mark.parametrize("state", [RunState.AWAITING_APPROVAL, RunState.PARKED])

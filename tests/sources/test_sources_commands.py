@@ -150,7 +150,7 @@ def test_an_address_alone_says_which_store_it_is(run: Run, onyx: RagDatabase) ->
 
 def test_the_configuration_that_is_proposed_reads_what_was_tried(run: Run, tutor: RagDatabase) -> None:
     shown = run("sources", "test", "--url-env", "RAG_DATABASE_URL")
-    _, _, proposed = shown.stdout.partition("In config/ftworker.toml this source is:")
+    _, _, proposed = shown.stdout.partition("In the configuration file this source is:")
     (source,) = settings_from(tomllib.loads(proposed)).sources.values()
     assert (source.preset, source.messages.user, source.messages.course) == ("messages", "alumno", "curso")
     assert source.connection_url() == tutor.url
