@@ -249,12 +249,6 @@ def soak(
                 _say_where_it_is(plant, sampler)
             time.sleep(0.2)
         judged = judge_samples(sampler.samples, minutes * 60 * WARM_UP)
-        work.finish()
-        unsettled = plant.settle(SETTLE_SECONDS)
-        evidence = gather(plant, unsettled)
-        violations = judge_rules(evidence)
-        if sampler.failed_scrapes:
-            violations.append(Violation("every scrape is answered", f"{sampler.failed_scrapes} were not"))
         samples_file.write_text(
             json.dumps(
                 {
@@ -263,11 +257,16 @@ def soak(
                     "broker": broker,
                     "samples": [asdict(sample) for sample in sampler.samples],
                     "judged": [asdict(one) for one in judged],
-                    "violations": [str(violation) for violation in violations],
                 },
                 indent=1,
             )
         )
+        work.finish()
+        unsettled = plant.settle(SETTLE_SECONDS)
+        evidence = gather(plant, unsettled)
+        violations = judge_rules(evidence)
+        if sampler.failed_scrapes:
+            violations.append(Violation("every scrape is answered", f"{sampler.failed_scrapes} were not"))
         print(
             f"{len(evidence.messages)} messages, {len(evidence.examples)} examples, {len(evidence.runs)} runs; "
             f"{len(sampler.samples)} samples, in {samples_file}; {len(RULES)} invariants over {evidence.facts} facts"
