@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ahocorasick_rs import BytesAhoCorasick, Implementation
+from ahocorasick_rs import BytesAhoCorasick
 
 from ftworker.curation.privacy import cues, triggers
 from ftworker.curation.privacy.announced import Announced, word_before
@@ -56,9 +56,6 @@ _DID_AT_SCHOOL = re.compile(
 _PAIR_BEFORE = re.compile(rb"\b(?:somos|som|son|entre|con|amb|a|companer\w+|amig\w+|herman\w+) $")
 
 
-_MOST_IN_A_TABLE = 20_000
-"""Words up to which the automaton is a table, which takes 1 KB for each and 60 % of the time."""
-
 Place = tuple[int, int, int, Cue | None]
 """Where a stretch of a view begins and ends that a family of rules is called to, and what announces a name there."""
 
@@ -76,10 +73,7 @@ class NameRules:
         phrases += [phrase for phrase, _ in triggers.PHRASES]
         self._first_word = len(phrases)
         words = self._words.lexicon.given | self._words.roster.given | self._words.roster.surnames
-        patterns = phrases + [b" %b " % word for word in sorted(words)]
-        self._automaton = BytesAhoCorasick(
-            patterns, implementation=Implementation.DFA if len(patterns) <= _MOST_IN_A_TABLE else None
-        )
+        self._automaton = BytesAhoCorasick(phrases + [b" %b " % word for word in sorted(words)])
 
     def places(self, seen: View) -> list[Place]:
         """Where a cue stands, a name could begin, or a word calls for other rules."""
