@@ -2,8 +2,8 @@
 
 The points are not written down anywhere: a round without a crash tells them (`crash_hook`), and each place that it
 tells of, a moment before and a moment after, is crashed at in a later round, the processes started again, the work
-brought to its end. Points that show up only after a crash join the list. One that is not reached in its round, nor
-again alone, is a failure of this harness and named as one.
+brought to its end. Points that show up only after a crash join the list. One that is reached in none of three rounds,
+with fewer others each time, is a failure of this harness and named as one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,9 @@ from tests.chaos.plant import Broker
 SEED = 5
 BATCH = 40
 """Points of one round: its processes crash at them one after the other."""
+TRIES = 3
+"""Rounds in which a point may be reached, each with fewer others beside it than the one before."""
+FEWEST = 4
 LATEST = 5
 """The latest time that a point is crashed at: later ones may not come while there is work."""
 KINDS: Mapping[str, str] = {
@@ -85,6 +88,13 @@ def batches(names: Iterable[str], size: int) -> list[list[str]]:
     return [ordered[start::number] for start in range(number)]
 
 
+def next_batch(waiting: Sequence[str], tries: Mapping[str, int], size: int) -> list[str]:
+    """The points of the next round: of those that were tried least, fewer where they were missed before."""
+    least = min(tries.get(name, 0) for name in waiting)
+    names = [name for name in waiting if tries.get(name, 0) == least]
+    return batches(names, size if least == 0 else max(FEWEST, size // 4**least))[0]
+
+
 def crash_all(plant: CrashPlant, *, only: str = "", size: int = BATCH) -> Outcome:
     """Crash a started plant at every point that it tells of and that `only` (a regular expression) finds in it.
 
@@ -97,7 +107,7 @@ def crash_all(plant: CrashPlant, *, only: str = "", size: int = BATCH) -> Outcom
     tries = Counter[str]()
     print(f"{len(counts)} points told, {len(waiting)} to crash at", flush=True)
     while waiting:
-        batch, waiting = batches(waiting, size)[0], []
+        batch = next_batch(waiting, tries, size)
         begun = time.monotonic()
         arms = {
             f"{plant.rounds}-{place}": Arm(
@@ -111,7 +121,7 @@ def crash_all(plant: CrashPlant, *, only: str = "", size: int = BATCH) -> Outcom
             tries[name] += 1
             if name not in left:
                 outcome.crashed.append(name)
-            elif tries[name] > 1:
+            elif tries[name] == TRIES:
                 (outcome.missed if name in first else outcome.gone).append(name)
         shown = plant.board.passed()
         new = [name for name in shown if name not in counts]

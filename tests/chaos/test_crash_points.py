@@ -15,7 +15,7 @@ from tests.chaos.crash_board import Arm, Board, Struck
 from tests.chaos.crash_hook import PRODUCT, place_of, role_of
 from tests.chaos.crash_migrations import crash_migration, schema
 from tests.chaos.crash_plant import CrashPlant, not_ours
-from tests.chaos.crash_points import KINDS, LATEST, batches, kind_of, time_of
+from tests.chaos.crash_points import KINDS, LATEST, batches, kind_of, next_batch, time_of
 from tests.chaos.processes import Ended
 from tests.servers import OwnProcess, wait_until
 
@@ -169,6 +169,18 @@ def test_rounds_hold_every_point_once_and_neighbours_apart() -> None:
     for batch in dealt:
         places = [name.rpartition(" ")[2] for name in batch]
         assert len(set(places)) == len(places)
+
+
+def test_points_that_were_missed_come_last_and_with_fewer_others() -> None:
+    names = [f"worker: before commit in step:{number}" for number in range(100)]
+    missed = dict.fromkeys(names[:30], 1)
+
+    assert not missed.keys() & set(next_batch(names, missed, 40))
+    assert len(next_batch(names, missed, 40)) <= 40
+    assert set(next_batch(names[:30], missed, 40)) <= missed.keys()
+    assert len(next_batch(names[:30], missed, 40)) <= 10
+    assert len(next_batch(names[:30], dict.fromkeys(names, 2), 40)) <= 4
+    assert next_batch(names[:1], {}, 1) == names[:1]
 
 
 def test_a_point_is_crashed_at_while_work_is_on_its_way() -> None:
