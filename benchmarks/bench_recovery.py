@@ -56,8 +56,8 @@ strategy = "new"
 trigger = {{ min_examples = 1000000 }}
 """
 BROKERS: Final[dict[Broker, str]] = {"amqp": "RabbitMQ", "valkey": "Valkey"}
-VISIBILITY_SECONDS: Final = 10.0
-"""In place of the hour that Celery has for Redis and Valkey."""
+VALKEY_OPTIONS: Final = {"visibility_timeout": 10.0, "unacked_restore_throttle": 1}
+"""By default kombu gives a message of a dead worker back after an hour, and looks every hundred seconds."""
 LOST_AFTER_SECONDS: Final = 12.0
 """Nothing is left that would begin a task that has not begun again by then."""
 PATIENCE_SECONDS: Final = 60.0
@@ -131,10 +131,10 @@ def play_plain(folder: Path, figures: Figures, rounds: int) -> None:
                     found = figures[name, BROKERS[broker]]
                     if None in found:
                         continue  # What is lost once is lost each time.
-                    options = {}
+                    options: dict[str, float] = {}
                     if isinstance(server, ValkeyServer):
                         server.flush()
-                        url, options = server.url(), {"visibility_timeout": VISIBILITY_SECONDS}
+                        url, options = server.url(), VALKEY_OPTIONS
                     else:
                         url = server.create_vhost()
                     plain = PlainCelery(folder / f"{number}-{broker}-{late}-{killed}", url, late, options)
