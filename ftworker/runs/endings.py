@@ -119,7 +119,8 @@ class Endings:
                 f"step {step}: {error}; again in {delay:.0f} s",
                 {"attempt": run.attempts + 1},
             )
-            runs.release_run(cursor, present, delay_seconds=delay, attempts=run.attempts + 1)
+            # `run` as it was claimed: what it does not know of, a cancel, this step has not heard.
+            runs.release_run(cursor, run, delay_seconds=delay, attempts=run.attempts + 1)
         return present.state
 
     def unexpected(self, run: RunRow, step: Step, error: Exception) -> RunState:

@@ -197,7 +197,8 @@ def move_run(
     """Move a claimed (or, without a token, unclaimed) run; False when somebody else moved it first.
 
     `delay_seconds` is when the next step is due; None: it waits for a person, or is over. `attempts` keeps
-    the count of failures in a row over a move back. Raises ValueError for a move that does not exist.
+    the count of failures in a row over a move back. A cancel that `run` does not know of makes the next step due now.
+    Raises ValueError for a move that does not exist.
     """
     if not can_move(run.state, target):
         raise ValueError(f"run {run.id}: no move from {run.state} to {target}")
@@ -214,13 +215,16 @@ def move_run(
             "finished": over,
             "attempts": attempts,
             "delay_seconds": delay_seconds,
+            "cancel_heard": run.cancel_requested,
             "keep_lease": keep_lease_seconds is not None,
             "lease_seconds": keep_lease_seconds or 0.0,
         },
     )
     if cursor.fetchone() is None:
         return False
-    _journal(cursor, run.id, "move", message, {"from": run.state.value, "to": target.value})
+    # A move back after a failure is one of the failures that `errors_among_failures` looks through.
+    failure = {"attempt": attempts} if attempts else {}
+    _journal(cursor, run.id, "move", message, {"from": run.state.value, "to": target.value, **failure})
     if over:
         labels = totals.label_text(outcome=target.value, pipeline=run.pipeline, provider=run.provider)
         totals.add(cursor, {("runs_finished", labels): 1})
@@ -235,7 +239,10 @@ def release_run(
     attempts: int = 0,
     columns: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Give a claimed run back in the state it is in; False when the lease was lost."""
+    """Give a claimed run back in the state it is in; False when the lease was lost.
+
+    A cancel that `run`, as it was claimed, does not know of makes the step due now.
+    """
     assignments, values = _assignments(columns or {})
     cursor.execute(
         queries("runs.sql")["release_run"].replace("{assignments}", assignments),
@@ -245,6 +252,7 @@ def release_run(
             "token": run.lease_token,
             "attempts": attempts,
             "delay_seconds": delay_seconds,
+            "cancel_heard": run.cancel_requested,
         },
     )
     return cursor.fetchone() is not None

@@ -303,6 +303,21 @@ def test_an_outage_before_a_bug_does_not_use_up_its_tries(world: World) -> None:
     assert world.state(run_id) is RunState.SUBMITTED
 
 
+def test_bugs_of_an_earlier_step_do_not_count_after_calls_that_created_nothing(world: World) -> None:
+    run_id = world.bring_to(RunState.EXPORTED)
+    for _ in range(UNEXPECTED_LIMIT - 1):
+        world.provider.fail("upload", BUG)
+        world.perform(run_id, Step.UPLOAD)
+    world.perform(run_id, Step.UPLOAD)
+    for _ in range(UNEXPECTED_LIMIT - 1):
+        world.provider.fail("submit", UNAVAILABLE)
+        world.perform(run_id, Step.CREATE_JOB)
+    world.provider.fail("submit", BUG)
+    world.perform(run_id, Step.CREATE_JOB)
+    assert world.state(run_id) is RunState.SUBMITTING
+    assert world.seconds_until_due(run_id) is not PERSON
+
+
 def test_bugs_long_ago_do_not_count_after_a_success(world: World) -> None:
     run_id = world.bring_to(RunState.SUBMITTED)
     for _ in range(3):
@@ -669,6 +684,46 @@ def test_a_cancel_while_a_worker_is_at_it_is_heard_at_the_next_step(world: World
     world.perform(run_id, step)
     assert world.state(run_id) is RunState.CANCELLED
     assert all(job.cancelled for job in world.provider.jobs)
+
+
+@pytest.mark.parametrize("method", ["upload", "submit", "poll"])
+def test_a_cancel_during_a_step_that_ends_in_a_long_wait_does_not_wait_for_its_end(
+    world: World, method: Method
+) -> None:
+    run_id = world.bring_to(STARTS[method])
+    a_day = ProviderUnavailable("too many jobs today", retry_after_seconds=86_400.0)
+
+    def cancel() -> None:
+        world.provider.before.clear()
+        control.cancel_run(world.store, run_id)
+
+    world.provider.before[method] = cancel
+    world.provider.fail(method, a_day)
+    world.perform(run_id, step_of(method))
+    assert world.state(run_id) is STARTS[method]
+    with world.store.transaction() as cursor:
+        assert run_id in [found for found, _, _ in runs.due_runs(cursor, revive_after_seconds=3_600)]
+
+    # Once a step has heard of it, the provider's wish counts again: nobody asks it in a circle.
+    world.provider.fail("cancel", a_day)
+    world.worker().perform(run_id, step_of(method))
+    if method == "poll":
+        assert (world.seconds_until_due(run_id) or 0) > 86_000
+    else:
+        assert world.state(run_id) is RunState.CANCELLED
+
+
+def test_a_cancel_while_a_running_job_is_looked_at_is_heard_at_once(world: World) -> None:
+    run_id = world.bring_to(RunState.SUBMITTED)
+    world.job().status = JobRunning("queued", poll_after_seconds=600)
+
+    def cancel() -> None:
+        control.cancel_run(world.store, run_id)
+
+    world.provider.before["poll"] = cancel
+    world.perform(run_id, Step.POLL_STATUS)
+    world.provider.before.clear()
+    assert world.worker().perform(run_id, Step.POLL_STATUS) is RunState.CANCELLED
 
 
 def test_a_cancel_while_a_worker_finds_that_the_run_needs_approval_ends_the_run(world: World) -> None:

@@ -44,8 +44,10 @@ UPDATE ftworker.runs SET
     state = %(target)s, state_since = now(), attempts = %(attempts)s,
     -- Promoting or rejecting a trained model later does not change when its training was over.
     finished_at = CASE WHEN %(finished)s THEN coalesce(finished_at, now()) END,
-    next_action_at = CASE WHEN %(delay_seconds)s::float8 IS NOT NULL
-                          THEN now() + make_interval(secs => %(delay_seconds)s) END,
+    -- A cancel that came during the step does not wait for what the step waits for.
+    next_action_at = CASE WHEN %(delay_seconds)s::float8 IS NULL THEN NULL
+                          WHEN cancel_requested AND NOT %(cancel_heard)s THEN now()
+                          ELSE now() + make_interval(secs => %(delay_seconds)s) END,
     -- A step that is due at once has its message on the way already: the next link of the chain.
     notified_at = CASE WHEN %(delay_seconds)s::float8 = 0 THEN now() END,
     lease_token = CASE WHEN %(keep_lease)s THEN lease_token END,
@@ -59,8 +61,10 @@ RETURNING id;
 -- The step is not finished: try again after a time. No row when the lease was lost.
 UPDATE ftworker.runs SET
     lease_token = NULL, lease_expires_at = NULL, attempts = %(attempts)s,
-    next_action_at = CASE WHEN %(delay_seconds)s::float8 IS NOT NULL
-                          THEN now() + make_interval(secs => %(delay_seconds)s) END
+    -- A cancel that came during the step does not wait for what the step waits for.
+    next_action_at = CASE WHEN %(delay_seconds)s::float8 IS NULL THEN NULL
+                          WHEN cancel_requested AND NOT %(cancel_heard)s THEN now()
+                          ELSE now() + make_interval(secs => %(delay_seconds)s) END
     {assignments}
 WHERE id = %(run_id)s AND lease_token = %(token)s
 RETURNING id;
