@@ -80,7 +80,8 @@ class Recorder:
 
     @property
     def role(self) -> str:
-        return self._role if os.getpid() == self._pid else f"{self._role} child"
+        """What this process is. A task's is one in worker and trainer: a crash decides where a step goes."""
+        return self._role if os.getpid() == self._pid else "task"
 
     def pass_by(self, moment: Moment, what: str) -> None:
         """This process is at a point now. Does not return when the point is armed and this is its time."""

@@ -20,13 +20,13 @@ from tests.chaos.processes import Ended
 from tests.servers import OwnProcess, wait_until
 
 DEAREST = {
-    "paid, answer not saved": r"^worker child: after call of OpenAI in .*openai_jobs\.create",
+    "paid, answer not saved": r"^task: after call of OpenAI in .*openai_jobs\.create",
     "recorded, not acknowledged": r"^ingest .*: after commit in .*_record:",
-    "published, not recorded": r"^worker child: after rename in .*export_dataset",
-    "between two data files": r"^worker child: after fsync in .*export\._write",
-    "before the next link": r"^worker child: before publishing ftworker\.create_job by the chain",
+    "published, not recorded": r"^task: after rename in .*export_dataset",
+    "between two data files": r"^task: after fsync in .*export\._write",
+    "before the next link": r"^task: before publishing ftworker\.create_job by the chain",
     "before a task's acknowledgement": r"^worker: before ack of ftworker\.upload",
-    "promoted at Ollama, not recorded": r"child: after commit in .*local_registry\.promote",
+    "promoted at Ollama, not recorded": r"^task: after commit in .*local_registry\.promote",
 }
 IN_A_MIGRATION = Arm(r"^migrate: before statement in ", 6)
 
@@ -193,17 +193,17 @@ def test_a_point_is_crashed_at_while_work_is_on_its_way() -> None:
 @pytest.mark.parametrize(
     "name, kind",
     [
-        ("worker child: before commit in runs.steps._export:149 > runs.endings.move:51", "commit"),
+        ("task: before commit in runs.steps._export:149 > runs.endings.move:51", "commit"),
         ("ingest of a stream: after XACK in events.ingest._settle:279", "acknowledgement"),
         ("worker: before ack of ftworker.sweep", "acknowledgement"),
         ("beat: before publishing ftworker.sweep in ticks.tick:34", "message published"),
-        ("worker child: after call of OpenAI in providers.openai_jobs.create:89", "call of OpenAI"),
+        ("task: after call of OpenAI in providers.openai_jobs.create:89", "call of OpenAI"),
         (
-            "trainer child: after call of Ollama (show) in providers.local_few_shot._keeps:239",
+            "task: after call of Ollama (show) in providers.local_few_shot._keeps:239",
             "call of Ollama",
         ),
         ("migrate: before statement in store.migrate.migrate:41", "statement of a migration"),
-        ("worker child: after fsync in datasets.export._write:300", "file of a dataset"),
+        ("task: after fsync in datasets.export._write:300", "file of a dataset"),
         ("program: after rename in training.checkpoints.save:104", "training checkpoint"),
         ("training job: after rename in training.files._publish:96", "file of a model or its training"),
     ],
@@ -216,7 +216,7 @@ def test_each_point_is_of_a_kind(name: str, kind: str) -> None:
 def test_only_as_many_deaths_are_excused_as_processes_killed_themselves() -> None:
     struck = [
         Struck("1", True, "worker: before ack of ftworker.upload"),
-        Struck("2", False, "worker child: after commit in runs"),
+        Struck("2", False, "task: after commit in runs"),
         Struck("3", True, "training job: before rename in training.files"),
     ]
     killed = Ended("worker", -9, by_us=False)
