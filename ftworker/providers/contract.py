@@ -123,6 +123,14 @@ class JournalEntry:
 Record = Callable[[JournalEntry], None]
 """Writes into the run's journal at once (its own short transaction) and renews the step's lease."""
 
+KeepAlive = Callable[[str, int, str], None]
+"""Called during long work, as often as one likes, with what is done, how much, and its unit. Renews the step's lease
+now and then; raises what ends the step when another took the run."""
+
+
+def no_lease(what: str, completed: int, unit: str) -> None:
+    """For a look that nobody's lease depends on."""
+
 
 @dataclass(frozen=True)
 class Uploaded:
@@ -179,10 +187,10 @@ class Provider(Protocol):
 
     name: str
 
-    def preflight(self, run: RunView) -> Sequence[Finding]:
+    def preflight(self, run: RunView, keep_alive: KeepAlive) -> Sequence[Finding]:
         """Look before anything is uploaded or paid: key, base model known and alive, dataset within the limits.
 
-        Reads only. Raises ProviderUnavailable when it cannot look.
+        Reads only, with `keep_alive` where that takes long. Raises ProviderUnavailable when it cannot look.
         """
         ...
 

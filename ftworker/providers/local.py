@@ -16,10 +16,12 @@ from ftworker.providers.contract import (
     Finding,
     JobCancelled,
     JobStatus,
+    KeepAlive,
     ProviderRejected,
     Record,
     RunView,
     Uploaded,
+    no_lease,
 )
 from ftworker.providers.local_few_shot import FewShotModels
 from ftworker.providers.local_registry import Making, ModelNames, Names, NotServed
@@ -72,8 +74,8 @@ class LocalProvider:
                 name, settings, base_models=base_models, ollama=ollama, names=self._names, desk=desk
             )
 
-    def preflight(self, run: RunView) -> Sequence[Finding]:
-        """All that can be known to be wrong before anything is made."""
+    def preflight(self, run: RunView, keep_alive: KeepAlive = no_lease) -> Sequence[Finding]:  # noqa: ARG002
+        """All that can be known to be wrong before anything is made. Reads no rows, so it is soon done."""
         return self._making.preflight(run)
 
     def check(self) -> Sequence[Finding]:

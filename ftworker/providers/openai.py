@@ -16,10 +16,12 @@ from ftworker.providers.contract import (
     Finding,
     JobStatus,
     JournalEntry,
+    KeepAlive,
     NeedsPerson,
     Record,
     RunView,
     Uploaded,
+    no_lease,
 )
 from ftworker.providers.openai_client import Service
 from ftworker.providers.openai_files import FileSender
@@ -59,9 +61,9 @@ class OpenAIProvider:
         """End the connections. The next call opens new ones."""
         self._service.close()
 
-    def preflight(self, run: RunView) -> Sequence[Finding]:
+    def preflight(self, run: RunView, keep_alive: KeepAlive = no_lease) -> Sequence[Finding]:
         """See `Provider.preflight`."""
-        return self._preflight.of_run(run)
+        return self._preflight.of_run(run, keep_alive)
 
     def check(self) -> Sequence[Finding]:
         """See `Provider.check`."""

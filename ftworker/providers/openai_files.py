@@ -33,7 +33,7 @@ COPY_BYTES = 1 << 20
 PROGRESS_BYTES = 16 << 20
 PROGRESS_SECONDS = 5.0
 """After so many bytes on the wire, or so long, progress is recorded, which also renews the step's lease: on a slow line
-few bytes take longer than that."""
+few bytes take longer than that. Of the copy that is made before, by time alone."""
 READY_LOOKS = 8
 READY_LOOK_SECONDS = 2.0
 """So often, and so far apart, one step looks whether a file is processed; then the step ends and comes again
@@ -65,7 +65,7 @@ class FileSender:
         what this one may have left there).
         """
         with tempfile.TemporaryDirectory(prefix="ftworker-upload-") as folder:
-            copy = self._fetch(source, Path(folder) / name)
+            copy = self._fetch(source, Path(folder) / name, record)
             stored = self._find(name, copy.size_bytes)
             if stored is None:
                 stored = self._upload(copy, record)
@@ -75,9 +75,10 @@ class FileSender:
         self._wait_until_ready(name, stored, record)
         return stored.id
 
-    def _fetch(self, source: DatasetFile, path: Path) -> LocalCopy:
+    def _fetch(self, source: DatasetFile, path: Path, record: Record) -> LocalCopy:
         """Copy the export and check it. A frozen dataset whose bytes changed is never trained on."""
         sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+        recorded_at = time.monotonic()
         filesystem, where = open_storage(source.url)
         with storage_errors(source.url):
             origin = filesystem.open(where, "rb")
@@ -93,6 +94,9 @@ class FileSender:
                 md5.update(block)
                 size += len(block)
                 target.write(block)
+                if time.monotonic() - recorded_at >= PROGRESS_SECONDS:
+                    recorded_at = time.monotonic()
+                    record(JournalEntry("progress", f"{path.name}: {size} bytes fetched and checked"))
         if sha256.hexdigest() != source.sha256:
             raise ProviderRejected(
                 f"provider {self._service.name}: {source.url} has sha256 {sha256.hexdigest()}, the dataset"

@@ -14,7 +14,7 @@ from ftworker.datasets.checks import ERROR, Check
 from ftworker.datasets.formats import FORMATS_OF_OPENAI
 from ftworker.datasets.validate import validate_file
 from ftworker.errors import PermanentError
-from ftworker.providers.contract import ExportedDataset, Finding, ProviderRejected, RunView
+from ftworker.providers.contract import ExportedDataset, Finding, KeepAlive, ProviderRejected, RunView
 from ftworker.providers.openai_client import Service
 from ftworker.providers.openai_errors import CallFailed, Verdict
 from ftworker.providers.openai_wire import Job, Model, Page
@@ -47,9 +47,9 @@ class Preflight:
         self._service = service
         self._clock = clock
 
-    def of_run(self, run: RunView) -> list[Finding]:
+    def of_run(self, run: RunView, keep_alive: KeepAlive) -> list[Finding]:
         """Everything that would stop or spoil this run. Raises ProviderUnavailable when it cannot look."""
-        findings = list(_dataset_findings(run)) or list(_row_findings(run.dataset))
+        findings = list(_dataset_findings(run)) or list(_row_findings(run.dataset, keep_alive))
         findings += self._method_findings(run)
         findings += self.of_service([run.base_model])
         return findings
@@ -183,13 +183,18 @@ def _dataset_findings(run: RunView) -> Iterable[Finding]:
             yield Finding("error", "file_too_large", message)
 
 
-def _row_findings(dataset: ExportedDataset) -> Iterable[Finding]:
+def _row_findings(dataset: ExportedDataset, keep_alive: KeepAlive) -> Iterable[Finding]:
     """What the service would find in the rows, after the files were sent and the job was made."""
     for file, least in ((dataset.train, MIN_EXAMPLES), (dataset.validation, 1)):
         if file is None or file.rows == 0:
             continue
         try:
-            report = validate_file(file.url, minimum_rows=least)
+            # A file of a gigabyte takes longer than the step's lease.
+            report = validate_file(
+                file.url,
+                minimum_rows=least,
+                progress=lambda count: keep_alive("check of the rows", count, "bytes"),
+            )
         except PermanentError as error:
             yield Finding("error", "dataset_missing", f"dataset {dataset.id}: {error}")
             continue

@@ -7,7 +7,7 @@ done it. Memory stays flat: the first pass keeps numbers, the second nothing. Ca
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, NoReturn
 
@@ -17,6 +17,7 @@ from ftworker.datasets.export import ExportResult, export_dataset
 from ftworker.datasets.last_look import Look, PersonalDataLeft, texts_of
 from ftworker.datasets.selection import Selection, SelectionRules
 from ftworker.errors import TransientError
+from ftworker.providers.contract import KeepAlive
 from ftworker.rosters import scanner_of_all
 from ftworker.runs.view import export_spec
 from ftworker.settings import LEAST_EXAMPLES, Settings
@@ -28,9 +29,6 @@ PERSONAL_DATA = "personal_data"
 """Why an example is withheld: the last gate found something in it that an earlier look, or an older roster, did not."""
 
 _decode = msgspec.json.Decoder().decode
-
-KeepAlive = Callable[[str, int, str], None]
-"""Told what is done, how much of it, and in which unit; renews the run's lease from time to time."""
 
 
 def export(

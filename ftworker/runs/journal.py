@@ -6,11 +6,10 @@ Each entry is a short transaction of its own, so that a person sees it at once a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ftworker.errors import FtworkerError
-from ftworker.providers.contract import Finding, JournalEntry, ProviderRejected, Record
+from ftworker.providers.contract import Finding, JournalEntry, KeepAlive, ProviderRejected, Record
 from ftworker.runs.states import Step
 from ftworker.store import runs, totals
 from ftworker.store.connection import Store
@@ -48,8 +47,8 @@ class RunJournal:
 
         return record
 
-    def keep_alive(self, run: RunRow) -> Callable[[str, int, str], None]:
-        """For long work of ours: called as often as one likes, with what is done, how much, and its unit."""
+    def keep_alive(self, run: RunRow) -> KeepAlive:
+        """For long work of ours."""
 
         record = self.recorder(run)
         last = time.monotonic()

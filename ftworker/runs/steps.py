@@ -163,7 +163,7 @@ class StepRunner:
     def _upload(self, run: RunRow) -> RunState:
         view = self._view(run)
         provider = self.make_provider(run.provider)
-        findings = provider.preflight(view)
+        findings = provider.preflight(view, self._journal.keep_alive(run))
         for finding in findings:
             self._journal.finding(run, finding)
         errors = [finding for finding in findings if finding.level == "error"]

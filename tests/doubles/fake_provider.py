@@ -16,9 +16,11 @@ from ftworker.providers.contract import (
     JobRunning,
     JobStatus,
     JournalEntry,
+    KeepAlive,
     Record,
     RunView,
     Uploaded,
+    no_lease,
 )
 
 Method = Literal["preflight", "upload", "submit", "reconcile", "poll", "cancel", "promote"]
@@ -70,6 +72,8 @@ class FakeProvider:
         self.new_jobs_hidden_looks = 0
         self.before: dict[Method, Callable[[], None]] = {}
         """Called when the method begins: for what happens elsewhere at that moment."""
+        self.keep_alive: KeepAlive = no_lease
+        """What the last preflight was given."""
         self._faults: defaultdict[Method, deque[Fault]] = defaultdict(deque)
 
     def fail(self, method: Method, error: BaseException, *, after_work: bool = False, times: int = 1) -> None:
@@ -91,7 +95,8 @@ class FakeProvider:
 
     # -- the contract
 
-    def preflight(self, run: RunView) -> Sequence[Finding]:
+    def preflight(self, run: RunView, keep_alive: KeepAlive) -> Sequence[Finding]:
+        self.keep_alive = keep_alive
         fault = self._begin("preflight", run)
         self._end(fault)
         return self.findings

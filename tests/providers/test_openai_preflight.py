@@ -10,6 +10,7 @@ import pytest
 
 from ftworker.providers import openai_preflight
 from ftworker.providers.contract import Finding
+from ftworker.runs.journal import LeaseLost
 from tests.doubles.openai_api import KEY, OpenAIDouble
 from tests.providers.openai_runs import MODEL, MakeProvider, dataset_file, new_run, rows
 
@@ -147,6 +148,23 @@ def test_rows_that_would_fail_the_job_are_named_before_anything_is_sent(
 
     (tmp_path / "train.jsonl").unlink()
     assert codes(list(provider.preflight(run))) == [("error", "dataset_missing")]
+
+
+def test_a_long_look_at_the_rows_keeps_the_steps_lease_and_ends_when_it_is_lost(
+    openai_provider: MakeProvider, tmp_path: Path
+) -> None:
+    provider, run = openai_provider(), new_run(tmp_path, train_rows=2_500)
+    ticks: list[tuple[str, int, str]] = []
+    provider.preflight(run, lambda *tick: ticks.append(tick))
+    # Twice within the rows of training and at the end of each file.
+    assert [unit for _, _, unit in ticks] == ["bytes"] * 4
+    assert 0 < ticks[0][1] < ticks[1][1] < ticks[2][1] == run.dataset.train.size_bytes
+
+    def lost(*_: object) -> None:
+        raise LeaseLost
+
+    with pytest.raises(LeaseLost):
+        provider.preflight(run, lost)
 
 
 def test_the_doctor_looks_at_key_address_and_models_and_never_raises(

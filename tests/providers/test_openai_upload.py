@@ -11,6 +11,7 @@ from ftworker.datasets.storage import StorageRejected
 from ftworker.providers import openai_files
 from ftworker.providers.contract import JournalEntry, ProviderRejected, ProviderUnavailable
 from ftworker.providers.openai_wire import File
+from ftworker.runs.journal import LeaseLost
 from tests.doubles.openai_api import OpenAIDouble
 from tests.providers.openai_runs import RUN_KEY, Journal, MakeProvider, new_run, rows
 
@@ -176,6 +177,27 @@ def test_a_slow_line_keeps_its_lease_however_few_bytes_it_carries(
     assert len([position for position in sent if position < size - 1000]) > 4
     assert sent == sorted(sent)
     assert sent[-1] == size
+
+
+def test_a_slow_storage_keeps_the_lease_while_the_file_is_fetched(
+    openai_api: OpenAIDouble,
+    openai_provider: MakeProvider,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(openai_files, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(openai_files, "COPY_BYTES", 1024)
+    words: list[str] = []
+
+    def record(entry: JournalEntry) -> None:
+        words.append(entry.message)
+        if len(words) == 3:
+            raise LeaseLost
+
+    with pytest.raises(LeaseLost):
+        openai_provider().upload(new_run(tmp_path, train_rows=3000), record)
+    assert [word.endswith(" bytes fetched and checked") for word in words] == [True] * 3
+    assert openai_api.account.storage.files == {}
 
 
 def test_without_a_key_the_variable_is_named(

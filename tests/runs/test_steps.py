@@ -357,6 +357,37 @@ def test_a_warning_of_preflight_is_written_once_however_often_it_looks(world: Wo
     assert sum("model_retires" in message for message in world.journal(run_id)) == 1
 
 
+def test_a_long_preflight_keeps_its_run_and_stops_when_another_has_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftworker.runs.journal.RENEW_EVERY_SECONDS", 0.0)
+    run_id = world.bring_to(RunState.EXPORTED)
+
+    def long_look() -> None:
+        world.expire_lease(run_id)
+        world.provider.keep_alive("check of the rows", 1_000, "bytes")
+        assert world.worker().perform(run_id, Step.UPLOAD) is None
+
+    world.provider.before["preflight"] = long_look
+    world.make_due(run_id)
+    assert world.worker().perform(run_id, Step.UPLOAD) is RunState.UPLOADED
+    assert world.provider.count("preflight") == 1
+
+    def overtaken() -> None:
+        world.expire_lease(other)
+        with world.store.transaction() as cursor:
+            assert runs.claim_run(cursor, other, [RunState.EXPORTED], lease_seconds=60, even_if_not_due=True)
+        world.provider.keep_alive("check of the rows", 1_000, "bytes")
+        raise AssertionError("the look went on")
+
+    control.cancel_run(world.store, run_id)
+    other = world.bring_to(RunState.EXPORTED)
+    world.provider.before["preflight"] = overtaken
+    world.make_due(other)
+    assert world.worker().perform(other, Step.UPLOAD) is None
+    assert (world.state(other), world.provider.count("upload")) == (RunState.EXPORTED, 1)
+
+
 def test_a_provider_that_refuses_everybody_raises_an_alert(world: World) -> None:
     run_id = world.bring_to(RunState.UPLOADED)
     refusal = ProviderRejected("closed", code="training_not_available", disables_provider=True)
