@@ -17,6 +17,7 @@ from ftworker.installation import Installation
 from ftworker.masking import mask_url
 from ftworker.settings import LocalSettings, Settings
 from ftworker.store import pending_migrations
+from ftworker.store.migrate import MINIMUM_POSTGRESQL, server_version
 from ftworker.store.processes import BEAT_SECONDS
 from ftworker.store.trainings import open_trainings
 from ftworker.tokenizers import counter_for
@@ -24,8 +25,6 @@ from ftworker.training.places import FOLDER
 from ftworker.training.stages import gpu_lines
 from ftworker.trainings import describe
 
-MINIMUM_POSTGRESQL = 140_000
-"""Oldest PostgreSQL that is tested and still maintained by its makers: 14."""
 CLOCK_SKEW_SECONDS = 5.0
 LOW_DISK_BYTES = 1_000_000_000
 TRAINING_DISK_BYTES = 20_000_000_000
@@ -83,10 +82,7 @@ def _guarded(subject: str, check: Callable[[], Iterator[Check]]) -> Iterator[Che
 
 def _database(here: Installation) -> Iterator[Check]:
     with here.store.transaction() as cursor:
-        cursor.execute(
-            "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version"
-        )
-        number, version = cursor.fetchone()
+        number, version = server_version(cursor)
     if number < MINIMUM_POSTGRESQL:
         yield Check("error", "database", f"PostgreSQL {version} is too old", "use PostgreSQL 14 or newer")
     else:

@@ -9,6 +9,8 @@ from ftworker.store.connection import Cursor, Store
 
 LOCK_KEY = 0x66747772  # "ftwr": the advisory lock that serialises migrators
 MIGRATION_SECONDS = 24 * 3_600.0
+MINIMUM_POSTGRESQL = 140_000
+"""Oldest PostgreSQL that is tested and still maintained by its makers: 14."""
 
 
 def available_migrations() -> list[tuple[str, str]]:
@@ -19,12 +21,20 @@ def available_migrations() -> list[tuple[str, str]]:
 
 
 def migrate(url: str) -> list[str]:
-    """Bring the schema up to date and return the names of what was applied. Repeatable, also in parallel."""
+    """Bring the schema up to date and return the names of what was applied. Repeatable, also in parallel.
+
+    Raises PermanentError, with nothing changed, for a PostgreSQL that is too old and for a schema that is newer.
+    """
     # An index of a large table takes its time.
     store = Store(url, answer_seconds=MIGRATION_SECONDS)
     applied = []
     try:
         with store.transaction() as cursor:
+            number, version = server_version(cursor)
+            if number < MINIMUM_POSTGRESQL:
+                raise PermanentError(
+                    f"PostgreSQL {version} is too old, and nothing was changed in it; use PostgreSQL 14 or newer"
+                )
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
             cursor.execute("CREATE SCHEMA IF NOT EXISTS ftworker")
             cursor.execute(
@@ -46,6 +56,15 @@ def migrate(url: str) -> list[str]:
     finally:
         store.close()
     return applied
+
+
+def server_version(cursor: Cursor) -> tuple[int, str]:
+    """PostgreSQL's version as a number to compare with MINIMUM_POSTGRESQL, and as it is shown."""
+    cursor.execute(
+        "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version"
+    )
+    row = cursor.fetchone()
+    return row.number, row.version
 
 
 def pending_migrations(store: Store) -> list[str]:

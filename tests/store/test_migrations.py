@@ -170,6 +170,19 @@ def test_a_role_that_may_not_make_the_schema_is_told_what_would_let_it(fresh: li
         owner.close()
 
 
+def test_a_server_that_is_too_old_is_refused_before_anything_is_made_in_it(
+    fresh: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("ftworker.store.migrate"), "MINIMUM_POSTGRESQL", 990_000)
+    with pytest.raises(PermanentError, match=r"PostgreSQL \d+.* is too old, .*; use PostgreSQL 14 or newer"):
+        migrate(fresh[0])
+    store = Store(fresh[0])
+    with store.transaction() as cursor:
+        cursor.execute("SELECT to_regnamespace('ftworker') AS made")
+        assert cursor.fetchone().made is None
+    store.close()
+
+
 def test_ftworker_lives_beside_the_tables_of_a_rag_without_touching_them(fresh: list[str]) -> None:
     store = Store(fresh[0])
     with store.transaction() as cursor:
