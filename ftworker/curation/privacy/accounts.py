@@ -21,10 +21,13 @@ _SERVICE = (
     rb"nintendo|switch|"
     rb"epic(?: games)?|lol|genshin|wattpad|pinterest|spotify|reddit|tumblr|kick|threads|vinted|duolingo|kahoot|"
     rb"signal|linkedin|github|"
-    rb"skype|disc|yt|inst|free fire|pubg|apex|rocket league|among us|gmod|vk|bluesky)"
+    rb"skype|disc|yt|inst|free fire|pubg|apex|rocket league|among us|gmod|vk|bluesky|scratch|supercell|"
+    rb"strava|chess|"
+    rb"lichess|mastodon|letterboxd|geoguessr|stumble guys|geometry dash|soundcloud|ao3)"
 )
 _ACCOUNT = (
-    rb"(?:(?:nombre de |nom d')?usuari[oa]?|user(?:name)?|nick(?:name)?|alias|gamertag|cuenta|compte|conta|perfil|"
+    rb"(?:(?:nombre de |nom d')?usuari[oa]?|user(?:name)?|nick(?:name)?|alias|gamertag|cuenta|compte|conta|"
+    rb"perfil|"
     rb"tag|id|canal|login)"
 )
 _OPENED = rb"(?:[\"'(*\xab]{1,3}\s?)?(?:[@#]\s?|arroba )?"
@@ -33,7 +36,8 @@ _OWNER = rb"(?:mi|mis|el meu|la meva|el seu|la seva|my|nire|o meu|a mina|o seu|s
 # "mi usuario de educamadrid es", "mi insta y tiktok:", "el insta de mi crush es".
 _OWN_ACCOUNT = re.compile(
     rb"\b%b\s(?:(?:%b)|%b|@|arroba)(?: name)?(?: ?(?:y|e|/|o|i) ?(?:el |de )?%b)?"
-    rb"(?: (?:(?:de|del|en|da|do|no|na|al|para|on) |d')(?:la |el |l'|mi |su |tu )?[a-z0-9 ]{2,22}?(?: (?:es|e|is|"
+    rb"(?: (?:(?:de|del|en|da|do|no|na|al|para|on) |d')(?:la |el |l'|mi |su |tu )?[a-z0-9 ]{2,22}?(?: (?:es|"
+    rb"e|is|"
     rb"da|era|se llama|se dice)(?: |: ?)(?:siempre |ahora |tambien |igual )?|"
     rb"\s?(?::|=|->)\s{0,2}|, | \()| (?:es|e|is|da|era)(?: |: ?)|\s?(?::|=|->)\s{0,2}|, ?| \(| )%b"
     rb"(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (_OWNER, _ACCOUNT, _SERVICE, _SERVICE, _OPENED)
@@ -42,7 +46,8 @@ _NAMED = re.compile(
     rb"(?:"
     rb"(?<![@\w])(?:%b|usuari[oa](?: (?:de )?\w{3,12})?|user|username|nick|login|gamertag)\s?(?::|=|->)|"
     rb"\b(?:en|al|por|no|a) (?:el |la )?%b (?:me llamo|soy|estoy como|salgo como|em dic|son|som)|"
-    rb"\b(?:agrega|anade|anyade|segui?|sigue|busca|invita|afegi|engad)\w{0,6}\s(?:\w{1,12} ){0,2}(?:en|al?|por|no)"
+    rb"\b(?:agrega|anade|anyade|segui?|sigue|busca|invita|afegi|engad)\w{0,6}\s(?:\w{1,12} ){0,2}(?:en|al?|"
+    rb"por|no)"
     rb" (?:el |la )?%b(?: como| soy|:|,)?|"
     rb"\b(?:me (?:encuentras|encontrais|encontraras|podeis encontrar|puedes encontrar|buscas|buscais) como|"
     rb"busca(?:d|me|dme) como|"
@@ -56,10 +61,16 @@ _NAMED = re.compile(
 )
 # "LobitoGamer99 en twitch", "lu_ciagmz es mi insta": the name first.
 _NAME_FIRST = re.compile(
-    rb"(?:\b(?:soy|me llamo|como|sigue(?:me)?|segui\w{0,3}|busca\w{0,4}|em dic|agrega\w{0,4}|anade\w{0,4})(?: a)? "
+    rb"(?:\b(?:soy|me llamo|como|sigue(?:me)?|segui\w{0,3}|busca\w{0,4}|em dic|agrega\w{0,4}|"
+    rb"anade\w{0,4})(?: a)? "
     rb"|(?<![^\n.,;(]) ?)(?P<name>[a-z0-9_][\w.#\-]{2,31})"
     rb" (?:(?:en|al|por|no|on) (?:el |la |mi )?%b(?!\w)|es mi (?:usuario|user|nick|cuenta|%b)(?!\w))|"
     rb"\bsoy (?P<other>[a-z0-9_][\w.\-]{2,31}),? (?:agrega|anade|segui|sigue|busca)\w*" % (_SERVICE, _SERVICE)
+)
+_PUT = re.compile(
+    rb"\b(?:(?:he|me he) puesto|(?:me )?puse|pon(?:go|er)?|cambi\w+ (?:mi usuario|mi nick|el nick) de) %b"
+    rb"(?P<name>[a-z0-9_][\w.\-]{3,30}) (?:de|como|a) (?:usuari[oa]|nick(?:name)?|user|nombre|otro)(?!\w)"
+    % _OPENED
 )
 _AFTER_SERVICE = re.compile(
     rb"(?:\b%b (?:\w{1,10} ){0,3}(?:soy|me llamo)|\busuari[oa]|\b(?:agrega|anade|sigue|busca)(?:me|"
@@ -76,7 +87,8 @@ _SOCIAL = (
 _SIGNED_NAME = rb"(?P<name>(?=[\w.]{0,28}[_\d])(?=[\w.]{0,28}[a-z][\w.]{0,3}[a-z]{2})[a-z_][\w.]{3,29})"
 _BESIDE_NETWORK = re.compile(
     rb"(?:%b[^.\n@]{0,25}?|\b(?:usuari[oa]|nick(?:name)?|user(?:name)?|gamertag|perfil|cuenta|"
-    rb"github)(?: \w{2,12}){0,2})[ :(\"'*\xab>]%b(?![\w@(=])|(?<![\w.@/])%b[\"')*\xbb]{0,3}[^.\n@]{0,22}? (?:en|"
+    rb"github)(?: \w{2,12}){0,2})[ :(\"'*\xab>]%b(?![\w@(=])|"
+    rb"(?<![\w.@/])%b[\"')*\xbb]{0,3}[^.\n@]{0,22}? (?:en|"
     rb"por|de|es mi|al|a|mi|del|para)"
     rb" (?:el |la |mi |su )?%b"
     % (_SOCIAL, _SIGNED_NAME, _SIGNED_NAME.replace(b"<name>", b"<first>"), _SOCIAL)
@@ -89,7 +101,8 @@ _ADJOINING = re.compile(
 )
 """The name right behind the network: "steam kbron_del_sur psn IkerGol2010"."""
 _OWN_IS = re.compile(
-    rb"\b(?:el (?:mio|meu|suyo|tuyo|nuestro)|el de (?:[a-z]+ ){1,3}?|la cuenta de %b[^.\n]{0,70}?|(?:usuari[oa]|"
+    rb"\b(?:el (?:mio|meu|suyo|tuyo|nuestro)|el de (?:[a-z]+ ){1,3}?|la cuenta de %b[^.\n]{0,70}?|"
+    rb"(?:usuari[oa]|"
     rb"nick|user|perfil|canal)"
     rb" [^.\n]{0,40}?)(?: ?)(?:es|era|se llama|:) [\"'\xab]?(?P<name>[a-z0-9_][\w.\-]{3,30})" % _SERVICE
 )
@@ -117,20 +130,26 @@ _SIGN = re.compile(rb"[\d_.#]")
 _CAPITAL_WITHIN = re.compile(r"[a-záéíóúñ0-9_][A-ZÁÉÍÓÚÑ]|[A-ZÁÉÍÓÚÑ]{2}[a-záéíóúñ]")
 # "mi snap es aitanasv": of networks, an account needs no sign; "mi insta es privado" tells what it is like.
 _OWN_NETWORK = re.compile(
-    rb"(?:(?:mi|meu|my|nire)\s(?:insta(?:gram)?|ig|tik ?tok|snap(?:chat)?|twitch|discord|be ?real)(?: (?:es|e|is|"
+    rb"(?:(?:mi|meu|my|nire)\s(?:insta(?:gram)?|ig|tik ?tok|snap(?:chat)?|twitch|discord|be ?real)(?: (?:es|"
+    rb"e|is|"
     rb"da)\s|\s?:)|"
     rb"(?:insta|ig|snap)\s?:)"
 )
 _NO_ACCOUNT = frozenset(
-    b"privado privada privat publico publica nuevo nueva nuevos viejo secreto secreta mejor peor igual este esta eso "
-    b"aquel para como porque solo mucho tambien gratis aburrido facil dificil donde cuando demasiado private public "
-    b"new boring great parecido distinto diferente antiguo falso real malisimo genial horrible feo super nou vell "
+    b"privado privada privat publico publica nuevo nueva nuevos viejo secreto secreta mejor peor igual este "
+    b"esta eso "
+    b"aquel para como porque solo mucho tambien gratis aburrido facil dificil donde cuando demasiado "
+    b"private public "
+    b"new boring great parecido distinto diferente antiguo falso real malisimo genial horrible feo super "
+    b"nou vell "
     b"mio tuyo algo todo nada siempre bastante suficiente imposible posible necesario importante".split()
 )
 # A profile by its address. On YouTube lessons have accounts too: only one's own is personal.
 _PROFILE = re.compile(
-    rb"(?:https?://)?(?:www\.)?\b(?:(instagram|tiktok|twitter|facebook|twitch|snapchat)\.(?:com|tv)/(?:add/)?@?|"
+    rb"(?:https?://)?(?:www\.)?\b(?:(instagram|tiktok|twitter|facebook|twitch|snapchat)\.(?:com|"
+    rb"tv)/(?:add/)?@?|"
     rb"youtube\.com/@|\bt\.me/|"
+    rb"git(?:hub|lab)\.com/|"
     rb"(steamcommunity\.com/id|linkedin\.com/in|threads\.net)/@?)"
     rb"(?P<name>[a-z0-9_][\w.\-]{2,29})(?![\w\-])"
 )
@@ -142,7 +161,8 @@ _FILE_OR_SITE = re.compile(
     rb".*\.(?:com|es|org|net|cat|tv|gg|io|html?|pdf|jpe?g|png|docx?|mp4|exe|py|js|txt|xlsx?)"
 )
 _NUMBER = re.compile(
-    rb"[\d.,\-]+|\d+(?:k|m|min|h|kg|km|gb|mb|x\d+|fps|o|a|er|do|ro|to)|[a-z]{0,5}20[0-3]\d|[1-6][oa]?[a-h]|(?:gta|"
+    rb"[\d.,\-]+|\d+(?:k|m|min|h|kg|km|gb|mb|x\d+|fps|o|a|er|do|ro|to)|[a-z]{0,5}20[0-3]\d|[1-6][oa]?[a-h]|"
+    rb"(?:gta|"
     rb"fifa|ps|covid|nba|f|g|v|mp|a|b|c|h)-?\d{1,2}"
 )
 _CUE_CHARACTERS = 40
@@ -159,7 +179,7 @@ def bare_handles(seen: View, at: Iterable[int]) -> Iterator[Finding]:
 
 def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
     folded = seen.folded
-    for pattern in (_OWN_ACCOUNT, _NAMED, _NAME_FIRST, _AFTER_SERVICE):
+    for pattern in (_OWN_ACCOUNT, _NAMED, _NAME_FIRST, _AFTER_SERVICE, _PUT):
         for found in pattern.finditer(folded, begin, stop):
             group = found.lastgroup or "name"
             name = found[group].rstrip(b".-#")
@@ -168,6 +188,7 @@ def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
                 yield Finding(start, end, Kind.HANDLE)
     if _SIGNED.search(folded, begin, stop):
         yield from _signed_names(seen, begin, stop)
+    yield from _shaped_names(seen, begin, stop)
     for found in _TAGGED.finditer(folded, begin, stop):
         if found[1] not in _NO_TAGGED and any(97 <= sign < 123 for sign in found[1]):
             yield Finding(found.start(), found.end(), Kind.HANDLE)
@@ -215,6 +236,93 @@ def _signed_names(seen: View, begin: int, stop: int) -> Iterator[Finding]:
         yield Finding(*found.span("name"), Kind.HANDLE)
 
 
+def accounts_beside(seen: View) -> Iterator[Finding]:
+    """Names that are written as only accounts are, in a text that holds somebody's data."""
+    for found in _SHAPED.finditer(seen.folded):
+        start, name = found.start(), found[0].rstrip(b".-")
+        near = (max(0, start - _SPOKEN_BEFORE), found.end() + _SPOKEN_AFTER)
+        if _is_shaped(seen, name, start) and not (
+            _OF_PROGRAMS.search(seen.folded, *near) or _OF_FILES.search(seen.folded, *near)
+        ):
+            yield Finding(start, start + len(name), Kind.HANDLE)
+
+
+_OF_FILES = re.compile(
+    rb"\b(?:archivo|fichero|pdf|adjunt\w*|foto|documento|carpeta|asunto|ref|referencia|codigo|usb|wifi|"
+    rb"modelo|version|aula|clave)\b"
+)
+
+
+def _shaped_names(seen: View, begin: int, stop: int) -> Iterator[Finding]:
+    """Names that are written as only accounts are, wherever the speaker's own are spoken of."""
+    folded = seen.folded
+    for found in _SHAPED.finditer(folded, begin, stop):
+        start, name = found.start(), found[0].rstrip(b".-")
+        if _is_shaped(seen, name, start) and _own_is_spoken_of(folded, start, start + len(name)):
+            yield Finding(start, start + len(name), Kind.HANDLE)
+    for found in _ADDED.finditer(folded, begin, stop):
+        name = found["name"].rstrip(b".-")
+        start, end = found.start("name"), found.start("name") + len(name)
+        capital = _CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper()
+        if (capital or _JOINED.fullmatch(name) or _SIGN.search(name)) and _is_no_other(name):
+            yield Finding(start, end, Kind.HANDLE)
+    for found in _RIGHT_BEHIND.finditer(folded, begin, stop):
+        name = found["name"].rstrip(b".-")
+        start, end = found.start("name"), found.start("name") + len(name)
+        capital = _CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper()
+        joined = _JOINED.fullmatch(name) or _ENDS_IN_FIGURES.search(name) or b"_" in name
+        if (
+            (capital or joined)
+            and _is_no_other(name)
+            and not _OF_PROGRAMS.search(folded, max(begin, start - _CUE_CHARACTERS), end + _CUE_CHARACTERS)
+        ):
+            yield Finding(start, end, Kind.HANDLE)
+
+
+def _is_no_other(name: bytes) -> bool:
+    """Whether it is no site, file, number, model, or network."""
+    letters = sum(97 <= sign < 123 for sign in name)
+    return not (
+        letters < 3
+        or (
+            letters < _LETTERS_OF_NO_WORD
+            and _NO_SIGNED_NAME.fullmatch(name)
+            and name[-1:].isdigit()
+            and len(name) < 6
+        )
+        or _NUMBER.fullmatch(name)
+        or _FILE_OR_SITE.fullmatch(name)
+        or name in _KNOWN_SERVICES
+    )
+
+
+def _is_shaped(seen: View, name: bytes, start: int) -> bool:
+    """Whether it is written as accounts are: words and figures joined, a low line at its end, capitals and figures."""
+    end = start + len(name)
+    letters = sum(97 <= sign < 123 for sign in name)
+    if letters < 3 or len(name) < 6 or seen.folded[end : end + 1] in {b"(", b"[", b"@", b"="}:
+        return False
+    other = letters < _LETTERS_OF_NO_WORD and _NO_SIGNED_NAME.fullmatch(name)
+    if other or _NUMBER.fullmatch(name) or _FILE_OR_SITE.fullmatch(name):
+        return False
+    figures = any(48 <= sign < 58 for sign in name)
+    if b"_" in name:
+        edge = name.startswith(b"_") or name.endswith(b"_")
+        return bool(figures or edge or _CAPITAL_WITHIN.search(seen.text, start, end))
+    return bool(figures and letters > 4 and _ENDS_IN_FIGURES.search(name)) or bool(
+        figures and letters > 4 and _CAPITAL_WITHIN.search(seen.text, start, end)
+    )
+
+
+def _own_is_spoken_of(folded: bytes, start: int, end: int) -> bool:
+    begin, stop = max(0, start - _SPOKEN_BEFORE), end + _SPOKEN_AFTER
+    return (
+        _ACCOUNTS_SPOKEN_OF.search(folded, begin, stop) is not None
+        and _SOMEBODYS.search(folded, begin, stop) is not None
+        and _OF_PROGRAMS.search(folded, begin, stop) is None
+    )
+
+
 def _is_account(seen: View, found: re.Match[bytes], name: bytes, start: int, end: int) -> bool:
     if seen.folded[end : end + 1] in {b"(", b"["}:
         return False  # "fb = document.getElementById("
@@ -222,6 +330,8 @@ def _is_account(seen: View, found: re.Match[bytes], name: bytes, start: int, end
         return True
     if len(name) < 3 or _BEGINS_IBAN.match(name) or _FILE_OR_SITE.fullmatch(name) or _NUMBER.fullmatch(name):
         return False
+    if found.re in {_OWN_ACCOUNT, _NAMED, _PUT} and _JOINED.fullmatch(name):
+        return True
     if _SIGN.search(name.strip(b".")):
         # "en Twitch 2.000": a number is no account, and "5to" neither.
         return any(97 <= sign < 123 for sign in name)
@@ -235,15 +345,53 @@ def _is_account(seen: View, found: re.Match[bytes], name: bytes, start: int, end
     return plain and last and told
 
 
+_SHAPED = re.compile(rb"(?<![\w.@/#\-+\\])[a-z0-9_](?=[\w.\-]{0,28}[\d_])[\w.\-]{4,30}(?![\w@/])")
+_ENDS_IN_FIGURES = re.compile(rb"[a-z][._\-]?\d{2,4}[a-z]{0,2}$|^\d{2,4}[a-z]")
+_ADDED = re.compile(
+    rb"\b(?:agrega|anade|anadi|engadi|engade|afegi|segui|sigue|busca|invita)(?:me|dme|d|nos|dnos|u-me|deme)?\s?"
+    rb"(?::|=|->|como:?|,? soy)\s{0,2}[\"'*]{0,2}(?P<name>[a-z0-9_][\w.\-]{3,30})"
+)
+"""Who asks to be added says what by: "agregadme: XianaMid"."""
+_JOINED = re.compile(rb"[a-z0-9]{2,16}(?:[.\-][a-z0-9]{2,16}){1,2}")
+_RIGHT_BEHIND = re.compile(
+    rb"(?:(?:^|(?<=[\n.,;:(!?\x02] )|(?<=[\n(])|\b(?:mi|tu|su|al|mis|meu|meva|el de|y|e) (?:el |la )?)|"
+    rb"(?<=tengo ))"
+    rb"(?:insta(?:gram)?|ig|tik ?tok|snap(?:chat)?|discord|telegram|tg|twitch|twitter|psn|xbox|steam|"
+    rb"be ?real|roblox|user|"
+    rb"usuario|usuaria|nick|disc|tt|threads|bluesky)"
+    rb"(?:\s?(?::|=|->|-|\x02|,(?: es)?| es| soy| como))?\s{1,2}%b(?P<name>[a-z0-9_][\w.\-]{3,30})"
+    rb"(?=[\"')*\xbb]{0,3}(?:\s*(?:[,;)\n!?/|]|\.?\s*$|\.\s)| (?:y|i|e|o|por|para|pa|si|gracias|ok)\b))"
+    % _OPENED
+)
+"""The name behind the network, and nothing after it: "TikTok -> Danielito2012", a line of its own after "insta"."""
+_ACCOUNTS_SPOKEN_OF = re.compile(
+    rb"\b(?:%b|usuari[oa]s?|user(?:name)?s?|nick(?:name)?s?|alias|gamertag|cuentas?|compte|conta|perfil|login|"
+    rb"insta(?:gram)?s?|canal|seguidor\w*|streams?|repo|game ?pass)\b" % _SERVICE
+)
+_SOMEBODYS = re.compile(
+    rb"\b(?:mi|mis|me|meu|meva|my|el mio|la mia|soy|somos|estoy|salgo|apunta\w*|agrega\w*|anad\w+|sigue\w*|"
+    rb"segui\w*|"
+    rb"busca\w*|tu|su|sus|te|tengo|tiene|he puesto|he creado|puse|cree|hice|pon(?:go|ed|me)?|nuestr[oa]|"
+    rb"se llama|"
+    rb"de (?:un|una|el|la) \w+|dice|escrib\w+|subo|juego|juega|pasa\w*|insulta\w*|amenaz\w+|hace|paso|ha|"
+    rb"han|es)\b"
+)
+_LETTERS_OF_NO_WORD = 9
+"""Letters beyond which "windows11" and "tema12" are nobody's pattern any more: "ratoncosmico12"."""
+_SPOKEN_BEFORE, _SPOKEN_AFTER = 90, 40
 _NO_WORD = re.compile(
-    rb"[bcdfghjklmnpqrstvwxyz]{4}|[bcdfghjklmnpqrstvwxyz]{3}$|[bcdfghjkmpqtvwxyz][bcdfghjklmnpqrtvwxyz]$|aa|ii|uu|"
+    rb"[bcdfghjklmnpqrstvwxyz]{4}|[bcdfghjklmnpqrstvwxyz]{3}$|[bcdfghjkmpqtvwxyz][bcdfghjklmnpqrtvwxyz]$|aa|"
+    rb"ii|uu|"
     rb"xx|zz|kk|yy|^[bcdfghjkmnqrtvwxz][bcdfghjkmnpqtvwxz]"
 )
 """Letters that no word of Spanish has together: "nereavll", "martaaa"."""
 _OF_PROGRAMS = re.compile(
-    rb"\b(?:api|linux|ubuntu|mysql|sql|servidor|funcion|codigo|variable|bots?|programa\w*|script|libreria|metodo|"
+    rb"\b(?:api|linux|ubuntu|mysql|sql|servidor|funcion|codigo|variables?|bots?|programa\w*|script|libreria|"
+    rb"metodo|"
     rb"campo|tabla|base de datos|import|"
-    rb"comando|clase)\b"
+    rb"comando|clase (?:abstracta|padre|hija|publica|java|base)|clave primaria|json|html|css|php|java|regex|"
+    rb"expresion regular|fichero|carpeta|directorio|root|"
+    rb"terminal|consola|contador|atributo|parametro|columna|select|formulario)\b"
 )
 _TWO_FIGURES = re.compile(rb"[a-z][._]?\d{2}|\d{2}[._]?[a-z]|[a-z]\.[a-z]+\d")
 _BEGINS_IBAN = re.compile(rb"[a-z]{2}\d{2}$")

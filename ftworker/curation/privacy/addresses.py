@@ -18,20 +18,25 @@ from ftworker.curation.privacy.lexicon import known_figures, names_of
 
 # As people write them. What is also another word ("grupo", "edificio", a lone "c") stands in `homes`.
 STREET_TYPES = (
-    rb"calle[:,]?|c/|c\.(?= )|cl[./]|cl(?= )|avda[./]?|avgda\.?|avenida|avd[./]?|av[./]?|plaza|pza[./]?|plza[./]?|"
+    rb"calle[:,]?|c/|c\.(?= )|cl[./]|cl(?= )|avda[./]?|avgda\.?|avenida|avd[./]?|av[./]?|plaza|pza[./]?|"
+    rb"plza[./]?|"
     rb"plz\.?|"
     rb"pca\.|pl[./]|"
-    rb"plazuela|plazoleta|placeta|paseo|p\.?\xba|pg\.|pso\.?|psg\.|camino|cno\.|cmno\.?|carretera|ctra\.?|crta\.?|"
+    rb"plazuela|plazoleta|placeta|paseo|p\.?\xba|pg\.|pso\.?|psg\.|camino|cno\.|cmno\.?|carretera|ctra\.?|"
+    rb"crta\.?|"
     rb"ronda|rda\.?|"
     rb"travesia|trav\.|trv\.|trva\.?|tva\.|urbanizacion|urb\.|glorieta|gta\.|pasaje|pje\.?|psje\.?|ptge\.|"
     rb"callejon|calleja|"
-    rb"callejuela|barriada|bda\.?|bulevar|boulevard|blvd\.?|calzada|jiron|jr\.|prolongacion|carrer|avinguda|placa|"
+    rb"callejuela|barriada|bda\.?|bulevar|boulevard|blvd\.?|calzada|jiron|jr\.|prolongacion|carrer|avinguda|"
+    rb"placa|"
     rb"passeig|"
     rb"passatge|cami|"
-    rb"rua|r/|praza|estrada|costanilla|cuesta|rambla|poligono(?: industrial)?|pol\. ind\.|via|alameda|corredera|"
+    rb"rua|r/|praza|estrada|costanilla|cuesta|rambla|poligono(?: industrial)?|pol\. ind\.|via|alameda|"
+    rb"corredera|"
     rb"travessera|"
     rb"partida|residencial|edificio|barrio|finca|diseminado|"
-    rb"privada(?= de )|cerrada(?= de )|andador|circuito(?= [a-z])|retorno(?= [a-z])|malecon|cava(?= de )|costera|"
+    rb"privada(?= de )|cerrada(?= de )|andador|circuito(?= [a-z])|retorno(?= [a-z])|malecon|cava(?= de )|"
+    rb"costera|"
     rb"travessia|riera|baixada|costa(?= d[ao]s? )"
 )
 _STREET = re.compile(rb"(?<![\w/.])(?:gran )?(?:%b)\s?" % STREET_TYPES)
@@ -50,7 +55,8 @@ _PART_BEFORE = re.compile(
 )
 """What stands before the street: "Polígono El Montalvo, C/ ..."."""
 _GRID = re.compile(
-    rb"(?<![\w/.])(?:calle|cl\.?|carrera|cra\.?|kra?\.?|cr\.?|diagonal|dg\.?|diag\.?|transversal|tv\.?|transv\.?|"
+    rb"(?<![\w/.])(?:calle|cl\.?|carrera|cra\.?|kra?\.?|cr\.?|diagonal|dg\.?|diag\.?|transversal|tv\.?|"
+    rb"transv\.?|"
     rb"avenida|av\.?) "
     rb"\d{1,3} ?[a-h]?(?: (?:bis|sur|norte|este|oeste))* ?(?:#|no\.?|n\.?\xba|nro\.?|num\.?|numero) ?\d{1,3} "
     rb"?[a-h]? ?- ?\d{1,3}"
@@ -96,6 +102,17 @@ _WORD = re.compile(rb"n-\d{1,3}[a-z]?|[a-z'_\xb7]+\.?|\d{1,2}(?:\.?\xba)?(?= de 
 PARTICLES = frozenset(
     b"de del la las los el els les l d i y e a al da do das dos san santa sant sta. sto. s. don dona".split()
 )
+_BEFORE_DOOR = PARTICLES | {
+    b"lugar",
+    b"calle",
+    b"plaza",
+    b"rua",
+    b"aldea",
+    b"portal",
+    b"numero",
+    b"n.",
+    b"num.",
+}
 _NUMBER_SIGNS = frozenset(
     b"n n. no no. nro nro. num num. numero portal km km. piso bajo bloque chalet parcela nave en dpto depto".split()
 )
@@ -114,7 +131,8 @@ _NUMBER_WORD = (
 NUMBER = re.compile(
     rb",?\s?(?:en el )?(?:%b\s?)?(?:(?<=km )\d{1,3}[.,]\d{1,3}|(?<=km\. )\d{1,3}[.,]\d{1,3}|\d{1,3}(?:[.,]\d)?)"
     rb"(?:\s?-\s?[a-z](?!\w)|\s?-\s?\d{1,3}(?![\w\xba\xaa]|\.[\xba\xaa]|\.?\s?ez|\.? ?[a-h]\b))?"
-    rb"(?:\s?(?:bis|dupl(?:icado)?)|\s?[a-d](?![\w'])(?=[,.;)\n]|$| [\d\-]| (?:piso|esc|pta|bajo))|[a-d](?![\w'])|"
+    rb"(?:\s?(?:bis|dupl(?:icado)?)|\s?[a-d](?![\w'])(?=[,.;)\n]|$| [\d\-]| (?:piso|esc|pta|bajo))|"
+    rb"[a-d](?![\w'])|"
     rb"\s[b-d](?=[,.;)\n]|$))?"
     rb"(?![\d\w%%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)|"
     rb",?\s?s/n(?!\w)|,?\s(?:numero|num\.?|n\.?\xba) %b(?!\w)|, %b(?=,)"
@@ -138,13 +156,17 @@ _ORDINAL = (
     rb"decim[oa])"
 )
 FLAT = re.compile(
-    rb"(?:[,;]|\.(?=\s(?:\d{1,2}\.?[\xba\xaa]|piso|puerta|escalera|portal|planta|letra))|\s?-)?\s?(?:(?:piso|planta|"
+    rb"(?:[,;]|\.(?=\s(?:\d{1,2}\.?[\xba\xaa]|piso|puerta|escalera|portal|planta|letra))|"
+    rb"\s?-)?\s?(?:(?:piso|planta|"
     rb"letra|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bl\.|bloc|casa|"
     rb"local|pis|porta|bajos?|baixos?|baixo|"
-    rb"atico|atic|entresuelo|entresol|principal|pral|torre|dpto|depto|departamento|apto|apartamento|interior|int|"
-    rb"villa):?\s?\d{1,3}\.?[\xba\xaa]|(?:piso|puerta|escalera|portal|planta|letra|bloque):?\s[a-h](?!\w)|(?:piso|"
+    rb"atico|atic|entresuelo|entresol|principal|pral|torre|dpto|depto|departamento|apto|apartamento|"
+    rb"interior|int|"
+    rb"villa):?\s?\d{1,3}\.?[\xba\xaa]|(?:piso|puerta|escalera|portal|planta|letra|bloque):?\s[a-h](?!\w)|"
+    rb"(?:piso|"
     rb"planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bloc|casa|"
-    rb"local|pis|porta|bajos?|baixos?|baixo|sobreatico|sobreatic|chalet|xalet|parcela|nave|edif(?:icio|\.)?|p\d\d|"
+    rb"local|pis|porta|bajos?|baixos?|baixo|sobreatico|sobreatic|chalet|xalet|parcela|nave|edif(?:icio|\.)?|"
+    rb"p\d\d|"
     rb"atico|atic|entresuelo|"
     rb"entresol|principal|pral|torre|dpto|depto|"
     rb"departamento|apto|apartamento|interior|int|villa|"
@@ -168,12 +190,13 @@ _CODE_AND_TOWN = re.compile(
 )
 _TOWN = re.compile(
     rb",?\s?(?:\(|de |en )?(?:(?:el|la|los|las|les|els|a|o|as|os) )?"
-    rb"([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|"
+    rb"([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|al|en|do|da|"
     rb"y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
 )
 _SIDE_OF_TOWN = re.compile(rb" (?:pte|ote|nte|poniente|oriente|norte|sur)(?![\w])\.?")
 _QUARTER = re.compile(
-    rb",? (?:col\.?|colonia|fracc\.?|fraccionamiento|urb\.?|urbanizacion|barrio|b\xba|barriada|pol\. ind\.) "
+    rb",? (?:bo\.?|col\.?|colonia|fracc\.?|fraccionamiento|urb\.?|urbanizacion|barrio|b\xba|barriada|"
+    rb"pol\. ind\.) "
     rb"(?:(?:de la|de los|de las|del|de) )?(?=[a-z])"
 )
 _TOWN_AFTER_CODE = re.compile(rb"(?<=\d) [a-z']{4,20}(?: (?:de|del|la)){0,2}(?: [a-z']{3,20})?(?=[.,;)\n]|$)")
@@ -326,6 +349,39 @@ def postal_codes(seen: View) -> Iterator[Finding]:
             yield Finding(found.start(), _town(seen, found.end()), Kind.ADDRESS)
 
 
+def coded_addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
+    """A name and a number before a postal code with its town, whatever stands before: "Lugar de Outeiro 14, 27256
+    Castro de Rei". `at`: where the postal code is.
+    """
+    folded = seen.folded
+    for place in at:
+        begin = max(
+            folded.rfind(sign, max(0, place - _BEFORE_CODE), place)
+            for sign in (b"\n", b":", b";", b"!", b"?")
+        )
+        begin = max(begin + 1, place - _BEFORE_CODE)
+        number = next(_DOOR.finditer(folded, begin, place), None)
+        town = _TOWN.match(folded, place + 5)
+        if number is None or town is None or not seen.text[town.start(1)].isupper():
+            continue
+        start, capitals = number.start(), 0
+        for word in reversed(list(_NAME_WORD.finditer(folded, begin, number.start()))):
+            large = seen.text[word.start()].isupper()
+            if folded[word.end() : start].strip(b" ,.") or not (large or word[0] in _BEFORE_DOOR):
+                break
+            start, capitals = word.start(), capitals + large
+        while start < number.start() and not seen.text[start].isupper():
+            start = min(folded.find(b" ", start) + 1 or number.start(), number.start())
+        end = _town(seen, place + 5)
+        if capitals and end > place + 5 and not is_told_in_a_lesson(seen, start, end):
+            yield Finding(start, end, Kind.ADDRESS)
+
+
+_BEFORE_CODE = 80
+_DOOR = re.compile(rb"(?<=[a-z.,\xba\xb0] )(?:n\S{0,2} ?)?\d{1,3}(?: ?(?:bis|[a-d]))?(?=[,. \-])(?! de )")
+_NAME_WORD = re.compile(rb"[a-z'.\xba\xaa]+")
+
+
 def street_name(seen: View, start: int) -> tuple[int, bool] | None:
     """Where the street's name ends, and whether a word of it has a capital; None where no name stands there."""
     position, words, capital, end, last_is_particle = start, 0, False, start, False
@@ -374,6 +430,8 @@ def rest(seen: View, end: int) -> int:
     quarter = _QUARTER.match(seen.folded, end)
     if quarter is not None and seen.text[quarter.end()].isupper():
         end = _town(seen, quarter.end())
+        if seen.folded[end : end + 1] == b"," and seen.text[end + 2 : end + 3].isupper():
+            end = _town(seen, end)
     code = _CODE_AND_TOWN.match(seen.folded, end)
     if code is not None:
         return _town(seen, code.end())

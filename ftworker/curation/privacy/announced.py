@@ -169,7 +169,7 @@ class Announced:
         # "D. Pedro" is a title, the letter d is none.
         if title == b"d" and not (seen.text[start] == "D" and seen.folded[end : end + 2] == b". "):
             return None
-        gap = end
+        gap = end + (seen.folded[end : end + 2] == b": ")
         if title in _SHORT_TITLES:
             gap += seen.folded[gap : gap + 1] == b"\xaa"
             gap += seen.folded[gap : gap + 1] == b"."

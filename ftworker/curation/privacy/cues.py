@@ -69,7 +69,9 @@ CUES: dict[str, Cue] = {
         friend|best friend|brother|sister|cousin|uncle|aunt|mom|mum|dad|mother|father|classmate
         boyfriend|girlfriend|grandma|grandpa|coach""",
     ),
-    **_phrases(Cue.TITLE, """don|dona|dna|d|sr|sra|srta|senor|senora|mr|mrs|ms|miss|dr|dra|prof|profa|tito|tita|doctor
+    **_phrases(Cue.TITLE, """a nombre de|don|dona|dna|d|sr|sra|srta|senor|senora|mr|mrs|ms|miss|dr
+        dra|prof|profa|tito|tita
+        doctor
         doctora"""),
     **_phrases(
         Cue.GREETING,
@@ -115,8 +117,10 @@ OF_THE_SPEAKER = frozenset(
 """Determiners that make a role somebody's here, and not a character's."""
 
 KIN = frozenset(
-    b"hermano hermana hermanito hermanita primo prima tio tia abuelo abuela padre madre papa mama padrastro madrastra "
-    b"hijo hija sobrino sobrina nieto nieta suegra suegro padrino madrina oncle tieta avi avia pare mare germa germana "
+    b"hermano hermana hermanito hermanita primo prima tio tia abuelo abuela padre madre papa mama padrastro "
+    b"madrastra "
+    b"hijo hija sobrino sobrina nieto nieta suegra suegro padrino madrina oncle tieta avi avia pare mare "
+    b"germa germana "
     b"fill filla amigo amiga vecino vecina nino nina father mother brother sister aunt uncle grandma grandpa".split()
 )
 
@@ -130,7 +134,8 @@ PERSON_BEFORE = re.compile(
     rb"enfermer[oa]|bebe|"
     rb"colega|compi|pareja|nuera|yerno|cunad[oa]|suegr[oa]|padrastro|madrastra|abogad[oa]|medica|canguro|"
     rb"bibliotecari[oa]|"
-    rb"monitor[a]?|orientador[a]?|pediatra|logopeda|fisio|vei|veina|avi|avia|abusador|jefe|jefa)\b[^.!?\n]{0,35}$"
+    rb"monitor[a]?|orientador[a]?|pediatra|logopeda|fisio|vei|veina|avi|avia|abusador|jefe|"
+    rb"jefa)\b[^.!?\n]{0,35}$"
 )
 """A person was spoken of just before "se llama"."""
 
@@ -159,8 +164,10 @@ PLACE_BEFORE = re.compile(
     rb"puerto|"
     rb"cabo|iglesia|catedral|ermita|monasterio|convento|premio|premios|fundacion|editorial|castillo|palacio|"
     rb"lago|golfo|"
-    rb"cordillera|huracan|borrasca|tormenta|batalla|ley|plan|metro|estacion|aeropuerto|biblioteca|residencia|copa|"
-    rb"trofeo|volcan|pantano)(?: de| del| de la| la| d'| de l'| de san| de santa)?|"
+    rb"cordillera|huracan|borrasca|tormenta|batalla|ley|plan|metro|estacion|aeropuerto|biblioteca|"
+    rb"residencia|copa|"
+    rb"trofeo|volcan|pantano)(?: de| del| de la| la| d'| de l'| de san| de santa| rector| rectora| doctor|"
+    rb" pintor| poeta| maestro| alcalde| profesor)?|"
     rb"(?:ciudad|puerta|provincia|municipio|centro|centre|club|noche|fiesta|fiestas|dia|hogueras|camino|cruz|"
     rb"guerra|"
     rb"tratado|paz|estrecho|coro|orquesta|clinica|isla|valle|reino|corona|casa|cueva|fuente|monte|pico)"
@@ -204,25 +211,32 @@ SPEAKER = re.compile(
 )
 """Somebody speaks of here and now, not of a lesson."""
 OFFICE = re.compile(
-    rb"\b(?:nota de|notas de|boletin\w*|expediente|tutora?|matricula|secretaria|nia|dni|nuss|tarjeta de|autorizacion|"
-    rb"justificante|excursion|comedor|cantina|reunion|recuperacion|parcial|el examen de|faltas? de|datafono|taquilla|"
+    rb"\b(?:nota de|notas de|boletin\w*|expediente|tutora?|matricula|secretaria|nia|dni|nuss|tarjeta de|"
+    rb"autorizacion|"
+    rb"justificante|excursion|comedor|cantina|reunion|recuperacion|parcial|el examen de|faltas? de|datafono|"
+    rb"taquilla|"
     rb"entrega de|trabajo de|mochila|flauta|ausencia|orientadora?|conserje|despacho|tutorias?|alergi\w+|ruta)\b"
 )
 """What is done at a school's office, and in no exercise."""
 PRESENT = re.compile(
-    rb"\b(?:te|tu|tus|ti|contigo|has|ves|llamas|usted|preocup\w+|diu|dit|conte|pregunt\w+ a|le escribe|copia\w*|"
+    rb"\b(?:te|tu|tus|ti|contigo|has|ves|llamas|usted|preocup\w+|diu|dit|conte|pregunt\w+ a|le escribe|"
+    rb"copia\w*|"
     rb"repetid[oa]|"
-    rb"venir|faltan?|acta|cc|firma\w*|portada|maestra?|irakasle\w*|propongo|solicito|veo|dejo|dijo que (?:caia|no|"
+    rb"venir|faltan?|acta|cc|firma\w*|portada|maestra?|irakasle\w*|propongo|solicito|veo|dejo|"
+    rb"dijo que (?:caia|no|"
     rb"hay)|"
     rb"entreg\w+|puede(?:s|n)? (?:venir|ir)|se llama|sentar\w*|estuche|cafeteria|"
     rb"ha (?:venido|dicho|hecho|repetido|olvidado|perdido|llegado)|molesta|distrae|han fet|fet res|"
-    rb"castigad[oa]s?|expulsad[oa]s?|suspend\w+|suspens[oa]s?|recuper[aeo]\w*|evaluacion|pendientes?|optativas?|"
+    rb"castigad[oa]s?|expulsad[oa]s?|suspend\w+|suspens[oa]s?|recuper[aeo]\w*|evaluacion|pendientes?|"
+    rb"optativas?|"
     rb"adaptacion|"
     rb"refuerzo|la familia de|pide cita|cita con|beca|turno de|(?:otro|del|este) centro|gafas|lleg[oa] tarde|"
     rb"copio|debo|le duele|"
-    rb"fiebre|esta enferm[oa]|se sienta|jefatura|apuntes|repit\w+|repetir curso|concurso|felicit\w+|cambi(?:a|ar|"
+    rb"fiebre|esta enferm[oa]|se sienta|jefatura|apuntes|repit\w+|repetir curso|concurso|felicit\w+|"
+    rb"cambi(?:a|ar|"
     rb"o) de (?!tema)|"
-    rb"entrena\w*|libreta|cuaderno|tablet|portatil|pelead[oa]|pelea con|insult\w+|amenaz\w+|no trae|trajo|vendra|"
+    rb"entrena\w*|libreta|cuaderno|tablet|portatil|pelead[oa]|pelea con|insult\w+|amenaz\w+|no trae|trajo|"
+    rb"vendra|"
     rb"viene a|"
     rb"decidle|decirle|dile|avis[ae]\w*|recog\w+|apunta[rd]?\w*|inscrib\w+|hoy|manana|el (?:lunes|martes|"
     rb"miercoles|jueves|"
@@ -266,24 +280,29 @@ SUBJECT = re.compile(
     rb"ensayista|"
     rb"filosof\w+|cientific[oa]s?|pintor(?:a|es|as)?|escult(?:or|ora|ura)|arquitect\w+|compositor(?:a|es|as)?|"
     rb"sinfonia|"
-    rb"astronom[oa]|matematico|fisico|quimico|biolog[oa]|naturalista|inventor[a]?|explorador\w*|navegante|cronista|"
+    rb"astronom[oa]|matematico|fisico|quimico|biolog[oa]|naturalista|inventor[a]?|explorador\w*|navegante|"
+    rb"cronista|"
     rb"conquist\w+|libertador\w*|independencia|revolucion\w*|virre(?:y|yes|inato|inal)|imperio|rein(?:ado|"
     rb"ados|ante)|"
-    rb"dinastia|monarca|monarquia|republica|republican[oa]s?|dictadura|dictador|batalla|golpe de estado|sufragi\w+|"
+    rb"dinastia|monarca|monarquia|republica|republican[oa]s?|dictadura|dictador|batalla|golpe de estado|"
+    rb"sufragi\w+|"
     rb"voto femenino|feminis\w+|abolicion\w*|colonial\w*|mitolog\w+|mito|diosa|dioses|ninfa|titan|apostol\w*|"
     rb"evangeli\w+|biblia|biblic\w+|martir\w*|teorema|teoria|premio (?:nobel|cervantes|planeta|nadal|goya|"
     rb"princesa)|nobel|"
     rb"generacion del|romantic[oa]s?|barroc[oa]s?|renacentistas?|vanguardi\w+|modernis\w+|realis[mt]\w*|"
     rb"naturalismo|"
-    rb"ilustracion|impresionis\w+|cubis\w+|surrealis\w+|protagonistas?|personajes?|narrador\w*|capitulos?|escenas?|"
-    rb"obra (?:maestra|teatral|literaria|cumbre)|lienzo|oleo sobre|pelicula|cineasta|directora? de cine|olimp\w+|"
+    rb"ilustracion|impresionis\w+|cubis\w+|surrealis\w+|protagonistas?|personajes?|narrador\w*|capitulos?|"
+    rb"escenas?|"
+    rb"obra (?:maestra|teatral|literaria|cumbre)|lienzo|oleo sobre|pelicula|cineasta|directora? de cine|"
+    rb"olimp\w+|"
     rb"seleccion espanola|balon de oro|tenista|futbolista|atleta|cantautor\w*|actriz|zarzuela|opera|"
     rb"guerra (?:civil|"
     rb"mundial|fria|de)|(?:primera|segunda|i|ii) guerra|(?:el|al|del) rey|(?:la|a la) reina|literatur\w+|"
     rb"literari[oa]s?|"
     rb"ciencia ficcion|prosa|lirica|tratado de|edad media|siglos? [ivx]+)\b|"
     rb"\b[ad]\. ?c\.|"
-    rb"(?:\b(?:en|de|del|desde|hasta|hacia|ano|entre|y|a)|(?<!\d)[(,\-]) ?(?:1[0-8]\d\d|19[0-4]\d)(?![\d/%]|[.,\-]\d|"
+    rb"(?:\b(?:en|de|del|desde|hasta|hacia|ano|entre|y|a)|(?<!\d)[(,\-]) ?(?:1[0-8]\d\d|19[0-4]\d)(?![\d/%]|"
+    rb"[.,\-]\d|"
     rb" ?(?:m|km|g|kg|ml|l|cm|metros|euros|personas|gramos|litros|piezas|habitantes|kilometros|kilos)\b)"
 )
 LEARNT = re.compile(
@@ -304,13 +323,15 @@ WORK = re.compile(rb"[ (](?:\"[^\"\n]{3,60}\"|\xab[^\xbb\n]{3,60}\xbb)(?=[ ).,;?
 """A title, where somebody wrote or made it."""
 PRIVATE = re.compile(
     # Somebody's own life or class. What is said of one's tasks is of a lesson all the same: "mi trabajo sobre ...".
-    rb"\b(?:mi|mis|nuestr[oa]s?)\b(?! (?:examen|trabajo|libro|resumen|exposicion|redaccion|comentario|presentacion|"
+    rb"\b(?:mi|mis|nuestr[oa]s?)\b(?! (?:examen|trabajo|libro|resumen|exposicion|redaccion|comentario|"
+    rb"presentacion|"
     rb"lectura|tarea|proyecto|libro de texto))|"
     rb"\b(?:(?<!y )yo|conmigo|nosotr[oa]s|ayer|anoche|manana por|fui|fuimos|vamos|quede|quedamos|amig[oa]s?|"
     rb"companer[oa]s?|"
     rb"vecin[oa]s?|alumn[oa]s?|alumnado|clase|curso|tutor[a]?|tutoria|profe|profes|profesora?|seno|recreo|"
     rb"patio|colegio|"
-    rb"cole|insti|instituto|aula|ampa|delegad[oa]s?|cumple\w*|insta\w*|whats\w*|correo|telefono|movil|vive|vivo|"
+    rb"cole|insti|instituto|aula|ampa|delegad[oa]s?|cumple\w*|insta\w*|whats\w*|correo|telefono|movil|vive|"
+    rb"vivo|"
     rb"expediente|matricula|notas?|suspens\w+|aprob\w+|boletin|excursion|equipo de|eso|bachillerato|primaria|"
     rb"ies|ceip|"
     rb"meu|meva|nostr[ae]|classe|companya?|my|our|nire|gure|deberes|apuntes|boli|no me|"
@@ -326,7 +347,8 @@ CITED_BOOK = re.compile(
 TASK = re.compile(
     rb"\b(?:analiza\w*|sintactic\w*|traduce|traducir|translate|rewrite|fill in|complete the|completa|conjuga|"
     rb"subraya|"
-    rb"pon en|estilo directo|estilo indirecto|voz pasiva|voz activa|passive|reported speech|choose the|underline|"
+    rb"pon en|estilo directo|estilo indirecto|voz pasiva|voz activa|passive|reported speech|choose the|"
+    rb"underline|"
     rb"oracio\w*|sintagma|sujeto|predicado|complemento\w*|atributo|vocativo|nombres? propios?|"
     rb"corr(?:ige|egir) (?:la|las|esta|estas) (?:frases?|oracion\w*)|correct the)\b"
 )

@@ -1,4 +1,4 @@
-"""Dates of birth and number plates: harmless signs that a word beside them makes personal.
+"""Dates of birth: harmless dates that a word beside them makes personal.
 
 Ages stay, and so do the dates of a lesson: "Cervantes nació en 1547" tells of nobody alive.
 """
@@ -77,9 +77,12 @@ _DATE = re.compile(
 )
 _BIRTH_CUE = re.compile(
     # The speaker, or a form; folded, "naci" is the first person and "nacio" the third.
-    rb"\bnaci(?:mos|ste)?\b|\bcumple (?:anos el )?(?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d)|\bnacimiento (?=\d{1,2}[/.\-])|"
+    rb"\bnaci(?:mos|ste)?\b|\bser del (?=\d)|\bacta (?:literal )?de nacimiento (?:de|"
+    rb"a nombre de) (?=[^\n\d]{5,45}?\d)|\bcumplio anos (?=el \d)|"
+    rb"\bcumple (?:anos el )?(?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d)|\bnacimiento (?=\d{1,2}[/.\-])|"
     rb"\bcumple anos el (?=\d)|\bcumpl(?:imos|en)(?: los)?(?: \d{1,2})?(?: anos)?\b|\bmi nacimiento\b|"
-    rb"\bnacimiento (?=\d{1,2} [a-z]{3,10}\.? (?:19[3-9]|20[0-3]))|\bnac:?\s(?=\d{1,2}[/.\-]\d)|"
+    rb"\bnacimiento (?=(?:20[01]\d-|\d{1,2} /|(?:\d{1,2} )(?:de |d')?[a-z]{3,10}\.? (?:de |del )?(?:19[3-9]|"
+    rb"20[0-3])))|\bnac:?\s(?=\d{1,2}[/.\-]\d)|"
     rb"\bf(?:echa|ech|ec\.?|\.)? ?(?:de )?(?:nto|nac(?:to|mto|im)?)\b\.?|\bd\.\s?n\.?:?\s(?=\d{1,2}[/.\-]\d)|"
     rb"\bnacid[oa]s?:? (?=\d{1,2}[/.\-]\d)|\bal mundo (?=(?:el|un) \d)|\bnacer (?=el \d)|"
     rb"\bhago (?:los )?\d{1,2}(?: anos)? el (?=\d)|\by yo del (?=\d)|"
@@ -108,7 +111,8 @@ _BIRTH_CUE = re.compile(
     rb"herman[oa]|prim[oa])\b"
     rb"[^.\n\d]{0,40}? nacio\b|\bmi nen[ea] es del (?=\d)|\bfecha d nac\w*|"
     rb"\bcumple\w* de (?!la |los |las |un)[a-z_]{2,15}(?: [a-z_]{2,15})? (?:es|cae|sera|fue)\b|"
-    rb"\b(?:mi|meu|meva|mis|my|nuestr[oa]|el meu|la meva|alumn[oa]|el nino|la nina|el bebe|el peque|la peque|el "
+    rb"\b(?:mi|meu|meva|mis|my|nuestr[oa]|el meu|la meva|alumn[oa]|el nino|la nina|el bebe|el peque|"
+    rb"la peque|el "
     rb"crio|la cria)(?: \w+){0,3},?(?: que)? (?:nacio|nacieron|va neixer|naceu|"
     rb"was born|cumple)\b"
 )
@@ -116,7 +120,8 @@ _BIRTH_CUE = re.compile(
 _TIGHT_CUE = re.compile(
     rb"(?:\bcumpl(?:io|ira|en|iran|e)(?: los| sus)? (?:[1-9]|1\d|20|%b)(?: an(?:os|itos))?,? (?:el )?(?:dia )?|"
     rb"\b(?:hace|hara|haran|hizo) (?:los |sus )?(?:[1-9]|1\d|20|%b)(?: anos)? el (?:dia )?|"
-    rb"\bmayor(?:ia)? de edad (?:desde |a partir d)?el (?:dia )?|\b(?:nasc|n|f/?n|f\.\s?n|nac|fec\.? ?nac)\.?:? |"
+    rb"\bmayor(?:ia)? de edad (?:desde |a partir d)?el (?:dia )?|\b(?:nasc|n|f/?n|f\.\s?n|nac|"
+    rb"fec\.? ?nac)\.?:? |"
     rb"\bnac(?:id|ud)[oa]s?(?:/a|\(a\))?:?(?: en [a-z' ]{3,25}?,?)?(?: el| a)? (?:dia )?|\bnacio (?:el |"
     rb"un )?(?:dia )?|"
     rb"\b(?:cumple|birthday|bday|dob|born|aniversario?|fnto)\b:? |\bsoy (?:del|nacid[oa]) (?:el )?(?:dia )?|"
@@ -129,24 +134,39 @@ _OF_A_PUPIL = re.compile(
     rb"2020))(?![\w/])"
 )
 """A date behind a name, of when those were born who go to school."""
-_OF_SOMEBODY = re.compile(
-    rb"(?<![\d/.\-])(?P<date>\d{1,2}[/.\-]\d{1,2}[/.\-](?:19[3-9]\d|200\d|201\d|2020))(?![\d/]|[.\-]\d)"
-)
 _FAMILY = re.compile(
     rb"\b(?:mi|mis|nuestr[oa]s?|su|sus|el|la|los|las|dos|tres|\d) (?:hij|nin|herman|mellizo|melliza|gemel|niet|"
     rb"sobrin|abuel|peque|"
-    rb"mayor|median|menor|madre|padre|mama|papa|bebe|cri[oa]|nen[ea]|alumn|prim[oa]\b)|\b(?:abuel[oa]|cumple\w*|"
-    rb"ninos|hijos|hijas|edad|"
+    rb"mayor|median|menor|madre|padre|mama|papa|bebe|cri[oa]|nen[ea]|alumn|prim[oa]\b)|\b(?:abuel[oa]|"
+    rb"cumple\w*|"
+    rb"ninos|hijos|hijas|edad|nen[ea]|sobrin[oa]|niet[oa]|hij[oa] mi[oa]|"
     rb"nacid\w*|nacimiento|mellizos|gemelos|gemelas|padron|alumn[oa])\b"
 )
 """Who has a date of birth that is told in a school's chat."""
+_KIN = re.compile(
+    rb"\b(?:(?:mi|mis|nuestr[oa]s?|su|sus) \w+|nen[ea]|el nino|la nina|(?:hij|niet|sobrin)[oa]s?|"
+    rb"(?<!torres )gemel[oa]s|melliz[oa]s|"
+    rb"alumn[oa]|el peque\w*|la peque\w*|el mayor|la mayor|bebe|nacid[oa])\b"
+)
+"""Who is born lately, and no internet."""
 _OF_OTHER_DATES = re.compile(
     rb"\b(?:decreto|ley|orden|real|rd|boe|resolucion|convocatoria|examen|examenes|plazo|curso|firma\w*|"
     rb"fecha de (?!nac)\w+|"
     rb"publica\w*|vigor|desde|hasta|antes|despues|caduca|caducidad|expedi\w+|matriculad\w*|alta|baja|inscri\w+|"
     rb"entrega\w*|falt\w+|"
-    rb"falle\w+|muri\w+|boda|cas\w+|empadron\w*|visit\w*|excursion|vacun\w*|cita|operacion|operad\w*|atentad\w*)\b"
+    rb"falle\w+|muri\w+|boda|cas\w+|empadron\w*|visit\w*|excursion|vacun\w*|cita|operacion|operad\w*|"
+    rb"atentad\w*)\b"
 )
+_DATED = re.compile(
+    rb"(?<![\w.,/\-])(?:\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?%b|%b-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d\d(?!\d)|"
+    rb"(?:%b|\d{1,2}\xba?)(?: del? | d'| |-)%b(?:,? (?:de |del |de l'any )?|-)(?:%b|%b))(?![\w/]|[.\-]\d)"
+    % (_YEAR, _YEAR, _SMALL_NUMBER, _MONTH, _YEAR, _YEAR_IN_WORDS)
+)
+"""A day, a month and a year."""
+_FIRST_BORN, _LAST_OF_PUPILS = 1930, 2021
+"""When who is spoken of in a school's chat was born. Dates of later years are those of what happens at school."""
+_DATED_BACK, _DATED_ON = 60, 30
+_FOUR_DIGITS = re.compile(rb"\d{4}")
 _LAST_WORD = re.compile(rb"[a-z_]+$")
 _OF_NOBODY_SAID = re.compile(
     rb"^(?:[ \t\-*>|]|\b(?:y|e|pero|que|la|el|ella|si|es que|dice que|creo que)\b)*$"
@@ -175,9 +195,12 @@ _OF_OTHERS = re.compile(
 _RATHER = re.compile(rb",? (?:y|pero|cuando|sino|no) (?:es|era|deberia ser|debe ser|seria)?(?: el)? ?")
 """A wrong date, and then the right one."""
 _ANY_YEAR = re.compile(_YEAR)
+_MONTH_WITHIN = re.compile(rb"[a-z]{3}")
+_SHORT_YEAR = re.compile(rb"\d[/.\-]\d\d$")
 _WITH_YEAR = re.compile(_YEAR + rb"$")
 _BORN_THEN = re.compile(
-    rb"\b(?:nacio|va neixer(?: el| la)?(?: \w+){0,2}|naceu) (?:el |o )?(?P<date>%b)(?= (?:mi|nuestr[oa]|el meu|la "
+    rb"\b(?:nacio|va neixer(?: el| la)?(?: \w+){0,2}|naceu) (?:el |o )?(?P<date>%b)(?= (?:mi|nuestr[oa]|"
+    rb"el meu|la "
     rb"meva|o meu|a mina) )|"
     rb"\bva neixer (?:el meu|la meva) \w+ (?:el )?(?P<other>%b)" % (_DATE.pattern, _DATE.pattern)
 )
@@ -204,12 +227,15 @@ _BIRTHDAY_BACK = 45
 _OF_DATES = re.compile(
     # Every date has numbers with signs between them, or a month: a quick look.
     rb"\d ?[/\-] ?\d|\d ?([.\xb7_\\ ]|, ?)\d{1,2}(?: ?\1 ?)\d\d|\d{6}|\d (?:de|del|d) \d|"
-    rb"\d[a-z.\xba]{0,3}[ .\-/](?:del? (?:mes de )?|d |d'|of )?(?:ene|feb|mar|abr|may|jun|jul|ago|sep|set|oct|nov|"
+    rb"\d[a-z.\xba]{0,3}[ .\-/](?:del? (?:mes de )?|d |d'|of )?(?:ene|feb|mar|abr|may|jun|jul|ago|sep|set|"
+    rb"oct|nov|"
     rb"dic|gen|mai|"
     rb"xan|xu[nl]|out|dec|dez|i{1,3}[. \-/]|i?v[. \-/]|vi{0,3}[. \-/]|i?x[. \-/]|xi{0,2}[. \-/])|"
-    rb"\b(?:enero|febrer|marzo|abril|mayo|juni|juli|agost|septiembre|setiembre|octubre|noviembre|diciembre|gener |"
+    rb"\b(?:enero|febrer|marzo|abril|mayo|juni|juli|agost|septiembre|setiembre|octubre|noviembre|diciembre|"
+    rb"gener |"
     rb"febrer|marc |"
-    rb"maig|juny|juliol|setembre|novembre|desembre|xaneiro|febreiro|maio|xuno|xullo|outubro|decembro|urtarril|otsail|"
+    rb"maig|juny|juliol|setembre|novembre|desembre|xaneiro|febreiro|maio|xuno|xullo|outubro|decembro|"
+    rb"urtarril|otsail|"
     rb"martxo|apiril|maiatz|ekain|uztail|abuztu|irail|urri|azaro|abendu|january|february|march|april|june|july|"
     rb"august|"
     rb"september|october|november|december|"
@@ -217,34 +243,33 @@ _OF_DATES = re.compile(
 )
 _BIRTH_BEFORE, _BIRTH_AFTER = 80, 120
 
-_FOUR_DIGITS = re.compile(rb"(?<!\d)\d{4}(?!\d)")
-_MOST_BEFORE_DIGITS = 3
-_PLATE = re.compile(
-    rb"(?<![\w.,+\-/])((?:[cre][ \-]?)?\d{4}(?:[ .\-\xb7/_]| - )?([bcdfghjklmnpqrstvwxyz]{3}))(?![\w\-])"
-)
-_UNITS = frozenset(
-    b"rpm ppm khz mhz ghz kwh mwh gwh kmh bps mbps kgs kms grs mts pts hrs mhz gbs mbs".split()
-)
-_PLATE_OLD = re.compile(rb"(?<![\w.,+\-/])([a-z]{1,2})[ \-]?(\d{4})[ \-]?([a-z]{1,2})(?![\w\-])")
-# The signs of the provinces until September 2000, Ceuta and Melilla included.
-_PROVINCES = frozenset(
-    b"a ab al av b ba bi bu c ca cc ce co cr cs cu ge gi gc gr gu h hu ib pm j l le lo lu m ma ml mu na o "
-    b"or ou p po s sa se sg "
-    b"so ss t te tf to v va vi z za".split()
-)
-_VEHICLE = re.compile(
-    rb"\b(?:matricul\w*|placa|coche\w*|cotxe\w*|carro|motos?|motocicl\w*|furgo\w*|aparc\w*|vehicul\w*|autobus|"
-    rb"autocar|patinete|camion\w*|taxi|vehicles?|scooter|ciclomotor|quad|itv|parking|garaje|accidente|atropell\w+|"
-    rb"choc[oa]\w*|golpe|"
-    rb"conduc\w*|multa\w*|remolque|autoa|plate|car|van|seat|renault|opel|peugeot|citroen|toyota|ford|audi|"
-    rb"bmw|kia|dacia|volkswagen|hyundai|nissan|mercedes|fiat|skoda|mazda|honda|yamaha|vespa|suzuki|mitsubishi|"
-    rb"volvo|tesla|"
-    rb"lexus|cupra|piaggio|kymco|ibiza|clio|corsa|focus|polo|yaris|qashqai|sandero|fiesta|megane|duster|bus|"
-    rb"microbus|minibus|"
-    rb"mat\.|blablacar|uber|cabify|tractor|(?:auto)?caravana)(?!\w)"
-)
-_VEHICLE_CHARACTERS = 60
-_OF_ALL_PLATES = re.compile(rb",? (?:es (?:el|un) (?:formato|ejemplo)|por ejemplo)")
+
+def dates_beside(seen: View) -> Iterator[Finding]:
+    """Dates with their year of which somebody's birth may be one, and nothing says that they are of something else."""
+    folded = seen.folded
+    for found in _DATED.finditer(folded):
+        if not _may_be_of_birth(found):
+            continue
+        begin, stop = sentence_span(seen, *found.span())
+        begin, stop = max(begin, found.start() - _DATED_BACK), min(stop, found.end() + _DATED_ON)
+        if _OF_OTHER_DATES.search(folded, begin, stop) or is_told_in_a_lesson(seen, *found.span()):
+            continue
+        yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
+
+
+def dated_family(seen: View, at: Iterable[int]) -> Iterator[Finding]:
+    """Dates in words beside children and relatives: "mi hijo Hugo, 12 de marzo de 2011". `at`: where one is named."""
+    for begin, end in stretches(seen, at, _DATED_BACK, _BIRTH_AFTER):
+        if _FOUR_DIGITS.search(seen.folded, begin, end) is None:
+            continue
+        for found in _DATED.finditer(seen.folded, begin, end):
+            if _may_be_of_birth(found) and _is_of_kin(seen, *found.span()):
+                yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
+
+
+def _may_be_of_birth(dated: re.Match[bytes]) -> bool:
+    year = _ANY_YEAR.search(dated[0])
+    return year is None or _FIRST_BORN <= int(year[0]) <= _LAST_OF_PUPILS
 
 
 def birth_dates(seen: View, at: Iterable[int]) -> Iterator[Finding]:
@@ -296,9 +321,10 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
     for found in _OF_A_PUPIL.finditer(folded, begin, end):
         if _follows_a_name(seen, found.start()):
             yield Finding(*found.span("date"), Kind.BIRTH_DATE)
-    for found in _OF_SOMEBODY.finditer(folded, begin, end):
-        if _is_of_family(seen, *found.span("date")):
-            yield Finding(*found.span("date"), Kind.BIRTH_DATE)
+    for found in _DATED.finditer(folded, begin, end):
+        in_words = _MONTH_WITHIN.search(found[0]) is not None
+        if _may_be_of_birth(found) and (_is_of_kin if in_words else _is_of_family)(seen, *found.span()):
+            yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
     for found in _BORN_THEN.finditer(folded, begin, end):
         yield Finding(*found.span(found.lastgroup or 0), Kind.BIRTH_DATE)
     if folded.find(b"?", begin, end) != -1:
@@ -327,11 +353,18 @@ def _is_of_now(seen: View, found: re.Match[bytes]) -> bool:
         # "YouTube nació el ...", "Internet cumple 20 años el ...": who was born must be a person.
         if not _is_said_of_a_person(seen, found.start()):
             return False
-        if found[0].startswith(b"nacio") and not (year and int(year[0]) >= _FIRST_PUPILS):
+        recent = int(year[0]) >= _FIRST_PUPILS if year else _SHORT_YEAR.search(found["date"]) is not None
+        if found[0].startswith(b"nacio") and not recent:
             return False
     elif found[0].startswith((b"n", b"f")) and year is None:
         return False
     return not is_told_in_a_lesson(seen, *found.span()) and not is_in_an_exercise(seen, *found.span())
+
+
+def _is_of_kin(seen: View, start: int, end: int) -> bool:
+    """Whether a child, a pupil or a relative of somebody's is spoken of right beside a date in words."""
+    near = (max(0, start - _DATED_BACK), end + _DATED_ON)
+    return _KIN.search(seen.folded, *near) is not None and _is_of_family(seen, start, end)
 
 
 def _is_of_family(seen: View, start: int, end: int) -> bool:
@@ -399,55 +432,3 @@ def _dated_before(seen: View, cue: re.Match[bytes]) -> Finding | None:
         if found.end() <= cue.start() and _BIRTHDAY_AFTER.match(folded, found.end()):
             return Finding(found.start(), found.end(), Kind.BIRTH_DATE)
     return None
-
-
-def plates(seen: View) -> Iterator[Finding]:
-    """Spanish plates where a vehicle is spoken of; old ones with both hyphens and a province's sign anywhere."""
-    folded = seen.folded
-    for digits in _FOUR_DIGITS.finditer(folded):
-        yield from _plate(seen, digits.start())
-
-
-_PLATE_ABROAD = re.compile(
-    r"(?<![\w.,+\-/])(?:[A-Z]{2} ?\d{3} ?[A-Z]{2}|[A-Z]{3}[ \-]?\d{3,4}|[A-Z]{3}-\d{2}-\d{2}|[A-Z]{4}[ \-]\d{2}|"
-    r"\d{3}[ \-][A-Z]{3}|[A-Z]{2}[ \-]\d{2}[ \-]\d{2}|[A-Z]{2}-\d{3,4}-[A-Z]{2})(?![\w\-])"
-)
-"""Of Argentina, Mexico, Colombia, Chile, Peru, France, Italy: by their word alone, and in capitals."""
-
-
-def plates_abroad(seen: View, at: Iterable[int]) -> Iterator[Finding]:
-    """Plates of other countries after the word for one or for a vehicle. `at`: where it stands."""
-    for place in at:
-        for found in _PLATE_ABROAD.finditer(seen.text, place, place + _VEHICLE_CHARACTERS):
-            if _UNITS.isdisjoint(part.lower().encode() for part in re.findall("[A-Z]+", found[0])):
-                yield Finding(found.start(), found.end(), Kind.PLATE)
-
-
-def _plate(seen: View, digits: int) -> Iterator[Finding]:
-    """The plate that has its four digits here. Looking for them first costs a tenth of looking for letters."""
-    folded = seen.folded
-    for begin in range(max(0, digits - _MOST_BEFORE_DIGITS), digits + 1):
-        found = _PLATE.match(folded, begin)
-        if found is not None and found[2] not in _UNITS and _vehicle(folded, found.start(), found.end()):
-            yield Finding(found.start(), found.end(), Kind.PLATE)
-        found = _PLATE_OLD.match(folded, begin)
-        if found is None or found[1] not in _PROVINCES:
-            continue
-        # "MA-2024-II" is a course; a plate's last letters were no such number, and years are rare on it.
-        alone = (
-            seen.text[found.start() : found.end()].isupper()
-            and found[0].count(b"-") == 2
-            and len(found[3]) == 2
-        )
-        if _vehicle(folded, found.start(), found.end()) or (
-            alone and not 1900 <= int(found[2]) < 2100 and found[3] not in {b"ii", b"iv", b"vi"}
-        ):
-            yield Finding(found.start(), found.end(), Kind.PLATE)
-
-
-def _vehicle(folded: bytes, start: int, end: int) -> bool:
-    return (
-        not _OF_ALL_PLATES.match(folded, end)
-        and _VEHICLE.search(folded, max(0, start - _VEHICLE_CHARACTERS), end + _VEHICLE_CHARACTERS)
-        is not None
-    )

@@ -14,12 +14,14 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from ftworker.curation.privacy import cues, triggers
 from ftworker.curation.privacy.announced import Announced, word_before
+from ftworker.curation.privacy.beside import named_beside
 from ftworker.curation.privacy.contexts import (
     ARTICLE_BEFORE,
     begins_sentence,
     is_beside_figures,
     is_in_an_exercise,
     is_of_a_lesson,
+    is_of_a_story,
     is_of_here_and_now,
     is_spoken_of,
     is_told_in_a_lesson,
@@ -49,10 +51,15 @@ _AND_NAME = re.compile(
 _NAME_AND = re.compile(rb"\b([a-z_]+) (?:y|i|e|and|eta) (?:a |con |amb )?$")
 _NAME_IN_A_ROW = re.compile(rb", ([a-z_]{3,})(?=,| (?:y|i|e|eta) )")
 _DID_AT_SCHOOL = re.compile(
-    rb" (?:(?:no )?(?:ha|han) [a-z]+[ai]do|falt[ao]|no (?:viene|vino|trae|trajo|puede)|dice que|dijo que|me |nos |"
+    rb" (?:(?:no )?(?:ha|han) [a-z]+[ai]do|falt[ao]|no (?:viene|vino|trae|trajo|puede)|dice que|dijo que|"
+    rb"me |nos |"
     rb"necesita|quiere)\b"
 )
 """What somebody does whose name begins the sentence, and no sun or sea does."""
+_TAUGHT_BY = re.compile(
+    rb"\b(?:grupo|clase|nota|tutoria|examen|optativa|asignatura|hora) (?:de|con) $|\b(?:al|lo|el|la) de $"
+)
+"""What a teacher has whom a pupil calls by the surname."""
 _PAIR_BEFORE = re.compile(rb"\b(?:somos|som|son|entre|con|amb|a|companer\w+|amig\w+|herman\w+) $")
 
 
@@ -101,7 +108,7 @@ class NameRules:
             elif family == Family.NAMES:
                 standing.append((start, end))
         if not announced and not standing:
-            return []
+            return _apart(self._of_papers(seen, shaped)) if shaped else []
         found = _apart(announced)
         waiting = found[::-1]
         mentioned: set[bytes] = set()
@@ -120,6 +127,8 @@ class NameRules:
                 covered = stop
         if left and found:
             found += self._among(seen, found, left)
+        if shaped:
+            found += self._of_papers(seen, shaped)
         found = _apart(found)
         beside = self._beside(seen, found)
         return _apart([*found, *beside]) if beside else found
@@ -197,7 +206,7 @@ class NameRules:
         maria = _MARIA.search(seen.folded, max(0, start - 5), start)
         if maria:
             start = maria.start()
-        if self._words.roster.is_person(words):
+        if self._words.roster.is_person(words) or self._is_called(seen, start, stop, words):
             return Name(start, stop, words), stop
         beside = self._figures.beside(word)
         ahead = words_ahead(seen, end, word, beside) if beside else []
@@ -276,6 +285,16 @@ class NameRules:
                 among.append(name)
         return among
 
+    def _of_papers(self, seen: View, shaped: Sequence[Finding]) -> list[Name]:
+        """Who stands right before a paper's number, in whatever list the name may be."""
+        named = []
+        for start, end in named_beside(seen, shaped):
+            words = name_words(seen.text[start:end])
+            known = any(self._words.is_given(word) or self._words.is_surname(word) for word in words)
+            if words and known and words[0] not in cues.NOT_NAMES and not self._own_terms.holds(words):
+                named.append(Name(start, end, words))
+        return named
+
     def _beside(self, seen: View, found: Sequence[Name]) -> list[Name]:
         """Given names that an "and" joins to somebody who was found, though alone they may be a word."""
         beside = []
@@ -332,6 +351,14 @@ class NameRules:
     def _only_given(self, word: bytes) -> bool:
         return word in self._words.lexicon.given and word not in self._words.lexicon.surnames
 
+    def _is_called(self, seen: View, start: int, end: int, words: tuple[bytes, ...]) -> bool:
+        """Whether the roster has somebody with these given names and no lesson is told: singers may have them."""
+        return (
+            self._words.roster.has_called(words)
+            and not is_of_a_story(seen, start, end)
+            and not is_of_a_lesson(seen, start, end, named_fully=False)
+        )
+
     def _starts_list(self, seen: View, start: int) -> bool:
         """Whether surnames may come first here: in a line of a list, or of somebody whom the roster has."""
         word = _NEXT_WORD_HERE.match(seen.folded, start)
@@ -369,12 +396,16 @@ class NameRules:
             and words[0] not in cues.NOT_NAMES
         )
         if not rare and large and words[0] not in self._words.lexicon.common_surnames:
-            # "cambia la nota de Bustamante"
+            # "cambia la nota de Bustamante", "me cambiaron del grupo de Escudero"
             begin, stop = sentence_span(seen, start, end)
+            taught = _TAUGHT_BY.search(seen.folded, max(0, start - 20), start) is not None
             rare = (
                 not self._figures.know(words[0])
                 and not self._figures.is_usual(words)
-                and cues.PRIVATE.search(seen.folded, begin, stop) is not None
+                and (
+                    cues.PRIVATE.search(seen.folded, begin, stop) is not None
+                    or (taught and cues.SPEAKER.search(seen.folded, begin, stop) is not None)
+                )
             )
         if not (large and rare) or not is_used_as_name(seen, start):
             return None
@@ -387,7 +418,7 @@ class NameRules:
                 return False
             return not (word in self._words.lexicon.ambiguous and ARTICLE_BEFORE.search(before))
         if word in self._words.lexicon.ambiguous or word in self._words.lexicon.common_surnames:
-            return False
+            return _DID_AT_SCHOOL.match(seen.folded, start + len(word)) is not None
         return self._words.is_given(word) or self._words.is_surname(word)
 
     def _is_elsewhere(

@@ -182,7 +182,8 @@ _ABOUT = 200
 _CODE_BEFORE = re.compile(
     rb"(?:\b(?:print|input|len|int|str|split|replace|match|search|test)\s?\(|=)\s?[\"']$"
 )
-_PUBLIC_LINE = re.compile(rb"(?:90[012]|80[0-7])")
+_PUBLIC_LINE = re.compile(rb"(?:90[012]|80[0-7]|91\D?562\D?04\D?20(?!\d))")
+"""Lines that are nobody's: by their first figures, and the one that tells of poisons."""
 _NO_DIGITS = bytes(code for code in range(256) if code not in b"0123456789")
 _CUE_CHARACTERS = 40
 _CUE_AFTER = 22

@@ -125,7 +125,7 @@ _COUNTED = re.compile(
 _OF_A_MEETING = re.compile(rb"\b(?:zoom|meet|teams|webex|jitsi|webinar|videollamada)\b")
 _OF_A_MACHINE = re.compile(rb"0x|[0-9a-f]{8}-[0-9a-f]{4}-")
 _DIGITS = re.compile(rb"\d")
-_YEAR = re.compile(rb"(?:1[0-9]|20)\d{2}")
+_YEAR = re.compile(rb"(?:1[0-9]|20)\d{2}(?:-(?:1[0-9]|20)\d{2})?")
 # CURP and RFC of Mexico: eighteen or thirteen signs that nothing else looks like.
 _CURP = re.compile(rb"(?<!\w)[a-z]{4}\d{6}[hmx][a-z]{5}[a-z\d]\d(?!\w)|(?<!\w)[a-z&]{4}\d{6}[a-z\d]{3}(?!\w)")
 
@@ -241,11 +241,10 @@ def _value_at(seen: View, end: int, fewest: int) -> tuple[int, int] | None:
             return None
     if digits < fewest - mixed * (3 if fewest == _FEWEST_AFTER_A_GUESS else 1):
         return None
-    counts = bare.isdigit() and (
-        _COUNTED.match(seen.folded, value.end())
-        or _YEAR.fullmatch(bare)
-        or bare.endswith(b"000")
-        or digits > 20
+    counts = (
+        _YEAR.fullmatch(bare)
+        or (bare.isdigit() and _COUNTED.match(seen.folded, value.end()))
+        or (bare.isdigit() and (bare.endswith(b"000") or digits > 20))
     )
     if counts or _NO_RECORD.fullmatch(bare) or _OF_A_MACHINE.match(bare):
         return None

@@ -18,16 +18,22 @@ class Roster:
     def __init__(self, names: Iterable[str]) -> None:
         self.given: set[bytes] = set()
         self.surnames: set[bytes] = set()
+        self._called: set[tuple[bytes, ...]] = set()
         self._people_of: dict[bytes, set[int]] = {}
         self._surname_of: dict[bytes, set[int]] = {}
         for person, line in enumerate(names):
             given, surnames = _parts(line)
             self.given.update(given)
             self.surnames.update(surnames)
+            self._called.add(tuple(given))
             for word in given:
                 self._people_of.setdefault(word, set()).add(person)
             for word in surnames:
                 self._surname_of.setdefault(word, set()).add(person)
+
+    def has_called(self, words: tuple[bytes, ...]) -> bool:
+        """Whether somebody has just these given names, two or more: "Luis Miguel"."""
+        return len(words) > 1 and words in self._called
 
     def is_person(self, words: Iterable[bytes]) -> bool:
         """Whether somebody has a given name and a surname, or two surnames, among these words."""

@@ -22,9 +22,11 @@ from ftworker.curation.privacy import (
     homes,
     numbers,
     phones,
+    plates,
     records,
     tables,
 )
+from ftworker.curation.privacy.beside import beside
 from ftworker.curation.privacy.folding import BETWEEN_TEXTS, View, view
 from ftworker.curation.privacy.kinds import PLACEHOLDER, Finding, Kind
 from ftworker.curation.privacy.names import NameRules, Place, name_words
@@ -44,7 +46,6 @@ _RULES: tuple[tuple[int, tuple[Callable[[View], Iterator[Finding]], ...]], ...] 
     (Family.AT_SIGN, (contacts.emails, contacts.handles)),
     (Family.RECORD, (records.record_numbers,)),
     (Family.POSTAL_CODE, (addresses.postal_codes,)),
-    (Family.PLATE, (dates.plates,)),
 )
 
 
@@ -69,7 +70,10 @@ _PLACED_RULES: tuple[tuple[int, Callable[[View, Iterable[int]], Iterator[Finding
     (Family.BARE_HANDLE, accounts.bare_handles),
     (Family.SPELT_PHONE, phones.spelt_phones),
     (Family.BIRTH, dates.birth_dates),
-    (Family.PLATE_ABROAD, dates.plates_abroad),
+    (Family.DATED, dates.dated_family),
+    (Family.CODED, addresses.coded_addresses),
+    (Family.PLATE, plates.plates),
+    (Family.PLATE_ABROAD, plates.plates_abroad),
     (Family.NUMBERS, _long_numbers),
     (Family.SPELT_EMAIL, contacts.spelt_emails),
     (Family.TABLE, tables.tables),
@@ -166,7 +170,9 @@ class Scanner:
         # Who stands beside somebody's number is nobody of an exercise: what has a shape is looked for first.
         shaped = [[*_structured(look)] if look.families & ~Family.NAMES else [] for look in looks]
         names = [
-            self._names.find(look.seen, look.places, shaped=finds) if look.families & Family.NAMES else []
+            self._names.find(look.seen, look.places, shaped=finds)
+            if finds or look.families & Family.NAMES
+            else []
             for look, finds in zip(looks, shaped, strict=True)
         ]
         known = [name for of_text in names for name in of_text]
@@ -178,6 +184,7 @@ class Scanner:
         for look, of_text, finds in zip(looks, names, shaped, strict=True):
             every = [*finds, *(Finding(name.start, name.end, Kind.NAME) for name in of_text)]
             if every:
+                every += beside(look.seen, every)
                 given = look.seen.given
                 every = [Finding(*given(find.start, find.end), find.kind) for find in _merged(every)]
             found.append(every)

@@ -30,9 +30,11 @@ class Family:
     OWN_NUMBER = 4096
     TABLE = 8192
     PLATE_ABROAD = 16384
+    DATED = 32768
+    CODED = 65536
 
 
-EVERY = 32767
+EVERY = 131071
 PLACED = (
     Family.ADDRESS
     | Family.HOME
@@ -43,7 +45,10 @@ PLACED = (
     | Family.NUMBERS
     | Family.SPELT_EMAIL
     | Family.TABLE
+    | Family.PLATE
     | Family.PLATE_ABROAD
+    | Family.DATED
+    | Family.CODED
 )
 """Rules that look around the places of their words alone."""
 
@@ -60,7 +65,8 @@ _WORDS: dict[int, str] = {
         yahoo icloud fb mi_arroba mi_tag mi_id me_encuentras me_encontrais me_buscas buscame buscadme agregame
         agregadme anademe sigueme mi_cuenta su_cuenta tu_cuenta meva_compte meu_compte mina_conta mi_perfil
         su_perfil meu_perfil steamcommunity t_me github gitlab skype nicks uid x_com
-        mi_canal su_canal
+        mi_canal su_canal scratch supercell strava lichess letterboxd geoguessr soundcloud agregadme anadidme seguidme
+        buscadme afegiume engadideme free_fire
         meu_canal
     """,
     Family.SPELT_PHONE: """
@@ -104,12 +110,18 @@ _WORDS: dict[int, str] = {
         fechanac* fecha%nac* birthdate naciste cumple naci nacid* nac nacim* fnac* cumple* cumplo cumpli
         neixer nascu* naix* aniversari nacin nacemos nacemento nacio naceu jaio* born birth* dob d_o_b
         soy_del f_n fn fdn faig cumplire hago es_del urtebete* edad aniversario nto d_n cumplimos
-        cumplen cumplio cumplira cumpliran hace_los hara_los mayor_de_edad mayoria_de_edad nasc fnto bday nacieron
+        ser_del
+        sobrina sobrino cumplen cumplio cumplira cumpliran hace_los hara_los mayor_de_edad
+        mayoria_de_edad nasc fnto bday nacieron
         y_yo_del al_mundo nacer_el soy_de_enero soy_de_febrero soy_de_marzo
         soy_de_abril soy_de_mayo soy_de_junio soy_de_julio soy_de_agosto soy_de_septiembre
         soy_de_octubre soy_de_noviembre soy_de_diciembre natural_de es_de_enero es_de_febrero
         es_de_marzo es_de_abril es_de_mayo es_de_junio es_de_julio es_de_agosto es_de_septiembre
         es_de_octubre es_de_noviembre es_de_diciembre
+    """,
+    Family.DATED: """
+        hijo hija mi_hermano mi_hermana mi_sobrin* mi_niet* su_hermano su_hermana nene nena mellizos gemelos mellizas
+        gemelas mi_alumn* alumna el_nino la_nina el_peque la_peque bebe nacida nacido
     """,
     Family.RECORD: """
         dni rfc curp nif nie nia nuss naf n_a_f sip cip nuhsa carn* pasaport* passaport* passport* expedient*
@@ -123,17 +135,10 @@ _WORDS: dict[int, str] = {
         cp c_p codigo codi zip posta vivo_en visc_a vivimos_en viviamos_en domicilio direccion
     """,
     Family.PLATE_ABROAD: """
-        matricul* placa placas patente camioneta auto autos carro coche moto vehiculo cochera estacionamiento
-        furgoneta camion
-    """,
-    Family.PLATE: """
-        matricul* placa coche* cotxe* carro moto*
-        furgo* aparc* vehicul* vehicle* autobus autocar patinete
-        camion* taxi conduc* multa* remolque autoa plate car van seat renault opel peugeot citroen toyota ford
-        audi bmw kia dacia volkswagen hyundai nissan mercedes fiat skoda mazda honda yamaha vespa suzuki mitsubishi
-        volvo tesla lexus cupra piaggio kymco ibiza clio corsa focus polo yaris qashqai sandero fiesta megane duster
-        bus microbus minibus mat blablacar uber cabify tractor caravana autocaravana scooter ciclomotor quad itv
-        parking garaje accidente atropell* choc* golpe
+        matricul* placa placas patente camioneta auto autos coche* cotxe* carro moto* cochera estacionamiento
+        furgo* aparc* vehicul* vehicle* camion* taxi plate car seat renault opel peugeot citroen toyota ford
+        audi bmw kia dacia volkswagen hyundai nissan mercedes fiat skoda mazda honda yamaha suzuki chevrolet kangoo
+        aveo buseta parking garaje conduc* multa* atropell* autobus doble_fila segunda_fila luces_puestas grua
     """,
 }
 
@@ -165,10 +170,15 @@ _NEEDS = (
     (Family.RECORD, (b"00000", b"0-000")),
     (Family.TABLE, (b"0000",)),
     (Family.POSTAL_CODE, (b"00000",)),
-    (Family.PLATE, (b"0000",)),
     (Family.PLATE_ABROAD, (b"00",)),
+    (Family.DATED, (b" 0000", b"-0000")),
 )
-_PLATE = re.compile(rb"\d{4}[ .\-\xb7/_]{0,3}[a-z]")
+_PLATE = re.compile(rb"\d{4}(?:[ .\-\xb7/_]| - )?[bcdfghjklmnpqrstvwxyz]{3}(?![\w\-])")
+_OLD_PLATE = re.compile(
+    rb"(?<!\w)(?!(?:de|el|en|la|un|es) )[a-z]{1,2}[ \-]?\d{4}(?: [a-z]{2}|-?[a-z]{1,2})(?![\w\-])"
+)
+_OLDEST_BACK = 3
+_CODE_OF_TOWN = re.compile(rb"(?<!\d)(?:0[1-9]|[1-4]\d|5[0-2])\d{3}[,)]? \(?[a-z]{3}")
 _NUMBER_IN_WORDS = (b"numero", b"izquierda", b"derecha")
 """What stands beside a number in words: "plaza de España número doce", "calle Luna, doce, segundo izquierda"."""
 _WITHOUT_A_NUMBER = Family.ADDRESS | Family.HOME
@@ -194,6 +204,14 @@ def by_signs(seen: View, digits: bytes) -> list[tuple[int, int]]:
     while at != -1:
         found.append((at, Family.SPELT_EMAIL))
         at = folded.find(b"arroba", at + 1)
+    at = digits.find(b"0000")
+    while at != -1:
+        if digits.startswith(b"0", at + 4):
+            if _CODE_OF_TOWN.match(folded, at):
+                found.append((at, Family.CODED))
+        elif _PLATE.match(folded, at) or _is_old_plate(folded, at):
+            found.append((at, Family.PLATE))
+        at = digits.find(b"0000", at + 4)
     if digits.count(b"0") >= _FEWEST_DIGITS:
         for match in _LONG_NUMBER.finditer(digits):
             found.append((match.start(), Family.NUMBERS))
@@ -201,12 +219,18 @@ def by_signs(seen: View, digits: bytes) -> list[tuple[int, int]]:
                 found.append((match.start(), Family.BIRTH))
         at = digits.find(b"-0000")
         while at != -1:
-            if digits.startswith(b"-", at + 5):
-                found.append((at, Family.PLATE))
-            elif digits.endswith((b"-0", b"-00"), 0, at):
+            if digits.endswith((b"-0", b"-00"), 0, at):
                 found.append((at, Family.BIRTH))
             at = digits.find(b"-0000", at + 5)
     return found
+
+
+def _is_old_plate(folded: bytes, at: int) -> bool:
+    """Whether a letter or two stand before and behind these four digits."""
+    before = folded[at - 1 : at]
+    if not (before in {b"-", b" "} or before.isalpha()):
+        return False
+    return any(_OLD_PLATE.match(folded, begin) for begin in range(max(0, at - _OLDEST_BACK), at))
 
 
 def stretches(seen: View, at: Iterable[int], before: int, after: int) -> Iterator[tuple[int, int]]:
@@ -237,6 +261,4 @@ def possible(families: int, folded: bytes, digits: bytes) -> int:
                         break
                 else:
                     families &= ~family
-        if families & Family.PLATE and not _PLATE.search(folded):
-            families &= ~Family.PLATE
     return families
