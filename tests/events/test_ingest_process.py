@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ import redis
 from ftworker.events import Publisher
 from ftworker.events.amqp import AmqpSender
 from ftworker.events.contract import EVENT_TYPE
-from ftworker.events.stream import StreamTransport
-from ftworker.events.transport import BrokerUnavailable, make_transport
+from ftworker.events.stream import GONE_SECONDS, StreamTransport
+from ftworker.events.transport import BrokerUnavailable, Delivery, make_transport
 from ftworker.settings import IngestSettings
 from ftworker.store import Store, migrate, totals
 from tests.conftest import StartProcess
@@ -460,6 +461,86 @@ def test_what_a_dead_consumer_took_is_taken_over_and_the_stream_is_trimmed(
 
         wait_until(trimmed, interval=0.4)
     stop(process)
+
+
+PATIENT = IngestSettings(claim_idle_seconds=600.0, max_message_bytes=2_000)
+
+
+class Other(StreamTransport):
+    """As in a process with another number."""
+
+    def __init__(self, url: str, settings: IngestSettings = PATIENT) -> None:
+        super().__init__(url, settings)
+        self._consumer = f"{self._consumer}-other"
+
+
+def test_what_a_killed_consumer_took_comes_at_once_and_not_after_the_time_for_a_stuck_one(
+    valkey_url: str,
+) -> None:
+    killed, next_one = StreamTransport(valkey_url, PATIENT), Other(valkey_url)
+    with redis.Redis.from_url(valkey_url) as client:
+        killed.connect()
+        for number in range(3):
+            client.xadd(PATIENT.stream, {"event": closing(number)})
+        assert len(killed.receive(10, 1.0)) == 3
+        killed.close()
+        began = time.monotonic()
+        next_one.connect()
+        taken: list[Delivery] = []
+        while len(taken) < 3:
+            assert time.monotonic() < began + 30
+            taken += next_one.receive(10, 0.2)
+        next_one.acknowledge(taken)
+        assert client.xpending(PATIENT.stream, PATIENT.group)["pending"] == 0
+    assert [delivery.raw for delivery in taken] == [closing(number) for number in range(3)]
+    next_one.close()
+
+
+def looks(transport: StreamTransport, times: int) -> list[Delivery]:
+    """What comes while it looks for gone consumers so many times."""
+    found: list[Delivery] = []
+    for _ in range(times):
+        transport._next_look = 0.0
+        found += transport.receive(10, 0.05)
+    return found
+
+
+def test_a_consumer_that_is_connected_keeps_what_it_took(valkey_url: str) -> None:
+    busy, other = StreamTransport(valkey_url, PATIENT), Other(valkey_url)
+    with redis.Redis.from_url(valkey_url) as client:
+        busy.connect()
+        client.xadd(PATIENT.stream, {"event": closing(1)})
+        (taken,) = busy.receive(10, 1.0)
+        time.sleep(GONE_SECONDS * 1.2)  # it writes a batch, and does not read
+        other.connect()
+        assert looks(other, 3) == []
+        busy.acknowledge([taken])
+    busy.close()
+    other.close()
+
+
+def test_without_the_right_to_see_clients_the_gone_are_taken_for_stuck(valkey_url: str) -> None:
+    killed = StreamTransport(valkey_url, PATIENT)
+    with redis.Redis.from_url(valkey_url) as client:
+        client.acl_setuser("reader", enabled=True, nopass=True, keys="*", categories=["+@all"])
+        client.execute_command("ACL", "SETUSER", "reader", "-client|list")
+        killed.connect()
+        client.xadd(PATIENT.stream, {"event": closing(1)})
+        assert len(killed.receive(10, 1.0)) == 1
+        killed.close()
+        time.sleep(GONE_SECONDS * 1.2)
+        other = Other(valkey_url.replace("redis://", "redis://reader:any@"))
+        other.connect()
+        assert looks(other, 2) == []
+        other.close()
+        impatient = Other(
+            valkey_url.replace("redis://", "redis://reader:any@"),
+            IngestSettings(claim_idle_seconds=1.0, max_message_bytes=2_000),
+        )
+        impatient.connect()
+        assert [delivery.raw for delivery in impatient.receive(10, 0.1)] == [closing(1)]
+        impatient.close()
+        client.acl_deluser("reader")
 
 
 @pytest.mark.parametrize("broker", ["stream"], indirect=True)
