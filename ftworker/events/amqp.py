@@ -16,7 +16,7 @@ import kombu
 from kombu.exceptions import KombuError
 
 from ftworker.events.contract import EVENT_TYPE
-from ftworker.events.transport import BrokerRefused, BrokerUnavailable, Delivery, Unroutable
+from ftworker.events.transport import BrokerRefused, BrokerUnavailable, Delivery, Unroutable, not_answering
 
 if TYPE_CHECKING:
     from ftworker.settings import IngestSettings
@@ -28,8 +28,11 @@ DEAD_SUFFIX = ".dead"
 
 
 @contextmanager
-def broker_errors(what: str) -> Iterator[None]:
-    """Turn the driver's errors into BrokerUnavailable or BrokerRefused. RabbitMQ's texts name queues, not bodies."""
+def broker_errors(what: str, *, url: str | None = None) -> Iterator[None]:
+    """Turn the driver's errors into BrokerUnavailable or BrokerRefused. RabbitMQ's texts name queues, not bodies.
+
+    `url`: of the server, where it may be wrong because no connection was made yet. Shown without its password.
+    """
     try:
         yield
     except (amqp.AMQPError, KombuError) as error:
@@ -39,9 +42,7 @@ def broker_errors(what: str) -> Iterator[None]:
             raise BrokerRefused(f"{text} ({code})") from error
         raise BrokerUnavailable(f"{text} ({code})") from error
     except (OSError, EOFError) as error:
-        raise BrokerUnavailable(
-            f"RabbitMQ does not answer ({type(error).__name__}); check the URL"
-        ) from error
+        raise BrokerUnavailable(not_answering("RabbitMQ", error, url)) from error
 
 
 def open_connection(url: str, *, heartbeat_seconds: int, answer_seconds: float) -> kombu.Connection:
@@ -55,7 +56,7 @@ def open_connection(url: str, *, heartbeat_seconds: int, answer_seconds: float) 
         connect_timeout=min(CONNECT_TIMEOUT_SECONDS, answer_seconds),
         transport_options={"read_timeout": answer_seconds, "write_timeout": answer_seconds},
     )
-    with broker_errors("connect"):
+    with broker_errors("connect", url=url):
         connection.connect()
     return connection
 

@@ -69,6 +69,18 @@ def scheme_of(url: str) -> str:
     return url.partition("://")[0].partition("+")[0].lower() if "://" in url else ""
 
 
+def not_answering(server: str, error: BaseException, url: str | None) -> str:
+    """What to say of a server that is silent or not there: where it should be, as long as no connection was made."""
+    if url is None:
+        return f"{server} does not answer ({type(error).__name__})"
+    from ftworker.masking import mask_url
+
+    return (
+        f"{server} at {mask_url(url)} does not answer ({type(error).__name__}); check that it runs, and the URL "
+        "(FTWORKER_EVENTS_URL, else FTWORKER_BROKER_URL)"
+    )
+
+
 def unknown_scheme(url: str) -> ConfigurationError:
     """The error for a URL that is neither RabbitMQ's nor Valkey's."""
     expected = "a URL that begins with amqp://, amqps://, redis://, rediss:// or valkey://"

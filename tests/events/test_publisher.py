@@ -28,6 +28,7 @@ from ftworker.events import (
     publisher,
     schema,
 )
+from ftworker.events.transport import BrokerUnavailable, make_transport
 from ftworker.settings import IngestSettings
 from tests.conftest import StartProcess
 from tests.servers import RabbitmqServer, ValkeyServer, free_port
@@ -202,11 +203,13 @@ def test_a_wrong_password_is_a_refusal_and_not_an_outage(
 
 def test_nobody_listening_is_an_error_that_says_to_publish_again() -> None:
     for scheme in ("amqp", "redis"):
-        url = f"{scheme}://127.0.0.1:{free_port()}"
-        with pytest.raises(
-            PublishFailed, match=r"not confirmed: 1 event; .* does not answer .*; publish again"
-        ):
+        port = free_port()
+        url = f"{scheme}://rag:geheim@127.0.0.1:{port}"
+        where = rf"{scheme}://rag:\*\*\*@127\.0\.0\.1:{port} does not answer .*FTWORKER_EVENTS_URL.*"
+        with pytest.raises(PublishFailed, match=rf"not confirmed: 1 event; .*{where}; publish again"):
             publish({"conversation_id": "c"}, url, timeout_seconds=0.3)
+        with pytest.raises(BrokerUnavailable, match=where):
+            make_transport(url, INGEST).connect()
 
 
 def test_a_broker_that_restarts_between_two_events_costs_nothing(
