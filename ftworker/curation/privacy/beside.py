@@ -13,14 +13,17 @@ from ftworker.curation.privacy import accounts, dates, plates
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 
-_NEAR = 130
-"""How far from what was found something doubtful still belongs to the same person, in characters."""
+_NEAR = 80
+"""So many characters are a block: what is doubtful belongs to whoever was found in its block or the next."""
 
 
 def beside(seen: View, found: Sequence[Finding]) -> Iterator[Finding]:
     """Dates of birth, plates and accounts near what was found in this text."""
+    near = {
+        place // _NEAR + shift for find in found for place in (find.start, find.end) for shift in (-1, 0, 1)
+    }
     for doubtful in (*dates.dates_beside(seen), *plates.plates_beside(seen), *accounts.accounts_beside(seen)):
-        if any(find.start - _NEAR <= doubtful.end and doubtful.start <= find.end + _NEAR for find in found):
+        if doubtful.start // _NEAR in near:
             yield doubtful
 
 

@@ -7,7 +7,8 @@ their faults on it looked at. `independent*` was written by somebody who had see
 of its names are on its roster, and the people of its exercises are counted apart. `second*` was written in the same way
 by somebody else, after the faults on it had been mended, and `third*` by somebody else again, after the rules had been
 written anew by the ways in which people write. `fourth*` was written so once more, after figures had been told from
-pupils by the words of a lesson. `fifth*` are the halves to develop by of two sets whose other halves were held back.
+pupils by the words of a lesson. `fifth*` are two such sets, of which one half each was held back until all else was
+done; what the held half had at first sight stands in docs/PRIVACY.md, and then it was looked at as well.
 `grammar*` was never unseen: each kind in every way of writing it that
 came to mind, with lessons that look as if, written by the author of the rules to develop them by. All are invented.
 

@@ -256,3 +256,20 @@ def test_the_quick_look_before_the_rules_loses_nothing(monkeypatch: pytest.Monke
     quick = [ALONE.find(text) for text in texts]
     monkeypatch.setattr(Scanner, "_looks", lambda self, texts: [self._thorough_look(text) for text in texts])
     assert [ALONE.find(text) for text in texts] == quick
+
+
+@pytest.mark.parametrize(
+    "text, kinds",
+    [
+        ("El del 2251-MKL ha dejado las luces puestas", [Kind.PLATE]),
+        ("Gira a 3500 RPM, un 1977 PSP y el 2024-FPB de letras", []),
+        ("Marta Gil Ruiz, 3 de mayo de 2012, quiere plaza", [Kind.NAME, Kind.BIRTH_DATE]),
+        ("El 3 de mayo de 2012 hubo eclipse", []),
+        ("Está en Lugar de Outeiro 14, 27256 Castro de Rei", [Kind.ADDRESS]),
+        ("Me escribe xX_hugo_99", []),
+        ("Escribe a lu@correo.es o a xX_hugo_99", [Kind.EMAIL, Kind.HANDLE]),
+        ("Apunta: Loreta Bascunyán Ruiz, DNI 12345678Z", [Kind.NAME, Kind.DNI]),
+    ],
+)
+def test_what_is_doubtful_by_itself_counts_beside_another_find(text: str, kinds: list[Kind]) -> None:
+    assert [find.kind for find in Scanner().find(text)] == kinds
