@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 import psycopg2
 
+from ftworker.silence import answer_within
 from tests.chaos.plant import Plant
 from tests.chaos.proxy import Proxy
 from tests.doubles.openai_api import CATALOGUE
@@ -31,6 +32,8 @@ HOUR_SECONDS = 3_600.0
 SILENCE_SECONDS = 7.0
 """Longer than any wait that the plant's configuration allows for one answer."""
 UNKNOWN_STATUS = "reticulating"
+LOCK_SECONDS = 3.0
+"""Longest that a fault waits for the table that it locks."""
 
 OPENAI_OPERATIONS = (
     *("files.create", "files.list", "files.retrieve", "jobs.list", "jobs.retrieve", "jobs.events"),
@@ -234,8 +237,13 @@ class Injector:
         tables = step.pick((("runs", "inbox"), ("examples", "datasets"), ("inbox",), ("runs",)))
         try:
             connection = psycopg2.connect(self._plant.direct_database_url)
-            with connection.cursor() as cursor:
-                cursor.execute("SET lock_timeout = '3s'; SET deadlock_timeout = '2s'")
+            # By a clock of ours: PostgreSQL's lock_timeout lasts an hour when its clock is set back meanwhile, and one
+            # lock of ours may wait for another, which is let go by this thread.
+            with (
+                connection.cursor() as cursor,
+                answer_within(connection.fileno(), LOCK_SECONDS, psycopg2.OperationalError),
+            ):
+                cursor.execute("SET deadlock_timeout = '2s'")
                 for table in tables:
                     cursor.execute(f"LOCK TABLE ftworker.{table} IN ACCESS EXCLUSIVE MODE")
         except psycopg2.Error:
