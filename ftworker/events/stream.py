@@ -31,6 +31,8 @@ BLOCK_SECONDS = 1.0
 """Longest that a read may wait at the server for entries."""
 TRIM_INTERVAL_SECONDS = 1.0
 CLAIM_COUNT = 500
+GONE_SECONDS = 2.0
+"""Longest silence of a consumer that is only connecting anew: it reads at least every BLOCK_SECONDS."""
 DEAD_CONSUMER_MILLISECONDS = 24 * 3_600_000
 """A consumer of an ended process is taken off the group after a day with nothing to acknowledge."""
 
@@ -69,8 +71,8 @@ def broker_errors(what: str, *, url: str | None = None) -> Iterator[None]:
         raise BrokerUnavailable(f"Valkey cannot {what} now: {first}") from error
 
 
-def open_client(url: str, answer_seconds: float) -> redis.Redis:
-    """A client for a redis, rediss, unix, valkey or valkeys URL; connects when first used.
+def open_client(url: str, answer_seconds: float, name: str = "ftworker") -> redis.Redis:
+    """A client for a redis, rediss, unix, valkey or valkeys URL; connects when first used, under this name.
 
     No wait takes longer than `answer_seconds`.
 
@@ -92,7 +94,7 @@ def open_client(url: str, answer_seconds: float) -> redis.Redis:
         retry=Retry(NoBackoff(), 0),
         socket_connect_timeout=min(CONNECT_TIMEOUT_SECONDS, answer_seconds),
         socket_timeout=answer_seconds,
-        client_name="ftworker",
+        client_name=name,
     )
 
 
@@ -112,11 +114,12 @@ class StreamTransport:
         self._client: redis.Redis | None = None
         self._recovered: list[Delivery] = []
         self._next_claim = 0.0
+        self._next_look = 0.0
         self._next_trim = 0.0
         self._trims = True
 
     def connect(self) -> None:
-        self._client = open_client(self._url, self._answer_seconds + BLOCK_SECONDS)
+        self._client = open_client(self._url, self._answer_seconds + BLOCK_SECONDS, self._consumer)
         self._recovered = []
         with broker_errors(
             f"make the group {self._settings.group} on {self._settings.stream}", url=self._url
@@ -128,7 +131,7 @@ class StreamTransport:
                 if not str(error).startswith("BUSYGROUP"):
                     raise
         self._take_own()
-        self._next_claim = 0.0
+        self._next_claim = self._next_look = 0.0
         self.tend()
 
     def receive(self, limit: int, timeout_seconds: float) -> list[Delivery]:
@@ -149,6 +152,9 @@ class StreamTransport:
             self._next_claim = now + max(1.0, self._settings.claim_idle_seconds / 2)
             self._take_over()
             self._forget_dead_consumers()
+        if now >= self._next_look:
+            self._next_look = now + GONE_SECONDS
+            self._take_over_from_the_gone()
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         with broker_errors("acknowledge"):
@@ -195,6 +201,42 @@ class StreamTransport:
                 self._recover(entries)
                 if start == b"0-0":
                     return
+
+    def _take_over_from_the_gone(self) -> None:
+        """Entries of consumers that are not connected any more: what is stuck keeps its entries for longer (above).
+
+        Their taker may only have lost its connection, and still record them: they are the same events, and count once.
+        """
+        client = self._open()
+        with broker_errors("take over what a gone consumer left"):
+            for name in self._gone_consumers(client):
+                pending: Any = client.xpending_range(
+                    self._stream, self._group, min="-", max="+", count=CLAIM_COUNT, consumername=name
+                )
+                entries = [row["message_id"] for row in pending]
+                if entries:
+                    idle = int(GONE_SECONDS * 1000)
+                    self._recover(client.xclaim(self._stream, self._group, self._consumer, idle, entries))
+
+    def _gone_consumers(self, client: redis.Redis) -> list[str]:
+        """Others that hold entries, have not read for a while, and are no connected client's name."""
+        consumers: Any = client.xinfo_consumers(self._stream, self._group)
+        silent = {
+            consumer["name"].decode(errors="replace")
+            for consumer in consumers
+            if consumer["pending"] and consumer["idle"] >= GONE_SECONDS * 1000
+        } - {self._consumer}
+        if not silent:
+            return []
+        try:
+            clients: Any = client.client_list()
+        except redis.ResponseError:
+            # An account that may not ask: what is gone is then taken over as what is stuck.
+            self._next_look = float("inf")
+            return []
+        connected = {str(known["name"]) for known in clients}
+        # Behind a proxy that keeps names to itself nobody is seen, and so nobody is known to be gone.
+        return sorted(silent - connected) if self._consumer in connected else []
 
     def _recover(self, entries: Sequence[Any]) -> None:
         # An entry that someone deleted comes without fields, or without a name before Valkey 7.
