@@ -9,36 +9,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 
 from ftworker.curation.privacy.contexts import is_told_in_a_lesson, sentence_span
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
-from ftworker.curation.privacy.lexicon import known_figures, names_of
-
-# As people write them. What is also another word ("grupo", "edificio", a lone "c") stands in `homes`.
-STREET_TYPES = (
-    rb"calle[:,]?|c/|c\.(?= )|cl[./]|cl(?= )|avda[./]?|avgda\.?|avenida|avd[./]?|av[./]?|plaza|pza[./]?|"
-    rb"plza[./]?|"
-    rb"plz\.?|"
-    rb"pca\.|pl[./]|"
-    rb"plazuela|plazoleta|placeta|paseo|p\.?\xba|pg\.|pso\.?|psg\.|camino|cno\.|cmno\.?|carretera|ctra\.?|"
-    rb"crta\.?|"
-    rb"ronda|rda\.?|"
-    rb"travesia|trav\.|trv\.|trva\.?|tva\.|urbanizacion|urb\.|glorieta|gta\.|pasaje|pje\.?|psje\.?|ptge\.|"
-    rb"callejon|calleja|"
-    rb"callejuela|barriada|bda\.?|bulevar|boulevard|blvd\.?|calzada|jiron|jr\.|prolongacion|carrer|avinguda|"
-    rb"placa|"
-    rb"passeig|"
-    rb"passatge|cami|"
-    rb"rua|r/|praza|estrada|costanilla|cuesta|rambla|poligono(?: industrial)?|pol\. ind\.|via|alameda|"
-    rb"corredera|"
-    rb"travessera|"
-    rb"partida|residencial|edificio|barrio|finca|diseminado|"
-    rb"privada(?= de )|cerrada(?= de )|andador|circuito(?= [a-z])|retorno(?= [a-z])|malecon|cava(?= de )|"
-    rb"costera|"
-    rb"travessia|riera|baixada|costa(?= d[ao]s? )"
+from ftworker.curation.privacy.lexicon import known_figures
+from ftworker.curation.privacy.postal import (
+    FLAT,
+    LONG_NUMBER,
+    NUMBER,
+    NUMBER_WORD,
+    PARTICLES,
+    STREET_TYPES,
+    TOWN,
+    rest,
+    street_name,
+    town_end,
 )
+
 _STREET = re.compile(rb"(?<![\w/.])(?:gran )?(?:%b)\s?" % STREET_TYPES)
 _KALEA = re.compile(
     rb"(?<![\w/.])(?:kale nagusia|kalea|etorbidea|hiribidea|bidea|pasealekua|plaza|k\.)(?:, ?| )(?=\d)"
@@ -97,11 +85,6 @@ _BOX = re.compile(rb"(?<![\w/.])apartado (?:de correos|postal) (?:n\.?\xba |nume
 _LOT = re.compile(
     rb"(?<![\w/.])(?:mza?\.?|manzana) ?[a-z0-9]{1,3},? ?(?:lte?\.?|lote|villa|solar|casa) ?\d{1,3}(?!\w)"
 )
-# The words of a street's name, with particles between them: "de la Constitución", "3 de Mayo", "Pintor Sorolla".
-_WORD = re.compile(rb"n-\d{1,3}[a-z]?|[a-z'_\xb7]+\.?|\d{1,2}(?:\.?\xba)?(?= de [a-z])")
-PARTICLES = frozenset(
-    b"de del la las los el els les l d i y e a al da do das dos san santa sant sta. sto. s. don dona".split()
-)
 _BEFORE_DOOR = PARTICLES | {
     b"lugar",
     b"calle",
@@ -113,104 +96,12 @@ _BEFORE_DOOR = PARTICLES | {
     b"n.",
     b"num.",
 }
-_NUMBER_SIGNS = frozenset(
-    b"n n. no no. nro nro. num num. numero portal km km. piso bajo bloque chalet parcela nave en dpto depto".split()
-)
 _ARTICLES = frozenset(("la", "una", "esta", "esa", "en", "de", "mi", "tu", "su", "cada", "otra"))
-_MOST_WORDS = 7
-_UNITS = rb"un[oa]?|dos|tres|cuatro|cinco|seis|siete|ocho|nueve"
-_NUMBER_IN_WORDS = (
-    rb"(?:diez|once|doce|trece|catorce|quince|dieci\w{3,6}|veint\w{1,8}|(?:treinta|cuarenta|cincuenta|sesenta|"
-    rb"setenta|"
-    rb"ochenta|noventa|ciento)(?: y)?(?: (?:%b))?|%b)" % (_UNITS, _UNITS)
-)
-_NUMBER_WORD = (
-    rb"(?:n\.?\s?[\xba\xb0o]\.?|n(?=\s?\d)|#|no\.|nro\.?|num\.?|numero|n\.|portal|bl\.|"
-    rb"km\.?|chalet|xalet|parcela|bloque|blq\.?|bloc|nave|finca|casa|calle)"
-)
-NUMBER = re.compile(
-    rb",?\s?(?:en el )?(?:%b\s?)?(?:(?<=km )\d{1,3}[.,]\d{1,3}|(?<=km\. )\d{1,3}[.,]\d{1,3}|\d{1,3}(?:[.,]\d)?)"
-    rb"(?:\s?-\s?[a-z](?!\w)|\s?-\s?\d{1,3}(?![\w\xba\xaa]|\.[\xba\xaa]|\.?\s?ez|\.? ?[a-h]\b))?"
-    rb"(?:\s?(?:bis|dupl(?:icado)?)|\s?[a-d](?![\w'])(?=[,.;)\n]|$| [\d\-]| (?:piso|esc|pta|bajo))|"
-    rb"[a-d](?![\w'])|"
-    rb"\s[b-d](?=[,.;)\n]|$))?"
-    rb"(?![\d\w%%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)|"
-    rb",?\s?s/n(?!\w)|,?\s(?:numero|num\.?|n\.?\xba) %b(?!\w)|, %b(?=,)"
-    % (_NUMBER_WORD, _NUMBER_IN_WORDS, _NUMBER_IN_WORDS)
-)
-LONG_NUMBER = re.compile(
-    rb",?\s?(?:%b\s?)?\d{4}(?![\d\w%%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)" % _NUMBER_WORD
-)
-"""Of four digits, as in America: a year as well, so that more must speak for it."""
 _APART_NUMBER = re.compile(
-    rb"(?: - |;? ?\()(?:%b\s?)?\d{1,3}(?:\)|(?![\w)%%\x80-\xff]|[.,:]\d))" % _NUMBER_WORD
+    rb"(?: - |;? ?\()(?:%b\s?)?\d{1,3}(?:\)|(?![\w)%%\x80-\xff]|[.,:]\d))" % NUMBER_WORD
 )
 """Behind a dash or between brackets, "calle Mayor - 83": what stands there is as often something else."""
-_SIDE = (
-    rb"(?:izda?|izqd?a?|izquierda|dcha?|dreta|derecha|centro|ezk(?:erra)?|esk(?:uina)?|esquerra|esq|esquerda|"
-    rb"dereita|ext(?:erior)?|"
-    rb"int(?:erior)?)(?!\w)\.?"
-)
-_ORDINAL = (
-    rb"(?:primer[oa]?|segund[oa]|tercer[oa]?|cuart[oa]|quint[oa]|sext[oa]|septim[oa]|octav[oa]|noven[oa]|"
-    rb"decim[oa])"
-)
-FLAT = re.compile(
-    rb"(?:[,;]|\.(?=\s(?:\d{1,2}\.?[\xba\xaa]|piso|puerta|escalera|portal|planta|letra))|"
-    rb"\s?-)?\s?(?:(?:piso|planta|"
-    rb"letra|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bl\.|bloc|casa|"
-    rb"local|pis|porta|bajos?|baixos?|baixo|"
-    rb"atico|atic|entresuelo|entresol|principal|pral|torre|dpto|depto|departamento|apto|apartamento|"
-    rb"interior|int|"
-    rb"villa):?\s?\d{1,3}\.?[\xba\xaa]|(?:piso|puerta|escalera|portal|planta|letra|bloque):?\s[a-h](?!\w)|"
-    rb"(?:piso|"
-    rb"planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bloc|casa|"
-    rb"local|pis|porta|bajos?|baixos?|baixo|sobreatico|sobreatic|chalet|xalet|parcela|nave|edif(?:icio|\.)?|"
-    rb"p\d\d|"
-    rb"atico|atic|entresuelo|"
-    rb"entresol|principal|pral|torre|dpto|depto|"
-    rb"departamento|apto|apartamento|interior|int|villa|"
-    rb"izda?\.?|izq\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|esq|esquerda|dereita|"
-    rb"ext(?:erior)?|centro|ezk(?:erra)?|esk(?:uina)?)\b\.?(?:\s(?:%b|[a-z](?!\w)|\d{1,4}(?!\w)))?[\xba\xaa]?|"
-    rb"\d{1,2}\.?\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-])|(?:do|ro|to|er|ra|da|ta|ero|era|vo|mo|"
-    rb"no)(?![a-z]))(?:\s?-?\s?(?:[\"'\xab][a-h][\"'\xbb]|[a-h](?!\w)|"
-    rb"\d{1,2}\.?[\xba\xaa]|"
-    rb"\d{1,2}(?=[,;)\n]|\.?(?:\s|$))(?! ?[a-z%%])|%b| (?:planta|piso)(?!\w)))?|"
-    rb"\d{1,2}\.?\s?%b|"
-    rb"%b (?:(?:piso )?(?:%b|[a-h](?!\w))|piso)|"
-    rb"n\.?\s?[\xba\xb0]\s?\d{1,3}(?!\w)|\d{1,2}(?:r|n|t|e|on|er)\s?(?:\d{1,2}(?:a|\xaa)|[a-h])(?!\w)|"
-    rb"\d{1,2}-\d{1,2}(?!\w)|"
-    rb"\d[a-h](?!\w)|\d{1,2}\s?-\s?[a-h](?!\w)|"
-    rb"\d\.? [b-h](?=[,.;)\n]|$| (?:y|en|de|cp|c\.p|-|\d{5}|\())|\d\. a(?=[,;)\n]|$|\. )|[a-h](?=[,;)\n]|$|"
-    rb"\.(?!p))(?<=[ ][a-h]))" % (_SIDE, _SIDE, _SIDE, _ORDINAL, _SIDE)
-)
-_CODE_AND_TOWN = re.compile(
-    rb"(?:,|\.|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|"
-    rb"5[0-2])\d{3}(?!\d)(?:,|\s-)?|,? c\.?p\.?:? ?\d{5}(?!\d)"
-)
-_TOWN = re.compile(
-    rb",?\s?(?:\(|de |en )?(?:(?:el|la|los|las|les|els|a|o|as|os) )?"
-    rb"([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|al|en|do|da|"
-    rb"y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
-)
-_SIDE_OF_TOWN = re.compile(rb" (?:pte|ote|nte|poniente|oriente|norte|sur)(?![\w])\.?")
-_QUARTER = re.compile(
-    rb",? (?:bo\.?|col\.?|colonia|fracc\.?|fraccionamiento|urb\.?|urbanizacion|barrio|b\xba|barriada|"
-    rb"pol\. ind\.) "
-    rb"(?:(?:de la|de los|de las|del|de) )?(?=[a-z])"
-)
-_TOWN_AFTER_CODE = re.compile(rb"(?<=\d) [a-z']{4,20}(?: (?:de|del|la)){0,2}(?: [a-z']{3,20})?(?=[.,;)\n]|$)")
-_BEFORE_TOWN = re.compile(rb"(?:, ?\(?| - | \(| |\. |\n)(?:(?:en|de) )?(?=[a-z])")
-_TOWN_WORDS = re.compile(rb"[a-z']{2,}(?:[ \-][a-z']{1,}){0,4}")
-_IN_TOWN = re.compile(rb" \(| (?:en|de) (?:(?:el|la|los|las) )?(?=[a-z]{4})")
-_CODE_AFTER_TOWN = re.compile(rb"[ ,(]{1,3}(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
-_PROVINCE = re.compile(
-    rb"(?:,| -|/)? ?[(]?(?<!\w)([a-z]{4,20}(?: [a-z]{4,20})?|[a-z]{2,4}\.|[a-z]{2,4}(?=\s?[.)\n,]|$))(?:[)]|"
-    rb"(?=\s*(?:[.,;\n)]|$)| (?:y|i|o|para|pero|con|que)\b))"
-)
 _SPEAKERS = re.compile(rb"\b(?:vivo|vivimos|mi|mis|nuestr[oa]s?|me|nos|soy|somos|visc|direccion|domicilio)\b")
-_NO_NAMES = frozenset(b"es esta tiene hay que son se tenia con sin".split())
-"""What a street is not called: "mi calle es Gran Vía"."""
 _NO_STREETS = frozenset(b"iva u estatal nacional comarcal autonomica federal interestatal".split())
 """What else stands after "c/"."""
 # Nobody writes these but in an address.
@@ -244,9 +135,6 @@ _OF_A_HOME = re.compile(
     rb"[,;]? ?(?:bajos?\b|baixos?\b|piso\b|pta\b|puerta \d|esc\b|izda?\b|dcha?\b|atico\b|\d{1,2}\s?[\xba\xaa])"
 )
 """A floor or a door right after the number."""
-_REGNAL = frozenset(
-    ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XXIII")
-)
 
 
 def addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
@@ -346,7 +234,7 @@ def postal_codes(seen: View) -> Iterator[Finding]:
         if (_POSTAL_CUE.search(before) or _POSTAL_LONG_CUE.search(before)) and not _COUNTED.match(
             seen.folded, found.end()
         ):
-            yield Finding(found.start(), _town(seen, found.end()), Kind.ADDRESS)
+            yield Finding(found.start(), town_end(seen, found.end()), Kind.ADDRESS)
 
 
 def coded_addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
@@ -361,7 +249,7 @@ def coded_addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
         )
         begin = max(begin + 1, place - _BEFORE_CODE)
         number = next(_DOOR.finditer(folded, begin, place), None)
-        town = _TOWN.match(folded, place + 5)
+        town = TOWN.match(folded, place + 5)
         if number is None or town is None or not seen.text[town.start(1)].isupper():
             continue
         start, capitals = number.start(), 0
@@ -372,7 +260,7 @@ def coded_addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
             start, capitals = word.start(), capitals + large
         while start < number.start() and not seen.text[start].isupper():
             start = min(folded.find(b" ", start) + 1 or number.start(), number.start())
-        end = _town(seen, place + 5)
+        end = town_end(seen, place + 5)
         if capitals and end > place + 5 and not is_told_in_a_lesson(seen, start, end):
             yield Finding(start, end, Kind.ADDRESS)
 
@@ -380,123 +268,6 @@ def coded_addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
 _BEFORE_CODE = 80
 _DOOR = re.compile(rb"(?<=[a-z.,\xba\xb0] )(?:n\S{0,2} ?)?\d{1,3}(?: ?(?:bis|[a-d]))?(?=[,. \-])(?! de )")
 _NAME_WORD = re.compile(rb"[a-z'.\xba\xaa]+")
-
-
-def street_name(seen: View, start: int) -> tuple[int, bool] | None:
-    """Where the street's name ends, and whether a word of it has a capital; None where no name stands there."""
-    position, words, capital, end, last_is_particle = start, 0, False, start, False
-    dated = False
-    while words < _MOST_WORDS:
-        word = _WORD.match(seen.folded, position)
-        if word is None:
-            break
-        # "calle 2 de mayo n 31": a date needs no capitals, and ends with its month.
-        number = word[0][:1].isdigit()
-        if (
-            seen.folded.startswith(b"s/n", position)
-            or (not words and word[0] in _NO_NAMES)
-            or word[0] in _NUMBER_SIGNS
-            or (not number and seen.folded[word.end() : word.end() + 1] in {b"\xba", b"\xb0"})
-        ):
-            break
-        large = seen.text[word.start()].isupper()
-        particle = word[0] in PARTICLES and not (words and seen.text[word.start() : word.end()] in _REGNAL)
-        if dated and not large and not particle:
-            return word.end(), True
-        # A small word after large ones ends the name: "calle Mayor tiene 3".
-        if capital and not large and not particle and not number:
-            return None
-        # "av. juan carlos I" is written without capitals.
-        capital = capital or (large and not (words and seen.text[word.start() : word.end()] in _REGNAL))
-        dated = dated or number
-        last_is_particle = particle
-        words += 1
-        position = end = word.end()
-        if seen.folded[position : position + 1] != b" ":
-            break
-        position += 1
-    return (end, capital) if words and end > start and not last_is_particle else None
-
-
-def rest(seen: View, end: int) -> int:
-    """Where an address ends of which the number does: floor, door, postal code, town."""
-    side = _SIDE_OF_TOWN.match(seen.folded, end)
-    end = side.end() if side else end
-    for _ in range(5):
-        flat = FLAT.match(seen.folded, end)
-        if flat is None or flat.end() == end:
-            break
-        end = flat.end()
-    quarter = _QUARTER.match(seen.folded, end)
-    if quarter is not None and seen.text[quarter.end()].isupper():
-        end = _town(seen, quarter.end())
-        if seen.folded[end : end + 1] == b"," and seen.text[end + 2 : end + 3].isupper():
-            end = _town(seen, end)
-    code = _CODE_AND_TOWN.match(seen.folded, end)
-    if code is not None:
-        return _town(seen, code.end())
-    if seen.folded[end : end + 1] == b",":
-        end = _with_province(seen, _town(seen, end))
-        after = _CODE_AFTER_TOWN.match(seen.folded, end)
-        return _town(seen, after.end()) if after else end
-    named = _IN_TOWN.match(seen.folded, end)
-    if named is not None and seen.text[named.end()].isupper():
-        # As in "calle Mayor 3 en Getafe", or between brackets.
-        return _town(seen, end)
-    return _known_town(seen.folded, end)
-
-
-def _known_town(folded: bytes, end: int) -> int:
-    """Where a town ends that is known and follows here, in small letters as well; `end` where none does."""
-    before = _BEFORE_TOWN.match(folded, end)
-    if before is None:
-        return end
-    words = _TOWN_WORDS.match(folded, before.end())
-    if words is None:
-        return end
-    said = words[0].replace(b"-", b" ")
-    while said:
-        if said in _towns():
-            stop = words.start() + len(said)
-            closes = b"(" in before[0] and folded[stop : stop + 1] == b")"
-            return stop + closes
-        said = said.rpartition(b" ")[0]
-    return end
-
-
-@cache
-def _towns() -> frozenset[bytes]:
-    return names_of("towns.txt")
-
-
-def _town(seen: View, end: int) -> int:
-    """After a postal code: the words with capitals that follow it, or a town that is known."""
-    town = _TOWN.match(seen.folded, end)
-    if town is None or not seen.text[town.start(1)].isupper():
-        known = _known_town(seen.folded, end)
-        other = _TOWN_AFTER_CODE.match(seen.folded, end) if known == end else None
-        return _with_province(seen, other.end() if other else known)
-    taken = end
-    for word in re.finditer(rb"[^\W\d]+[\w'\-]*", seen.folded[town.start(1) : town.end()]):
-        first = town.start(1) + word.start()
-        if seen.text[first].isupper():
-            taken = town.start(1) + word.end()
-        elif word[0] not in PARTICLES:
-            break
-    whole = _with_province(seen, taken)
-    if whole > taken:
-        return whole
-    closes = seen.folded[taken : taken + 1] == b")" and seen.folded[end : town.start(1)].find(b"(") != -1
-    return taken + 1 if closes else taken
-
-
-def _with_province(seen: View, end: int) -> int:
-    """Where the province after a town ends: "Getafe (Madrid)", "getafe, madrid"."""
-    province = _PROVINCE.match(seen.folded, end)
-    if province is None:
-        return end
-    known = province[1] in _towns() or seen.text[province.start(1)].isupper()
-    return province.end() if known else end
 
 
 def _home(folded: bytes, before: int) -> bool:

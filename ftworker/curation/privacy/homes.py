@@ -9,20 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ftworker.curation.privacy.addresses import (
-    FLAT,
-    LONG_NUMBER,
-    NOT_AN_ADDRESS_AFTER,
-    NUMBER,
-    OF_HISTORY,
-    STREET_TYPES,
-    rest,
-    street_name,
-)
+from ftworker.curation.privacy.addresses import NOT_AN_ADDRESS_AFTER, OF_HISTORY
 from ftworker.curation.privacy.contexts import sentence_span
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.lexicon import known_figures
+from ftworker.curation.privacy.postal import FLAT, LONG_NUMBER, NUMBER, STREET_TYPES, rest, street_name
 
 _HOME = re.compile(
     rb"(?:(?P<own>vivo|vivimos|visc|vivim|moro|estoy viviendo|i live|we live|bizi naiz)|vive|viven|viu|viuen|mora|"

@@ -43,6 +43,8 @@ _PROVINCES = frozenset(
     b"or ou p po s sa se sg "
     b"so ss t te tf to v va vi z za".split()
 )
+_AND = re.compile(rb"\d [yeaou]$")
+"""No letter of a plate: "P0401 y P0299"."""
 _VEHICLE = re.compile(
     rb"\b(?:matricul\w*|placas?|coche\w*|cotxe\w*|carro|motos?|motocicl\w*|furgo\w*|aparc\w*|vehicul\w*|"
     rb"autobus|"
@@ -126,7 +128,7 @@ def _plate(seen: View, digits: int, *, beside: bool) -> Iterator[Finding]:
         ):
             yield Finding(found.start(), found.end(), Kind.PLATE)
         found = _PLATE_OLD.match(folded, begin)
-        if found is None or found[1] not in _PROVINCES:
+        if found is None or found[1] not in _PROVINCES or _AND.search(found[0]):
             continue
         # "MA-2024-II" is a course; a plate's last letters were no such number, and years are rare on it.
         alone = (
