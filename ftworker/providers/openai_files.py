@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ftworker.clock import Clock
 from ftworker.datasets.storage import open_storage, storage_errors
@@ -43,9 +43,13 @@ later.
 
 @dataclass(frozen=True)
 class LocalCopy:
-    """A dataset file on this machine as it will be sent, byte-order mark included."""
+    """A dataset file on this machine as it will be sent, byte-order mark included.
 
-    path: Path
+    `file` has no name in any folder, so that a worker that is killed leaves nothing of it behind.
+    """
+
+    name: str
+    file: IO[bytes]
     size_bytes: int
     md5: str
 
@@ -64,8 +68,8 @@ class FileSender:
         StorageUnavailable (the export cannot be read), ProviderUnavailable (try again: the next call finds
         what this one may have left there).
         """
-        with tempfile.TemporaryDirectory(prefix="ftworker-upload-") as folder:
-            copy = self._fetch(source, Path(folder) / name, record)
+        with tempfile.TemporaryFile() as file:
+            copy = self._fetch(source, name, file, record)
             stored = self._find(name, copy.size_bytes)
             if stored is None:
                 stored = self._upload(copy, record)
@@ -75,14 +79,14 @@ class FileSender:
         self._wait_until_ready(name, stored, record)
         return stored.id
 
-    def _fetch(self, source: DatasetFile, path: Path, record: Record) -> LocalCopy:
+    def _fetch(self, source: DatasetFile, name: str, file: IO[bytes], record: Record) -> LocalCopy:
         """Copy the export and check it. A frozen dataset whose bytes changed is never trained on."""
         sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
         recorded_at = time.monotonic()
         filesystem, where = open_storage(source.url)
         with storage_errors(source.url):
             origin = filesystem.open(where, "rb")
-        with origin, path.open("wb") as target:
+        with origin:
             while True:
                 with storage_errors(source.url):
                     block = origin.read(COPY_BYTES)
@@ -93,17 +97,18 @@ class FileSender:
                     block = BOM + block
                 md5.update(block)
                 size += len(block)
-                target.write(block)
+                file.write(block)
                 if time.monotonic() - recorded_at >= PROGRESS_SECONDS:
                     recorded_at = time.monotonic()
-                    record(JournalEntry("progress", f"{path.name}: {size} bytes fetched and checked"))
+                    record(JournalEntry("progress", f"{name}: {size} bytes fetched and checked"))
         if sha256.hexdigest() != source.sha256:
             raise ProviderRejected(
                 f"provider {self._service.name}: {source.url} has sha256 {sha256.hexdigest()}, the dataset"
                 f" was frozen with {source.sha256}; restore the file or cut the dataset again",
                 code="dataset_changed",
             )
-        return LocalCopy(path, size, md5.hexdigest())
+        file.flush()
+        return LocalCopy(name, file, size, md5.hexdigest())
 
     def _find(self, name: str, size_bytes: int) -> File | None:
         """The file that an earlier attempt left, by name and size; the oldest when a lost answer made two."""
@@ -124,20 +129,20 @@ class FileSender:
 
     def _upload(self, copy: LocalCopy, record: Record) -> File:
         settings = self._service.settings
-        with _Reporting(copy.path, record, f"upload of {copy.path.name}") as body:
+        with _Reporting(copy, record) as body:
             try:
                 if copy.size_bytes <= settings.max_upload_bytes:
                     return self._upload_whole(copy, body)
                 return self._upload_parts(copy, body)
             except CallFailed as failed:
-                doing = f"uploading {copy.path.name}"
+                doing = f"uploading {copy.name}"
                 raise self._service.refused_or_unavailable(doing, failed.failure) from failed
 
     def _upload_whole(self, copy: LocalCopy, body: io.FileIO) -> File:
         more: dict[str, Any] = {}
         if (seconds := self._service.settings.file_expires_after_seconds) is not None:
             more["expires_after"] = {"anchor": "created_at", "seconds": seconds}
-        part = (copy.path.name, body, "application/jsonl")
+        part = (copy.name, body, "application/jsonl")
         return self._service.once(
             File,
             lambda client: client.files.with_raw_response.create(file=part, purpose="fine-tune", **more),
@@ -152,7 +157,7 @@ class FileSender:
             # May be repeated: an upload that is never completed makes no file and expires within the hour.
             Upload,
             lambda client: client.uploads.with_raw_response.create(
-                filename=copy.path.name,
+                filename=copy.name,
                 purpose="fine-tune",
                 bytes=copy.size_bytes,
                 mime_type="application/jsonl",
@@ -222,11 +227,12 @@ def _add_part(upload_id: str, block: bytes, whole: _Reporting, sent: int, client
 class _Reporting(io.FileIO):
     """A file that records how far it was read, so that a long upload shows and keeps its lease."""
 
-    def __init__(self, path: Path, record: Record, doing: str) -> None:
-        super().__init__(path, "rb")
+    def __init__(self, copy: LocalCopy, record: Record) -> None:
+        super().__init__(os.dup(copy.file.fileno()), "rb")
+        self.seek(0)
         self._record = record
-        self._doing = doing
-        self._total = path.stat().st_size
+        self._doing = f"upload of {copy.name}"
+        self._total = copy.size_bytes
         self._reported = 0
         self._reported_at = time.monotonic()
 

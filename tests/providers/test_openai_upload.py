@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from ftworker.datasets.storage import StorageRejected
@@ -220,3 +222,34 @@ def test_a_service_that_leaves_out_the_deprecated_status_of_files_is_not_waited_
     assert (
         openai_provider().upload(new_run(tmp_path, validation_rows=0), journal).training_file_id == "file-1"
     )
+
+
+@pytest.mark.parametrize("part_bytes", [None, 1024])
+def test_a_worker_that_is_killed_in_an_upload_leaves_no_copy_of_the_texts(
+    openai_api: OpenAIDouble,
+    openai_provider: MakeProvider,
+    tmp_path: Path,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    part_bytes: int | None,
+) -> None:
+    """kill -9 cleans nothing up, so at no call may there be a file to clean up."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    seen: list[list[Path]] = []
+    sent = httpx.Client.send
+
+    def look_and_send(*arguments: Any, **options: Any) -> httpx.Response:
+        seen.append(list(folder.iterdir()))
+        return sent(*arguments, **options)
+
+    monkeypatch.setattr("httpx.Client.send", look_and_send)
+    options = {} if part_bytes is None else {"max_upload_bytes": 2000, "upload_part_bytes": part_bytes}
+    if part_bytes is not None:
+        openai_api.behave(max_single_upload_bytes=2000, max_part_bytes=part_bytes)
+    run = new_run(tmp_path, validation_rows=0)
+    uploaded = openai_provider(**options).upload(run, journal)
+    assert openai_api.account.storage.file(uploaded.training_file_id).content == rows(20)
+    assert len(seen) > 1
+    assert [paths for paths in seen if paths] == []
