@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from ftworker.datasets.storage import StorageRejected
 from ftworker.providers import openai_files
 from ftworker.providers.contract import JournalEntry, ProviderRejected, ProviderUnavailable
+from ftworker.providers.openai_client import Service
 from ftworker.providers.openai_wire import File
 from ftworker.runs.journal import LeaseLost
 from tests.doubles.openai_api import OpenAIDouble
@@ -238,13 +239,16 @@ def test_a_worker_that_is_killed_in_an_upload_leaves_no_copy_of_the_texts(
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     seen: list[list[Path]] = []
-    sent = httpx.Client.send
 
-    def look_and_send(*arguments: Any, **options: Any) -> httpx.Response:
-        seen.append(list(folder.iterdir()))
-        return sent(*arguments, **options)
+    def looking(call: Callable[..., Any]) -> Callable[..., Any]:
+        def look_and_call(*arguments: Any, **options: Any) -> Any:
+            seen.append(list(folder.iterdir()))
+            return call(*arguments, **options)
 
-    monkeypatch.setattr("httpx.Client.send", look_and_send)
+        return look_and_call
+
+    for name in ("once", "read", "pages"):
+        monkeypatch.setattr(Service, name, looking(getattr(Service, name)))
     options = {} if part_bytes is None else {"max_upload_bytes": 2000, "upload_part_bytes": part_bytes}
     if part_bytes is not None:
         openai_api.behave(max_single_upload_bytes=2000, max_part_bytes=part_bytes)
