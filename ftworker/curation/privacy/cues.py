@@ -323,7 +323,8 @@ WORK = re.compile(rb"[ (](?:\"[^\"\n]{3,60}\"|\xab[^\xbb\n]{3,60}\xbb)(?=[ ).,;?
 """A title, where somebody wrote or made it."""
 PRIVATE = re.compile(
     # Somebody's own life or class. What is said of one's tasks is of a lesson all the same: "mi trabajo sobre ...".
-    rb"\b(?:mi|mis|nuestr[oa]s?)\b(?! (?:examen|trabajo|libro|resumen|exposicion|redaccion|comentario|"
+    rb"\b(?:(?:lo|la) (?:hago|hacemos|haremos|hice) con|mi|mis|nuestr[oa]s?)\b(?! (?:examen|trabajo|libro|"
+    rb"resumen|exposicion|redaccion|comentario|"
     rb"presentacion|"
     rb"lectura|tarea|proyecto|libro de texto))|"
     rb"\b(?:(?<!y )yo|conmigo|nosotr[oa]s|ayer|anoche|manana por|fui|fuimos|vamos|quede|quedamos|amig[oa]s?|"

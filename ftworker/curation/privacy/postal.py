@@ -127,6 +127,7 @@ _TOWN_WORDS = re.compile(rb"[a-z']{2,}(?:[ \-][a-z']{1,}){0,4}")
 _IN_TOWN = re.compile(rb" \(| (?:en|de) (?:(?:el|la|los|las) )?(?=[a-z]{4})")
 _CODE_AFTER_TOWN = re.compile(rb"[ ,(]{1,3}(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
 _PROVINCE = re.compile(
+    rb" d\.? ?c\.|"
     rb"(?:,| -|/)? ?[(]?(?<!\w)([a-z]{4,20}(?: [a-z]{4,20})?|[a-z]{2,4}\.|[a-z]{2,4}(?=\s?[.)\n,]|$))(?:[)]|"
     rb"(?=\s*(?:[.,;\n)]|$)| (?:y|i|o|para|pero|con|que)\b))"
 )
@@ -250,5 +251,7 @@ def _with_province(seen: View, end: int) -> int:
     province = _PROVINCE.match(seen.folded, end)
     if province is None:
         return end
+    if province[1] is None:
+        return province.end()  # "Bogotá D.C."
     known = province[1] in _towns() or seen.text[province.start(1)].isupper()
     return province.end() if known else end

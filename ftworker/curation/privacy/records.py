@@ -52,7 +52,7 @@ _SURE = frozenset(
     b"dpi nuip cedula "
     b"legajo muface isfas mugeju expediente expedient espediente espedientea pasaporte passaport passport "
     b"pasaportea nss evau "
-    b"ebau ebap pau rne nip niu nic credencial idescat mutualista".split()
+    b"ebau ebap pau rne nip niu nic credencial idescat mutualista radicado".split()
 )
 """Nobody says these of anything but somebody's number."""
 _NUMBER_WORDS = frozenset(

@@ -95,7 +95,7 @@ _WORDS: dict[int, str] = {
         hoja folio dorsal comedor inscripcion usuaria poliza credencial identificacion discapacidad codi
         afiliado afiliada asegurado opositor federado federada mutualista txartela niu nip nic tarxeta n numero
         num nro codigo cod id identificador clave nia nre nhc n_h_c idesp sip cip cipa cipf tsi nuhsa nif dni
-        nie tie ralc idalu cial curp cuit cuil rut run cpf dui dpi nit nuip cedula c_c t_i c_i ci ti legajo
+        nie tie ralc idalu cial curp cuit cuil rut run cpf dui dpi nit nuip cedula c_c t_i c_i ci ti radicado legajo
         boleta cc lu registrado muface isfas mugeju expedient expediente pasaporte passaport passport student_id
         student_number
         usuario user alumno alumna socio soci socia lector candidato candidata opositora jugador jugadora ficha
