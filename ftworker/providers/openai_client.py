@@ -201,6 +201,12 @@ class Service:
             disables_provider=failure.closes_provider,
         )
 
+    def refused_look(self, doing: str, failure: Failure) -> str:
+        """Of a job that may be training: it is tried again, and a person is told once what would help."""
+        advice = f"; put a valid key into the {self.key_place}" if failure.status == 401 else ""
+        again = "it may be training, and is looked at again"
+        return f"provider {self.name}: {doing} was refused: {failure}{advice}; {again}"
+
     def _advice(self, failure: Failure) -> str:
         if failure.code == "training_not_available":
             return (

@@ -119,6 +119,11 @@ class Jobs:
             listed = self._listed(run, run.attempted_at)
             found = {job.id: job for job in listed if _belongs(job, run)}
         except CallFailed as failed:
+            if failed.failure.closes_provider:
+                message = self._service.refused_look("looking for the job", failed.failure)
+                record(
+                    JournalEntry("alert", message, external_id=f"{run.run_key}:look:{failed.failure.code}")
+                )
             raise self._service.unavailable("listing jobs", failed.failure) from failed
         if not found:
             return None

@@ -60,7 +60,7 @@ class Progress:
             )
         except CallFailed as failed:
             if failed.failure.closes_provider or failed.failure.status == 404:
-                message = f"job {job_id} cannot be looked at: {failed.failure}; it may still be training"
+                message = self._service.refused_look(f"looking at job {job_id}", failed.failure)
                 record(JournalEntry("alert", message, external_id=f"{job_id}:{failed.failure.code}"))
             raise self._service.unavailable(f"looking at job {job_id}", failed.failure) from failed
         match job.status:

@@ -261,6 +261,31 @@ def test_reads_survive_a_fault_that_passes(
         assert len(openai_api.calls("jobs.retrieve")) == 1
 
 
+def test_a_key_that_is_revoked_while_a_job_trains_is_one_alert_until_it_is_replaced(
+    openai_provider: MakeProvider, openai_api: OpenAIDouble, tmp_path: Path, journal: Journal
+) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text(KEY)
+    provider = openai_provider(api_key_file=key_file)
+    run = uploaded_run(provider, new_run(tmp_path), openai_api)
+    job_id = provider.submit(run, journal)
+    key_file.write_text("sk-revoked")
+    for _ in range(3):
+        with pytest.raises(ProviderUnavailable):
+            provider.reconcile(run, journal)
+    assert len({entry.external_id for entry in journal.of("alert")}) == 1
+    assert "put a valid key into the file" in journal.of("alert")[0].message
+    for _ in range(3):
+        with pytest.raises(ProviderUnavailable):
+            provider.poll(replace(run, job_id=job_id), journal)
+    assert len({entry.external_id for entry in journal.of("alert")}) == 2
+    assert "put a valid key into the file" in journal.of("alert")[-1].message
+
+    key_file.write_text(KEY)
+    assert provider.reconcile(run, journal) == job_id
+    assert not isinstance(provider.poll(replace(run, job_id=job_id), journal), JobFailed)
+
+
 def test_a_service_that_is_down_is_surely_not_paid(
     openai_api: OpenAIDouble, openai_provider: MakeProvider, tmp_path: Path, journal: Journal
 ) -> None:

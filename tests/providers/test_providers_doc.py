@@ -17,6 +17,9 @@ EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
 CODE = re.compile(
     r"""(?:code=|Finding\(\s*"(?:error|warning)",\s*|JobFailed\(|Verdict\.\w+,\s*)"([a-z_]+)\""""
 )
+RUN_CODE = re.compile(
+    r"""(?:error_code=|"error_code": |if run.job_id else |\.fail\(\s*run,\s*)"([a-z_]+)\""""
+)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example.split("]")[0].strip("[") for example in EXAMPLES])
@@ -50,3 +53,10 @@ def test_each_code_is_explained() -> None:
     }
     missing = {code for code in codes | (CLOSED - rare) if f"`{code}`" not in PAGE}
     assert missing == set()
+
+
+def test_each_code_that_a_run_ends_with_besides_is_explained() -> None:
+    modules = sorted((REPOSITORY / "ftworker" / "runs").glob("*.py"))
+    codes = {code for module in modules for code in RUN_CODE.findall(module.read_text(encoding="utf-8"))}
+    assert {"not_cancelled", "outcome_unknown", "needs_person", "unexpected_error"} <= codes
+    assert {code for code in codes if f"`{code}`" not in PAGE} == set()
