@@ -103,6 +103,33 @@ def test_each_contradiction_between_settings_is_a_problem_of_its_own() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "url, shown",
+    [
+        ("mysql://rag:geheim@db/app", "mysql://..."),
+        ("geheim", "(hidden)"),
+        ("sqlite:///a?b=c", "sqlite://..."),
+    ],
+)
+def test_a_database_that_is_not_postgresql_is_a_problem_of_the_configuration(
+    url: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTWORKER_DATABASE_URL", url)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.value) == ("database_url", shown)
+    assert "FTWORKER_DATABASE_URL" in problem.expected
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres://a@b/c", "postgresql://a:b@c:5432/d", "host=a dbname=b", "dbname = b"]
+)
+def test_an_address_of_postgresql_is_taken_in_each_of_its_forms(url: str) -> None:
+    assert settings_from({"database_url": url}).database_url is not None
+
+
 def test_contradictions_are_named_beside_settings_that_are_wrong_by_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,9 @@ ENVIRONMENT = {
 }
 """Environment variables that win over the file. A `_FILE` at the end names a file that holds the value."""
 
+_POSTGRESQL = re.compile(r"postgres(ql)?://|\s*\w+\s*=")
+"""How an address of PostgreSQL begins: as a URL, or as libpq's keywords (`host=... dbname=...`)."""
+
 
 def load_settings(path: Path | None = None) -> Settings:
     """Read file and environment. Raises ConfigurationError that names every problem at once."""
@@ -106,7 +109,15 @@ def _without(values: dict[str, Any], error: ValidationError) -> dict[str, Any]:
 
 
 def _contradictions(settings: Settings) -> Iterator[ConfigurationProblem]:
-    """What is wrong between settings that are each well by themselves."""
+    """What is wrong between settings that are each well by themselves, or in an address."""
+    database = settings.database_url.get_secret_value() if settings.database_url else ""
+    if database and not _POSTGRESQL.match(database):
+        scheme, separator, _ = database.partition("://")
+        yield ConfigurationProblem(
+            "database_url",
+            f"{scheme}://..." if separator else "(hidden)",
+            "expected postgresql://user:password@host:5432/name (FTWORKER_DATABASE_URL)",
+        )
     for name, pipeline in settings.pipelines.items():
         if pipeline.provider not in settings.providers:
             known = ", ".join(sorted(settings.providers))
