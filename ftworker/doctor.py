@@ -60,6 +60,8 @@ def examine(here: Installation) -> Iterator[Check]:
         yield from _guarded(f"tokens of {name}", lambda name=name: _tokens(here.settings, name))  # type: ignore[misc]
     for name in here.settings.sources:
         yield from _guarded(f"source {name}", lambda name=name: _source(here, name))  # type: ignore[misc]
+    if here.settings.sources_without_section():
+        yield from _guarded("sources", lambda: _unknown_sources(here))
     for name in here.settings.privacy.rosters:
         yield from _guarded(f"roster {name}", lambda name=name: _roster(here.settings, name))  # type: ignore[misc]
     if any(_trains_here(here.settings, pipeline.provider) for pipeline in here.settings.pipelines.values()):
@@ -231,6 +233,24 @@ def _tokens(settings: Settings, pipeline: str) -> Iterator[Check]:
 def _source(here: Installation, name: str) -> Iterator[Check]:
     for finding in here.make_source(name).check():
         yield Check(finding.level, f"source {name}", f"{finding.subject}: {finding.message}", finding.advice)
+
+
+def _unknown_sources(here: Installation) -> Iterator[Check]:
+    """Names that no section has. Well where the RAG sends whole conversations under them, and else a mistake."""
+    for pipeline, name in here.settings.sources_without_section().items():
+        with here.store.transaction() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM ftworker.conversations WHERE source_name = %s) AS known", (name,)
+            )
+            if cursor.fetchone().known:
+                continue
+        yield Check(
+            "note",
+            f"pipeline {pipeline}",
+            f"no source named {name} is configured, and no event of it came: only events that carry their messages "
+            "reach it",
+            f"correct pipelines.{pipeline}.source, or add [sources.{name}]",
+        )
 
 
 def _roster(settings: Settings, name: str) -> Iterator[Check]:

@@ -242,6 +242,27 @@ def test_exit_codes_and_stable_keys(bench: Workbench) -> None:
     assert "worker.sweep_interval_second" in wrong.output()
 
 
+def test_a_pipeline_of_a_source_that_nobody_configured_is_noted_until_an_event_of_it_came(
+    bench: Workbench,
+) -> None:
+    says = "no source named aula is configured"
+    with bench.config.open("a", encoding="utf-8") as config:
+        config.write('\n[pipelines.other]\nprovider = "local"\nbase_model = "llama3.2:3b"\nsource = "aula"\n')
+    checked = run(bench, "config", "check")
+    assert (checked.returncode, says in checked.output()) == (0, True)
+    examined = json.loads(run(bench, "doctor", "--json").output())
+    [note] = [check for check in examined if says in check["message"]]
+    assert (note["level"], note["subject"]) == ("note", "pipeline other")
+
+    with bench.store.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO ftworker.conversations "
+            "(source_name, conversation_id, content_sha256, message_count, closed_at) "
+            "VALUES ('aula', 'c1', '', 2, now())"
+        )
+    assert says not in run(bench, "doctor").output()
+
+
 def test_a_run_is_begun_followed_shown_and_listed_by_hand(bench: Workbench) -> None:
     """`runs start --wait` needs no worker; a run without Ollama ends packaged, which is well."""
     bench.record(closed_events(15))

@@ -273,6 +273,11 @@ def config_check() -> None:
     settings = load_settings()
     where = config_path() or "environment and defaults"
     click.echo(f"{where}: well. Pipelines: {', '.join(settings.pipelines)}")
+    for name, source in settings.sources_without_section().items():
+        click.echo(
+            f"Note: pipelines.{name}.source: no source named {source} is configured: only events that carry their "
+            "messages reach it"
+        )
 
 
 @config.command("show")

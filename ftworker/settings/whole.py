@@ -123,6 +123,14 @@ class Settings(Section):
             known = ", ".join(sorted(self.pipelines)) or "none"
             raise NotFound(f"no pipeline named {name!r} in the configuration; there are: {known}") from None
 
+    def sources_without_section(self) -> dict[str, str]:
+        """Pipelines whose `source` names no configured one, and that name. Right only for events with messages."""
+        return {
+            name: pipeline.source
+            for name, pipeline in self.pipelines.items()
+            if pipeline.source != "*" and pipeline.source not in self.sources
+        }
+
     def provider(self, name: str) -> OpenAISettings | LocalSettings:
         """Raises NotFound, naming the providers that exist."""
         try:
