@@ -427,6 +427,14 @@ def test_a_cut_that_takes_a_conversation_meanwhile_is_waited_for(bench: Bench) -
     bench.closed("c1", turns(2), closed_at=NOON)
     bench.work()
     bench.closed("c1", turns(4), closed_at=NOON + HOUR)
+    _work_during_a_cut(bench)
+    assert bench.taught() == [("c1", 1, True), ("c1", 3, False)]
+    (new,) = bench.sql("SELECT content FROM ftworker.examples WHERE turn = 3")
+    assert [m.get("weight") for m in json.loads(new.content)[1::2]] == [0, 0, None, None]
+
+
+def _work_during_a_cut(bench: Bench) -> None:
+    """A cut takes all that waits, and commits only when somebody waits for it."""
     cutter = Store(bench.url)
     with ThreadPoolExecutor(1) as pool:
         with cutter.transaction() as cursor:
@@ -440,9 +448,6 @@ def test_a_cut_that_takes_a_conversation_meanwhile_is_waited_for(bench: Bench) -
             _wait_for_a_lock(bench)
         working.result(timeout=30)
     cutter.close()
-    assert bench.taught() == [("c1", 1, True), ("c1", 3, False)]
-    (new,) = bench.sql("SELECT content FROM ftworker.examples WHERE turn = 3")
-    assert [m.get("weight") for m in json.loads(new.content)[1::2]] == [0, 0, None, None]
 
 
 def _wait_for_a_lock(bench: Bench) -> None:
@@ -456,6 +461,18 @@ def _wait_for_a_lock(bench: Bench) -> None:
 
 
 # -- deletions
+
+
+def test_a_cut_that_takes_a_deleted_conversation_meanwhile_holds_nothing_of_its_text(bench: Bench) -> None:
+    """What was waiting when the deletion looked, and in a dataset when it came to erase, kept its text."""
+    bench.closed("c1", turns(2, SECRET), closed_at=NOON)
+    bench.work()
+    bench.closed("c1", None, reason="deleted")
+    _work_during_a_cut(bench)
+    assert bench.taught() == [("c1", 0, True), ("c1", 1, True)]
+    rows = bench.sql("SELECT content, erased_at FROM ftworker.examples")
+    assert [(row.content, row.erased_at is not None) for row in rows] == [("", True)] * 2
+    assert_nothing_of_it_is_left(bench)
 
 
 def test_a_deleted_conversation_leaves_a_tombstone_and_nothing_of_its_text(bench: Bench) -> None:

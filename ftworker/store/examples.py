@@ -214,6 +214,8 @@ def erase_conversations(cursor: Cursor, keys: Sequence[Key]) -> None:
         {"source_names": [k[0] for k in ordered], "conversation_ids": [k[1] for k in ordered]},
     )
     row_ids = [row.id for row in cursor.fetchall()]
+    # A cut that is taking one at this moment: waited for, or it would keep a text that was neither waiting nor held.
+    cursor.execute(named["lock_waiting"], {"conversation_ids": row_ids})
     cursor.execute(named["erase_examples"], {"conversation_ids": row_ids})
     quarantine.erase(cursor, row_ids)
 
