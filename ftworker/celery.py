@@ -175,6 +175,14 @@ def _declare_queues(**_: Any) -> None:
 
 
 @signals.worker_init.connect
+def _keep_places(**_: Any) -> None:
+    if not configuration()["broker_url"].startswith("amqp"):
+        from ftworker.acknowledging import keep_places
+
+        keep_places()
+
+
+@signals.worker_init.connect
 def _load_for_all_children(sender: Any = None, **_: Any) -> None:
     """Of a worker that accumulates, exports and asks providers; the trainer does none of these."""
     if SHORT_QUEUE in sender.app.amqp.queues.consume_from:

@@ -55,6 +55,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.training.templates",
     ),
     "edges": (
+        "ftworker.acknowledging",
         "ftworker.datasets",
         "ftworker.embedded",
         "ftworker.events",
