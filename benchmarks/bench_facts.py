@@ -23,7 +23,8 @@ import torch
 from ftworker.demo.answers import MAX_TOKENS, ask_both
 from ftworker.demo.facts import SYSTEM_PROMPT, packaged_facts
 from ftworker.demo.needs import base_file
-from ftworker.training.base_model import gguf_read_once, load_model, load_tokenizer, locate_base
+from ftworker.training.base_model import gguf_read_once, load_model, load_tokenizer
+from ftworker.training.base_source import locate_base
 from ftworker.training.convert import convert
 from ftworker.training.devices import Place
 from ftworker.training.divergence import divergence
