@@ -347,7 +347,11 @@ class Plant:
         quiet = 0
         due = ["nothing was looked at"]
         while time.monotonic() < deadline:
-            due = [*self.due(), *(f"run {run_id} waits for the person" for run_id in waits_for_person())]
+            try:
+                due = [*self.due(), *(f"run {run_id} waits for the person" for run_id in waits_for_person())]
+            except FtworkerError as error:
+                # A connection that a fault broke, and that nobody has used since.
+                due = [f"the database: {error}"]
             if not due and self.lost():
                 self._take_in_what_was_lost()
                 due = ["what a broker had forgotten"]
