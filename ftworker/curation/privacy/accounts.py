@@ -12,23 +12,29 @@ from itertools import chain
 
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.lexicon import not_names
 from ftworker.curation.privacy.triggers import stretches
 
 _SERVICE = (
     rb"(?:insta(?:gram)?|ig|tik ?tok|tt|twitter|twitch|snap(?:chat)?|discord|telegram|facebook|fb|be ?real|"
     rb"youtube|roblox|"
-    rb"fortnite|steam|minecraft|valorant|brawl(?: stars)?|clash(?: royale)?|ps[45n]|psn|play(?:station)?|xbox|"
+    rb"fortnite|steam|minecraft|valorant|brawl(?: stars)?|clash(?: royale)?|ps[45n]|psn|play(?:station)?|"
+    rb"xbox|"
     rb"nintendo|switch|"
-    rb"epic(?: games)?|lol|genshin|wattpad|pinterest|spotify|reddit|tumblr|kick|threads|vinted|duolingo|kahoot|"
+    rb"epic(?: games)?|lol|genshin|wattpad|pinterest|spotify|reddit|tumblr|kick|threads|vinted|duolingo|"
+    rb"kahoot|"
     rb"signal|linkedin|github|"
     rb"skype|disc|yt|inst|free fire|pubg|apex|rocket league|among us|gmod|vk|bluesky|scratch|supercell|"
     rb"strava|chess|"
-    rb"lichess|mastodon|letterboxd|geoguessr|stumble guys|geometry dash|soundcloud|ao3)"
+    rb"lichess|mastodon|letterboxd|geoguessr|stumble guys|geometry dash|soundcloud|ao3|finsta|priv|teams|"
+    rb"classroom)"
 )
 _ACCOUNT = (
-    rb"(?:(?:nombre de |nom d')?usuari[oa]?|user(?:name)?|nick(?:name)?|alias|gamertag|cuenta|compte|conta|"
-    rb"perfil|"
-    rb"tag|id|canal|login)"
+    rb"(?:(?:nombre de |nom d')?usuari[oa]?(?:/a)?|user ?(?:name)?|nick(?:name)?|alias|gamer ?tag|cuenta|"
+    rb"compte|"
+    rb"conta|perfil|tag|id|canal|login)(?: (?:secundari[oa]|principal|nuev[oa]|viej[oa]|antigu[oa]|"
+    rb"privad[oa]|seneca|"
+    rb"rayuela|itaca|edmodo))?"
 )
 _OPENED = rb"(?:[\"'(*\xab]{1,3}\s?)?(?:[@#]\s?|arroba )?"
 """Before the name: quoted, bold, between brackets, with its sign or the word for it."""
@@ -44,8 +50,20 @@ _OWN_ACCOUNT = re.compile(
 )
 _NAMED = re.compile(
     rb"(?:"
-    rb"(?<![@\w])(?:%b|usuari[oa](?: (?:de )?\w{3,12})?|user|username|nick|login|gamertag)\s?(?::|=|->)|"
-    rb"\b(?:en|al|por|no|a) (?:el |la )?%b (?:me llamo|soy|estoy como|salgo como|em dic|son|som)|"
+    rb"(?<![@\w])(?:%b|usuari[oa]/?a?(?: (?:de |del )?(?:la |el )?\w{3,14})?|user|user ?name|nick|login|"
+    rb"gamer ?tag|"
+    rb"(?:id|nombre|nick) (?:de|del|en el) (?:juego|jugador|perfil))\s?(?::|=|->| es\b)|"
+    rb"\b(?:erabiltzaile\w*|ezizen\w*|goitizen\w*|nire %b\w{0,5})(?: izena)?\s?:?|"
+    rb"\bme (?:tienes|teneis|tenes|encuentras|encontrais) (?:alli |ahi |agregad[oa] |en \w+ )?(?:como|por)|"
+    rb"\bbusca(?:d|me|dme|nos|r) (?:como|por)|\b(?:mi |el )?canal (?:de %b )?se llama|\bfollow(?: me)?:?|"
+    rb"\bcambi\w+ (?:mi |el )?(?:usuario|nick|user|nombre|id) (?:a|por)|\b(?:etiquet|"
+    rb"mencion)ad(?:me)?,? (?:a|soy|en)|"
+    rb"\b(?:juego|salgo|aparezco|estoy|entro)(?: (?:en|al|a|por) (?:el |la )?\w+)? (?:como|"
+    rb"con el (?:usuario|nick))|"
+    rb"\b(?:escrib|habla|contact|mand)\w* (?:por|en|al) (?:el )?%b(?: a|,|:)?|"
+    rb"\b(?:en|al|por|no|a) (?:el |la |l')?%b (?:me llamo|soy|estoy como|salgo como|aparezco como|"
+    rb"me llaman|me tienes "
+    rb"como|em dic|son|som|soc)|"
     rb"\b(?:agrega|anade|anyade|segui?|sigue|busca|invita|afegi|engad)\w{0,6}\s(?:\w{1,12} ){0,2}(?:en|al?|"
     rb"por|no)"
     rb" (?:el |la )?%b(?: como| soy|:|,)?|"
@@ -54,17 +72,21 @@ _NAMED = re.compile(
     rb"agrega(?:me|dme)(?: como)?|anade(?:me)?(?: como)?|sigue(?:me)? como|mi (?:tag|codigo|id)(?: de|"
     rb" del)? %b es)|"
     # Between commas: "tengo un canal de twitch, xXhugoXx, y".
-    rb"\b(?:mi|meu|meva|my|tengo(?: una?)?|tinc una?|teno unha?) (?:canal|cuenta|perfil|compte|conta|channel|"
+    rb"\b(?:mi|meu|meva|my|una|otra|tengo(?: una?)?|tinc una?|teno unha?) (?:canal|cuenta|perfil|compte|"
+    rb"conta|channel|"
     rb"account)"
     rb" (?:de|en|a|del|do|no|on) (?:el |la )?%b(?:,| \(|:)"
-    rb")\s?%b(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (*((_SERVICE,) * 5), _OPENED)
+    rb")\s?%b(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (*((_SERVICE,) * 8), _OPENED)
 )
 # "LobitoGamer99 en twitch", "lu_ciagmz es mi insta": the name first.
 _NAME_FIRST = re.compile(
-    rb"(?:\b(?:soy|me llamo|como|sigue(?:me)?|segui\w{0,3}|busca\w{0,4}|em dic|agrega\w{0,4}|"
+    rb"(?:\b(?:soy|soc|son|un tal|una tal|me (?:acosa|insulta|amenaza|molesta|escribe|habla)|antes era|"
+    rb"busca\w* por|me "
+    rb"llamo|como|sigue(?:me)?|segui\w{0,3}|busca\w{0,4}|em dic|agrega\w{0,4}|"
     rb"anade\w{0,4})(?: a)? "
     rb"|(?<![^\n.,;(]) ?)(?P<name>[a-z0-9_][\w.#\-]{2,31})"
-    rb" (?:(?:en|al|por|no|on) (?:el |la |mi )?%b(?!\w)|es mi (?:usuario|user|nick|cuenta|%b)(?!\w))|"
+    rb" (?:(?:me \w{4,9} |y ahora \w+ \w+ )?(?:en|al?|por|no|on) (?:el |la |mi |l')?%b(?!\w)|"
+    rb"es mi (?:usuario|user|nick|cuenta|%b)(?!\w))|"
     rb"\bsoy (?P<other>[a-z0-9_][\w.\-]{2,31}),? (?:agrega|anade|segui|sigue|busca)\w*" % (_SERVICE, _SERVICE)
 )
 _PUT = re.compile(
@@ -114,7 +136,8 @@ _GAME_ID = re.compile(
 _SIGNED = re.compile(rb"[a-z\d]_|_[a-z]|[a-z]{3}[.\-]?\d|\d[a-z]{3}|git|\buid\b|codigo de amigo|friend code")
 """A quick look: what such a name or number must hold."""
 _NO_SIGNED_NAME = re.compile(
-    rb"(?:windows|android|ios|python|html|css|covid|iphone|galaxy|version|v|tema|unidad|grupo|curso|clase|foto|"
+    rb"(?:windows|android|ios|python|html|css|covid|iphone|galaxy|version|v|tema|unidad|grupo|curso|clase|"
+    rb"foto|"
     rb"img|video|dsc)"
     rb"_?[\d.]+|[a-z]+_?(?:id|name|count|list)|[a-z]*\d{1,2}[a-z]?"
 )
@@ -122,7 +145,9 @@ _TAGGED = re.compile(rb"(?<![\w#.])([\w.]{2,32})#\d{4}(?!\w)")
 """Of Discord as it was: "hugo#4521"."""
 _NO_TAGGED = frozenset(b"issue pr bug ticket color tarea ejercicio item fix".split())
 _MAIL_NAME = re.compile(
-    rb"\b(?:(?:mi|el meu|o meu|my|su|nire) (?:gmail|hotmail|outlook|yahoo|icloud)|(?:gmail|hotmail|"
+    rb"\b(?:(?:mi|el meu|o meu|my|su|nire) (?:gmail|hotmail|outlook|yahoo|icloud|correo(?: de (?:teams|"
+    rb"gmail|outlook|"
+    rb"la escuela)| del (?:cole|insti|centro))?)|(?:gmail|hotmail|"
     rb"outlook)\s?:)(?: es| e| is)?\s?:?\s?"
     rb"(?P<name>[a-z0-9][\w.\-]{3,40})(?![\w@.])"
 )
@@ -337,18 +362,23 @@ def _is_account(seen: View, found: re.Match[bytes], name: bytes, start: int, end
         return any(97 <= sign < 123 for sign in name)
     if _CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper():
         return name not in _KNOWN_SERVICES
-    plain = len(name) > 4 and name.isalpha() and name not in _NO_ACCOUNT
+    plain = len(name) > 4 and name.isalpha() and name not in _NO_ACCOUNT and name not in not_names()
     last = not seen.folded[end : end + 1].isalnum() and (
         seen.folded[end : end + 1] != b" " or _NO_WORD.search(name) is not None
     )
-    told = _OWN_NETWORK.match(found[0]) is not None or _NO_WORD.search(name) is not None
+    told = (
+        _OWN_NETWORK.match(found[0]) is not None
+        or _NO_WORD.search(name) is not None
+        or (found.re in {_OWN_ACCOUNT, _NAMED} and _OF_GAMERS.search(name) is not None)
+    )
     return plain and last and told
 
 
 _SHAPED = re.compile(rb"(?<![\w.@/#\-+\\])[a-z0-9_](?=[\w.\-]{0,28}[\d_])[\w.\-]{4,30}(?![\w@/])")
 _ENDS_IN_FIGURES = re.compile(rb"[a-z][._\-]?\d{2,4}[a-z]{0,2}$|^\d{2,4}[a-z]")
 _ADDED = re.compile(
-    rb"\b(?:agrega|anade|anadi|engadi|engade|afegi|segui|sigue|busca|invita)(?:me|dme|d|nos|dnos|u-me|deme)?\s?"
+    rb"\b(?:agrega|anade|anadi|engadi|engade|afegi|segui|sigue|busca|invita)(?:me|dme|d|nos|dnos|u-me|"
+    rb"deme)?\s?"
     rb"(?::|=|->|como:?|,? soy)\s{0,2}[\"'*]{0,2}(?P<name>[a-z0-9_][\w.\-]{3,30})"
 )
 """Who asks to be added says what by: "agregadme: XianaMid"."""
@@ -357,15 +387,16 @@ _RIGHT_BEHIND = re.compile(
     rb"(?:(?:^|(?<=[\n.,;:(!?\x02] )|(?<=[\n(])|\b(?:mi|tu|su|al|mis|meu|meva|el de|y|e) (?:el |la )?)|"
     rb"(?<=tengo ))"
     rb"(?:insta(?:gram)?|ig|tik ?tok|snap(?:chat)?|discord|telegram|tg|twitch|twitter|psn|xbox|steam|"
-    rb"be ?real|roblox|user|"
+    rb"be ?real|roblox|user(?: ?name)?|gamer ?tag|login|github user|finsta|priv|"
     rb"usuario|usuaria|nick|disc|tt|threads|bluesky)"
     rb"(?:\s?(?::|=|->|-|\x02|,(?: es)?| es| soy| como))?\s{1,2}%b(?P<name>[a-z0-9_][\w.\-]{3,30})"
-    rb"(?=[\"')*\xbb]{0,3}(?:\s*(?:[,;)\n!?/|]|\.?\s*$|\.\s)| (?:y|i|e|o|por|para|pa|si|gracias|ok)\b))"
-    % _OPENED
+    rb"(?=[\"')*\xbb]{0,3}(?:\s*(?:[,;)\n!?/|]|\.?\s*$|\.\s)| (?:y|i|e|o|por|para|pa|si|gracias|ok|"
+    rb"contrasena|clave|pass|password)\b))" % _OPENED
 )
 """The name behind the network, and nothing after it: "TikTok -> Danielito2012", a line of its own after "insta"."""
 _ACCOUNTS_SPOKEN_OF = re.compile(
-    rb"\b(?:%b|usuari[oa]s?|user(?:name)?s?|nick(?:name)?s?|alias|gamertag|cuentas?|compte|conta|perfil|login|"
+    rb"\b(?:%b|usuari[oa]s?|user(?:name)?s?|nick(?:name)?s?|alias|gamertag|cuentas?|compte|conta|perfil|"
+    rb"login|"
     rb"insta(?:gram)?s?|canal|seguidor\w*|streams?|repo|game ?pass)\b" % _SERVICE
 )
 _SOMEBODYS = re.compile(
@@ -385,6 +416,7 @@ _NO_WORD = re.compile(
     rb"xx|zz|kk|yy|^[bcdfghjkmnqrtvwxz][bcdfghjkmnpqtvwxz]"
 )
 """Letters that no word of Spanish has together: "nereavll", "martaaa"."""
+_OF_GAMERS = re.compile(rb"gamer|gaming|player|xito$|xita$|vlogs?$|crack$|fan$|pro$")
 _OF_PROGRAMS = re.compile(
     rb"\b(?:api|linux|ubuntu|mysql|sql|servidor|funcion|codigo|variables?|bots?|programa\w*|script|libreria|"
     rb"metodo|"

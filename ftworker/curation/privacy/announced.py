@@ -14,7 +14,7 @@ from ftworker.curation.privacy.contexts import begins_sentence, is_of_a_story, s
 from ftworker.curation.privacy.cues import Cue
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.lexicon import Figures
-from ftworker.curation.privacy.spans import Name, NameWords
+from ftworker.curation.privacy.spans import NEXT_WORD, Name, NameWords
 
 _FIRST_WORD = re.compile(
     rb"[ \t\n\"'(*_\xab\xbf\xa1]{0,4}(?:(?:la|el|en|na|don|dona) |(?:l'|n'|d'|sr\.|sra\.) ?)?([a-z_]+)"
@@ -29,6 +29,14 @@ _SIGNED_ALONE = re.compile(rb"[!.]{1,3}\s{1,2}([a-z_]{3,})\s{0,3}$")
 _SPECIES = re.compile(rb" ([a-z]{4,})\s*(?=[.,;)(\n]|$)")
 _SIGNED = re.compile(rb"[ \t]*[,.:;\-]*\s{0,4}(?:de )?")
 
+_COMMON_BEHIND = re.compile(
+    rb" ([a-z]{4,})(?=\s*(?:[.,;!?)\n]|$)| (?:de \d|del? (?:grupo|curso)|y (?:no|mi|he)\b|grupo))"
+)
+
+_OF_A_FACULTY = re.compile(
+    rb"\b(?:tutoria|correo|pido|pedir\w*|recomendacion|tfg|tfm|despacho|revision|cita|he quedado|"
+    rb"entreg\w+|mi|me)\b"
+)
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz_"
 _WITHOUT_A_GAP = (Cue.GREETING, Cue.TITLE, Cue.WEAK)
 """Cues whose name is the next word in sight. No set: to hash them costs more than to compare them."""
@@ -256,6 +264,24 @@ class Announced:
             seen, word.start(1), word.end(1), cue, unknown_lower=unknown_lower and bare, ours=ours
         )
 
+    def _is_met(self, seen: View, start: int, end: int) -> bool:
+        """Whether a lecturer whom the speaker meets has two surnames with a hyphen: "Gutiérrez-Solana"."""
+        joined = b"-" in seen.folded[start:end] and self._words.is_surname(
+            seen.folded[start:end].partition(b"-")[0]
+        )
+        begin, stop = sentence_span(seen, start, end)
+        return joined and _OF_A_FACULTY.search(seen.folded, begin, stop) is not None
+
+    def _surname_behind(self, seen: View, end: int) -> bool:
+        """Whether a surname that is no word follows in small letters."""
+        behind = NEXT_WORD.match(seen.folded, end)
+        return (
+            behind is not None
+            and behind[1] in self._words.lexicon.surnames
+            and behind[1] not in self._words.lexicon.common_surnames
+            and behind[1] not in cues.NOT_NAMES
+        )
+
     def _at(
         self, seen: View, start: int, end: int, cue: Cue, *, unknown_lower: bool = False, ours: bool = False
     ) -> Name | None:
@@ -281,6 +307,8 @@ class Announced:
         elif given and (word not in self._words.lexicon.ambiguous or word in self._words.roster.given):
             if cue is Cue.WEAK and not (word in self._words.lexicon.given or len(word) > 3):
                 return None
+        elif given and cue in {Cue.SELF, Cue.WEAK} and self._surname_behind(seen, end):
+            pass  # "soy alba requena": dawn alone is nobody
         elif unknown_lower and len(word) > 2 and (given or word not in self._words.lexicon.common_surnames):
             sure = given
         else:
@@ -291,6 +319,11 @@ class Announced:
         if told and not (sure and cues.SPEAKER.search(sentence_around(seen, start, end))):
             return None
         end, more, _ = self._words.extended(seen, start, end, word, unknown=True)
+        if cue is Cue.SELF and given and not (large or more):
+            # "soy nerea rubio, de 2B": fair hair is nobody's surname elsewhere.
+            common = _COMMON_BEHIND.match(seen.folded, end)
+            if common is not None and common[1] in self._words.lexicon.common_surnames:
+                end, more = common.end(1), [common[1]]
         words = (word, *more)
         # A sentence to be translated may say that somebody is Oliver Twist.
         quoted = (
@@ -301,6 +334,7 @@ class Announced:
             # "mi hermana Penélope"
             and not (ours and len(words) == 1 and given)
             and self._figures.include(words)
+            and not (cue is Cue.TITLE and self._is_met(seen, start, end))
             and not self._words.roster.is_person(words)
         ):
             return None

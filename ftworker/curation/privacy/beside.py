@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from ftworker.curation.privacy import accounts, dates, plates
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.lexicon import lexicon
 
 _NEAR = 80
 """So many characters are a block: what is doubtful belongs to whoever was found in its block or the next."""
@@ -40,6 +41,12 @@ _SMALL_BEFORE = re.compile(
     rb"el meu|o meu|con|amb) "
     rb"(?:n\S{0,5} (?:de )?)?(?:dni|nie|nif)(?: \w{1,3})?[ :]{0,2}$"
 )
+_SMALL_ALONE = re.compile(
+    rb"(?:^|(?<=[\n.,;:!?] )|(?<=\n))(?P<name>[a-z]{3,15}(?: (?:de |del |la |"
+    rb"el ){0,2}[a-z]{3,15}){1,3}),? (?:(?:con )?(?:dni|nie|"
+    rb"nif)[ :]{0,2})?$"
+)
+"""A clause that is a name and a paper, in small letters: "para el curro. ruben escudero nieto, 70881946V"."""
 _FAMILY = re.compile(
     r"\b[Ff]am[ií]lia (?P<name>[A-ZÁÉÍÓÚÑ][^\W\d_]+(?:[ -](?:(?:de|del|la) ){0,2}[A-ZÁÉÍÓÚÑ][^\W\d_]+){0,3})"
 )
@@ -55,6 +62,11 @@ def named_beside(seen: View, found: Sequence[Finding]) -> Iterator[tuple[int, in
         small = _SMALL_BEFORE.search(seen.folded, max(0, find.start - _LONGEST_NAME), find.start)
         if small is not None:
             yield small.span("name")
+        elif find.kind in {Kind.DNI, Kind.NIE}:
+            clause = _SMALL_ALONE.search(seen.folded, max(0, find.start - _LONGEST_NAME), find.start)
+            words = clause["name"].split() if clause is not None else []
+            if clause is not None and words[0] in lexicon().given and words[-1] in lexicon().surnames:
+                yield clause.span("name")
     if found and "amilia " in seen.text:
         for named in _FAMILY.finditer(seen.text):
             yield named.span("name")

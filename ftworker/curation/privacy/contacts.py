@@ -54,7 +54,9 @@ _NAMELESS_EMAIL = re.compile(
 )
 _MAIL_BEFORE = re.compile(rb"\b(?:correo|mail|email|gmail|e-mail)\b[^.\n]{0,20}$")
 
-_HANDLE = re.compile(rb"(?<![\w@/.\\`:&=\-])@([a-z_](?:[\w.]|-(?=\w)){2,29})(?![\w(@/=\-{\\])")
+_HANDLE = re.compile(
+    rb"(?<![\w@/.\\`:&=\-])@((?:[a-z_]|\d{1,4}[a-z_])(?:[\w.]|-(?=\w)){2,29})(?![\w(@/=\-{\\])"
+)
 _SIGN_OR_DIGIT = re.compile(rb"[\d_.#]")
 _CODE_WORDS = frozenset(
     b"app override media import property param return returns staticmethod classmethod dataclass pytest "
@@ -71,10 +73,22 @@ _CODE_AFTER = re.compile(
 _NETWORK = re.compile(
     rb"\b(?:insta\w*|ig|tik ?tok\w*|tiktok|twitter|tuit\w*|twitch|snap\w*|youtube|yt|discord|telegram|"
     rb"facebook|fb|threads|bereal|"
-    rb"x\.com|sigueme|siganme|seguidme|segueix\w*|siguenos|follow|canal|mi @|seguir|segui|sigues|agregame|anademe|"
+    rb"x\.com|sigueme|siganme|seguidme|segueix\w*|siguenos|follow|canal|mi @|seguir|segui|sigues|agregame|"
+    rb"anademe|"
     rb"mi (?:usuario|user|perfil|cuenta|"
     rb"nick|alias)|el meu (?:usuari|perfil)|my (?:user|handle)|mandame|escribeme|etiqueta\w*|perfil|"
     rb"stories|dm|md)\b"
+)
+_TOLD_OF = re.compile(
+    rb",? (?:me|te|nos|os|le|se|no|es|era|y|ha|han|tiene|subio|sube|dice|dijo|publico|hizo|hace|puso|pone|"
+    rb"mira|hola|eres|"
+    rb"explica|explico|comparti\w*|pasame|ayuda\w*|cuando|donde|ya|sabes|puedes|gracias) "
+)
+"""Who begins a line is spoken to or told of: "@elprofe_jm subio un video". A decorator has nothing behind it."""
+_OF_CODE = re.compile(
+    rb"\b(?:python|java|typescript|javascript|decorador\w*|anotacion\w*|codigo|clases?|funcion\w*|"
+    rb"metodos?|css|import|"
+    rb"spring|react|angular|bibtex|latex|javadoc|jsdoc|def|public|etiqueta)\b"
 )
 _NETWORK_CHARACTERS = 70
 _SPELT_BEFORE, _SPELT_AFTER = 180, 180
@@ -144,8 +158,12 @@ def handles(seen: View) -> Iterator[Finding]:
         begins_line = not folded[line : found.start()].strip(b" \t>*-")
         code = begins_line and _CODE_AFTER.match(folded, found.end()) is not None
         # "@media", and with a hyphen "@font-face", "@angular-eslint".
-        if not _CODE_WORDS.isdisjoint((name, name.partition(b"-")[0])) or code or (begins_line and not cue):
+        if code or not _CODE_WORDS.isdisjoint((name, name.partition(b"-")[0])):
             continue
+        if begins_line and not cue:
+            if not _TOLD_OF.match(folded, found.end()) or _near(_OF_CODE, folded, *found.span()):
+                continue
+            cue = True
         if cue or (b"-" not in name and _SIGN_OR_DIGIT.search(name) and len(name) > 3):
             yield Finding(found.start(), found.start() + 1 + len(name), Kind.HANDLE)
 

@@ -20,23 +20,33 @@ _PERSON_BEFORE_NAME = re.compile(
 )
 _PERSON_AFTER_NAME = re.compile(
     rb" (?:y yo|i jo|me|nos|es mi|es la profe|no me|no nos|se ha|se rio|dice|dijo|ha dicho|ha venido|"
-    rb"va a mi|esta en mi|(?:ha|han) [a-z]+[ai]do|falt[ao]|llega|viene|vino|vendra|quiere|necesita|ya ha|no ha|"
+    rb"va a mi|esta en mi|(?:ha|han) [a-z]+[ai]do|falt[ao]|llega|viene|vino|vendra|quiere|necesita|ya ha|"
+    rb"no ha|"
     rb"y su|ya no)\b"
 )
 # A form of the school: "Observaciones: Abril se distrae".
 _REPORT_BEFORE = re.compile(
-    rb"\b(?:observacion(?:es|s)?|incidencias?|seguimiento|seguiment|valoracion|comentarios?|comentaris?)\s?: ?$"
+    rb"\b(?:observacion(?:es|s)?|incidencias?|seguimiento|seguiment|valoracion|comentarios?|"
+    rb"comentaris?)\s?: ?$"
 )
 _REPORT_AFTER = re.compile(
-    rb" (?:se (?:distrae|porta|esfuerza|despista|aburre|relaciona|muestra|implica|levanta|niega)|no|suele|necesita|"
+    rb" (?:se (?:distrae|porta|esfuerza|despista|aburre|relaciona|muestra|implica|levanta|niega)|no|suele|"
+    rb"necesita|"
     rb"muestra|trabaja|participa|debe|molesta|falta|habla|progresa)\b"
 )
 _ENGLISH = re.compile(
-    rb"\b(?:the|to|and|every|is|are|was|were|goes|go|does|she|he|his|her|they|with|than|have|likes?|plays?|lives)\b"
+    rb"\b(?:the|to|and|every|is|are|was|were|goes|go|does|she|he|his|her|they|with|than|have|likes?|"
+    rb"plays?|lives)\b"
 )
 _ENGLISH_SPEAKER = re.compile(rb"\b(?:i|we|our|us|you|your)\b")
 _INITIAL_AFTER = re.compile(rb", [a-z]\.(?: ?-?[a-z]\.){0,2}(?=[ ,;(&:])")
 _OF_BOOKS = re.compile(rb"\((?:1[5-9]|20)\d\d[a-z]?\)|\bisbn\b|\bed\.|\beditorial\b|\bpp?\. ?\d|\bdoi\b")
+_AT_HOME = re.compile(
+    rb"\b(?:qued\w+|est(?:oy|amos|uvimos|uve|are|aremos)|voy|vamos|fui|fuimos|ire|iremos|duerm\w+|"
+    rb"dormi\w*|estudiamos|"
+    rb"hacemos|hago|comemos|vivo|dej[eo]|salgo|cumple|fiesta|trabajo) (?:[a-z]+ ){0,3}(?:en|a|"
+    rb"de) (?:la )?casa de $"
+)
 _ARTICLE_OF_A_BUILDING = re.compile(rb"\b(?:el|la|al|del) $")
 _BUILDING = re.compile(
     rb"\b(?:edificios?|aularios?|pabellon\w*|bibliotecas?|salas?|salon|auditorio|colegio mayor|facultad\w*|"
@@ -82,7 +92,10 @@ def sentence_around(seen: View, start: int, end: int) -> bytes:
 def is_of_a_lesson(seen: View, start: int, end: int, *, named_fully: bool) -> bool:
     """A saint, a king, a place, the author of a theorem: by the words right before and after."""
     before = seen.folded[max(0, start - 45) : start]
-    if cues.SAINT_OR_RANK.search(before) or cues.PLACE_BEFORE.search(before):
+    place = cues.PLACE_BEFORE.search(before)
+    # "quedamos en casa de Guille"; the house of a figure is seen, and nobody meets in it.
+    at_home = place is not None and _AT_HOME.search(before) is not None
+    if cues.SAINT_OR_RANK.search(before) or (place is not None and not at_home):
         return True
     if cues.NUMERAL_AFTER.match(seen.text, end) and not named_fully:
         return True

@@ -48,7 +48,8 @@ _DATE = re.compile(
     rb"(?:[0-2]\d|3[01])(?:0\d|1[0-2])%b|%b(?:0\d|"
     rb"1[0-2])(?:[0-2]\d|3[01])|"
     rb"(?:(?:%b(?: y uno)?|primero|primer|"
-    rb"\d{1,2}(?:st|nd|rd|th|\.?\xba)?)(?: del? mes de | del? | d'| of | do | d | )?%b\b\.?)(?:,? (?:de |del |"
+    rb"\d{1,2}(?:st|nd|rd|th|\.?\xba)?)(?: del? mes de | del? | d'| of | do | d | )?%b\b\.?)(?:,? (?:de |"
+    rb"del |"
     rb"d |dl |"
     rb"de l'any |del ano |"
     rb"of )?(?:%b|%b|este ano|'?\d{2})\b)?|"
@@ -80,6 +81,7 @@ _BIRTH_CUE = re.compile(
     rb"\bnaci(?:mos|ste)?\b|\bser del (?=\d)|\bacta (?:literal )?de nacimiento (?:de|"
     rb"a nombre de) (?=[^\n\d]{5,45}?\d)|\bcumplio anos (?=el \d)|"
     rb"\bcumple (?:anos el )?(?=\d{1,2}[/.\-]\d{1,2}[/.\-]\d)|\bnacimiento (?=\d{1,2}[/.\-])|"
+    rb"\b(?:partida|certificado|acta) (?:literal )?de nacimiento\b(?=[^\n\d]{1,40}\bfecha\b:?)|"
     rb"\bcumple anos el (?=\d)|\bcumpl(?:imos|en)(?: los)?(?: \d{1,2})?(?: anos)?\b|\bmi nacimiento\b|"
     rb"\bnacimiento (?=(?:20[01]\d-|\d{1,2} /|(?:\d{1,2} )(?:de |d')?[a-z]{3,10}\.? (?:de |del )?(?:19[3-9]|"
     rb"20[0-3])))|\bnac:?\s(?=\d{1,2}[/.\-]\d)|"
@@ -100,7 +102,8 @@ _BIRTH_CUE = re.compile(
     rb"peque\w*|mayor|chic[oa]|cri[oa]|(?:herman|prim|"
     rb"hij|sobrin|niet)\w+|madre|padre|mama|papa|abuel[oa]|mejor amig[oa]|nov[oi]\w)(?: \w+){0,2} es del "
     rb"(?=\d{1,2} de |\d{1,2}/)|\bcumpli\b|\bmi cumple\w*|\btu cumple\w*|\bsu cumple\w*|"
-    rb"\bcumple\w* de (?:mi|tu|su|(?:la|el) (?:peque|nin|mayor|median|nen|bebe|cri|chic|mama|papa|abuel)\w*)\b|"
+    rb"\bcumple\w* de (?:mi|tu|su|(?:la|el) (?:peque|nin|mayor|median|nen|bebe|cri|chic|mama|papa|"
+    rb"abuel)\w*)\b|"
     rb"\bva(?:ig|m) neixer\b|\bnascu(?:t|da) (?:el|l'|a)|\bdata de naix\w*|"
     rb"\bel meu aniversari|\bnacin\b|\bnacemos\b|\bdata de nac\w*|"
     rb"\bjaio\w*|\bi was born\b|\bborn on\b|\bmy birthday|\bdate of birth|\bd\.?o\.?b\.?\b|"
@@ -118,13 +121,21 @@ _BIRTH_CUE = re.compile(
 )
 # As "n. 3/5/2011": a date after them is one of birth when it follows at once.
 _TIGHT_CUE = re.compile(
-    rb"(?:\bcumpl(?:io|ira|en|iran|e)(?: los| sus)? (?:[1-9]|1\d|20|%b)(?: an(?:os|itos))?,? (?:el )?(?:dia )?|"
+    rb"(?:\bcumpl(?:io|ira|en|iran|e)(?: los| sus)? (?:[1-9]|1\d|20|%b)(?: an(?:os|"
+    rb"itos))?,? (?:el )?(?:dia )?|"
     rb"\b(?:hace|hara|haran|hizo) (?:los |sus )?(?:[1-9]|1\d|20|%b)(?: anos)? el (?:dia )?|"
+    rb"\b(?:va|voy|acab[ao]) (?:a|de) cumplir (?:los |sus )?(?:[1-9]|1\d|20)(?: anos)?,? el (?:dia )?|"
+    rb"\bcumplia(?: los)? \d{1,2}"
+    rb"(?: anos)? el |\b(?:los \d{1,2}|anos,?(?: y)?) los (?:hizo|hace|hara|cumpl\w+) el (?:dia )?|"
+    rb"\bfa (?:els )?(?:\d{1,2} )?anys el |\b(?:fago|cumpro)(?: os)?(?: \d{1,2})?(?: anos)? o |"
+    rb"\bnad[oa](?: en [a-z]{3,15})? o |\b(?:naceu|va neixer) (?:o |el )|\bnacimiento:? (?:el )?|"
+    rb"\bmi fecha (?:real |correcta |buena |verdadera )?es (?:el |la del )?|\bf/n:? |"
     rb"\bmayor(?:ia)? de edad (?:desde |a partir d)?el (?:dia )?|\b(?:nasc|n|f/?n|f\.\s?n|nac|"
     rb"fec\.? ?nac)\.?:? |"
     rb"\bnac(?:id|ud)[oa]s?(?:/a|\(a\))?:?(?: en [a-z' ]{3,25}?,?)?(?: el| a)? (?:dia )?|\bnacio (?:el |"
     rb"un )?(?:dia )?|"
-    rb"\b(?:cumple|birthday|bday|dob|born|aniversario?|fnto)\b:? |\bsoy (?:del|nacid[oa]) (?:el )?(?:dia )?|"
+    rb"\b(?:cumple|birthday|bday|dob|born|aniversario?|fnto)\b:?(?: (?:es|is|e|cae))?(?: (?:el|on|o))? |"
+    rb"\bsoy (?:del|nacid[oa]) (?:el )?(?:dia )?|"
     rb"\b(?:hij|nin|nen|peque\w?|herman|prim|niet|sobrin|mayor|median|bebe|cri|"
     rb"chic)[oa]?s?(?: \w+){0,2},? (?:es )?del (?:dia )?)"
     rb"(?P<date>%b)" % (_SMALL_NUMBER, _SMALL_NUMBER, _DATE.pattern)
@@ -135,7 +146,8 @@ _OF_A_PUPIL = re.compile(
 )
 """A date behind a name, of when those were born who go to school."""
 _FAMILY = re.compile(
-    rb"\b(?:mi|mis|nuestr[oa]s?|su|sus|el|la|los|las|dos|tres|\d) (?:hij|nin|herman|mellizo|melliza|gemel|niet|"
+    rb"\b(?:mi|mis|nuestr[oa]s?|su|sus|el|la|los|las|dos|tres|\d) (?:hij|nin|herman|mellizo|melliza|gemel|"
+    rb"niet|"
     rb"sobrin|abuel|peque|"
     rb"mayor|median|menor|madre|padre|mama|papa|bebe|cri[oa]|nen[ea]|alumn|prim[oa]\b)|\b(?:abuel[oa]|"
     rb"cumple\w*|"
@@ -150,23 +162,35 @@ _KIN = re.compile(
 )
 """Who is born lately, and no internet."""
 _OF_OTHER_DATES = re.compile(
-    rb"\b(?:decreto|ley|orden|real|rd|boe|resolucion|convocatoria|examen|examenes|plazo|curso|firma\w*|"
+    rb"\b(?:reunion\w*|tutorias?|fiesta|vacaciones|tema|festival|decreto|ley|orden|real|rd|boe|resolucion|"
+    rb"convocatoria|examen|examenes|plazo|curso|firma\w*|"
     rb"fecha de (?!nac)\w+|"
-    rb"publica\w*|vigor|desde|hasta|antes|despues|caduca|caducidad|expedi\w+|matriculad\w*|alta|baja|inscri\w+|"
+    rb"publica\w*|vigor|desde|hasta|antes|despues|caduca|caducidad|expedi\w+|matriculad\w*|alta|baja|"
+    rb"inscri\w+|"
     rb"entrega\w*|falt\w+|"
     rb"falle\w+|muri\w+|boda|cas\w+|empadron\w*|visit\w*|excursion|vacun\w*|cita|operacion|operad\w*|"
     rb"atentad\w*)\b"
 )
+_OF_PAPERS = re.compile(_OF_OTHER_DATES.pattern.replace(b"curso|", b""))
+"""The course is what a child enters: "entra en infantil el curso que viene (09/02/2022)"."""
 _DATED = re.compile(
-    rb"(?<![\w.,/\-])(?:\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?%b|%b-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d\d(?!\d)|"
-    rb"(?:%b|\d{1,2}\xba?)(?: del? | d'| |-)%b(?:,? (?:de |del |de l'any )?|-)(?:%b|%b))(?![\w/]|[.\-]\d)"
-    % (_YEAR, _YEAR, _SMALL_NUMBER, _MONTH, _YEAR, _YEAR_IN_WORDS)
+    rb"(?<![\w.,/\-])(?:\d{1,2}\s?[/.\-]\s?\d{1,2}\s?[/.\-]\s?%b|%b([/.\-])\d{1,2}\1\d{1,2}|"
+    rb"\d{1,2}([/\-])\d{1,2}\2\d\d(?!\d)|\d{1,2} del? \d{1,2} del? %b|"
+    rb"(?:%b|\d{1,2}\xba?)(?: del? | d'| |-)%b(?:(?:,? (?:de |del |de l'any )?|-)(?:%b|%b)|"
+    rb" del '?[01]\d))(?![\w/]|[.\-]\d)" % (_YEAR, _YEAR, _YEAR, _SMALL_NUMBER, _MONTH, _YEAR, _YEAR_IN_WORDS)
 )
 """A day, a month and a year."""
 _FIRST_BORN, _LAST_OF_PUPILS = 1930, 2021
 """When who is spoken of in a school's chat was born. Dates of later years are those of what happens at school."""
+_LAST_OF_SMALL = 2024
+_OF_SMALL = re.compile(
+    rb"\b(?:infantil|guarderia|bebe|meses|p[3-5]|escoleta|llar d'infants|hij[oa] peque\w*|"
+    rb"herman[oa] peque\w*)\b"
+)
+"""Where those are spoken of who are not at school yet, or since this year."""
+_YEARS_OF_NOW = range(22, 30)
 _DATED_BACK, _DATED_ON = 60, 30
-_FOUR_DIGITS = re.compile(rb"\d{4}")
+_FOUR_DIGITS = re.compile(rb"\d{4}|\d[/\-]\d{1,2}[/\-]\d\d")
 _LAST_WORD = re.compile(rb"[a-z_]+$")
 _OF_NOBODY_SAID = re.compile(
     rb"^(?:[ \t\-*>|]|\b(?:y|e|pero|que|la|el|ella|si|es que|dice que|creo que)\b)*$"
@@ -183,10 +207,12 @@ _FIRST_PUPILS = 2000
 # The date first: "el 3 de mayo cumplo 14", "el 20 de julio es el cumpleaños de mi madre".
 _BIRTHDAY_AFTER = re.compile(
     rb" (?:como (?:mi |su )?fecha )?de nacimiento\b|"
-    rb",? (?:y )?(?:cumplo|cumpli|faig \d|facia \d|hago \d{1,2} anos|cumplire|(?:es|fue|sera) (?:el )?(?:mi|"
+    rb",? (?:y )?(?:cumplo|cumpli|faig \d|facia \d|hago \d{1,2} anos|"
+    rb"hago (?:los )?\d{1,2}(?=\s*(?:[.,;!?)]|$|\n| y\b| en\b))|cumplire|(?:es|fue|sera) (?:el )?(?:mi|"
     rb"meu|su) "
     rb"(?:cumple\w*|aniversari)|"
-    rb"(?:es|fue|sera) el cumple\w* de (?:mi|tu|su)|es mi santo y mi cumple|is my birthday|e o meu aniversario|"
+    rb"(?:es|fue|sera) el cumple\w* de (?:mi|tu|su)|es mi santo y mi cumple|is my birthday|"
+    rb"e o meu aniversario|"
     rb"cumple (?:mi|su) |jaio\b)"
 )
 _OF_OTHERS = re.compile(
@@ -197,6 +223,20 @@ _RATHER = re.compile(rb",? (?:y|pero|cuando|sino|no) (?:es|era|deberia ser|debe 
 _ANY_YEAR = re.compile(_YEAR)
 _MONTH_WITHIN = re.compile(rb"[a-z]{3}")
 _SHORT_YEAR = re.compile(rb"\d[/.\-]\d\d$")
+_ANY_SHORT_YEAR = re.compile(rb"\d[/.\- ]\d\d$|[a-z ]{3}'?\d\d$|\b(?:dos mil|mil nov)")
+_OF_OTHERS_TOO = (
+    b"nacio",
+    b"naceu",
+    b"va neixer",
+    b"cumpl",
+    b"hac",
+    b"har",
+    b"hizo",
+    b"va a c",
+    b"acab",
+    b"fa ",
+)
+"""Verbs that are said of institutions and inventions as well."""
 _WITH_YEAR = re.compile(_YEAR + rb"$")
 _BORN_THEN = re.compile(
     rb"\b(?:nacio|va neixer(?: el| la)?(?: \w+){0,2}|naceu) (?:el |o )?(?P<date>%b)(?= (?:mi|nuestr[oa]|"
@@ -205,9 +245,23 @@ _BORN_THEN = re.compile(
     rb"\bva neixer (?:el meu|la meva) \w+ (?:el )?(?P<other>%b)" % (_DATE.pattern, _DATE.pattern)
 )
 """The date before who was born: "nació el 12/03/2011 mi hermano"."""
+_BASQUE = re.compile(
+    rb"(?<![\w./\-])(?P<date>20\d\d[/.\-]\d{1,2}[/.\-]\d{1,2}|\d{1,2}[/.\-]\d{1,2}[/.\-](?:20)?\d\d)"
+    rb"-?(?:e?an|n|ko)?\b[^.\n]{0,20}?\bjaio"
+)
+"""With the ending of its case: "2012/04/19an jaio zen"."""
+_AGED = re.compile(
+    rb"\b(?:(?:[1-9]|1\d|20) an(?:os|itos|ys)|cumplidos)(?: (?:ya |recien )?(?:cumplid|cumplit|feit)\w+)?"
+    rb"(?:,| -|:|;)? ?[(]?(?:el |n\. ?|nac\.? ?)?(?P<date>%b)" % _DATE.pattern
+)
+"""An age and the date of it: "mi niña de 14 años (12-3-2010)"."""
+_OF_SOMEBODY = re.compile(
+    rb"\b(?:tengo|tiene|tenim|tinc|soy|edad|mi|mis|nuestr[oa]|alumn[oa]|nin[oa]|nen[ea]?|hij[oa]|"
+    rb"herman[oa]|chic[oa])\b"
+)
 _ASKED = re.compile(
     rb"(?:\bfecha (?:de )?nac\w*|\bcuando (?:naciste|naci|cumples(?: anos)?|es tu cumple\w*)|"
-    rb"\btu cumple\w*)[^?\n]{0,12}"
+    rb"\btu cumple\w*|\bquan (?:vas|va) neixer)[^?\n]{0,12}"
     rb"\?[\s\-\w:]{0,14}?(?P<date>%b)" % _DATE.pattern
 )
 """The question, and the answer after it."""
@@ -236,7 +290,8 @@ _OF_DATES = re.compile(
     rb"febrer|marc |"
     rb"maig|juny|juliol|setembre|novembre|desembre|xaneiro|febreiro|maio|xuno|xullo|outubro|decembro|"
     rb"urtarril|otsail|"
-    rb"martxo|apiril|maiatz|ekain|uztail|abuztu|irail|urri|azaro|abendu|january|february|march|april|june|july|"
+    rb"martxo|apiril|maiatz|ekain|uztail|abuztu|irail|urri|azaro|abendu|january|february|march|april|june|"
+    rb"july|"
     rb"august|"
     rb"september|october|november|december|"
     rb"(?:ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic)\.? \d|dos mil|mil nov|mil nou)"
@@ -265,11 +320,34 @@ def dated_family(seen: View, at: Iterable[int]) -> Iterator[Finding]:
         for found in _DATED.finditer(seen.folded, begin, end):
             if _may_be_of_birth(found) and _is_of_kin(seen, *found.span()):
                 yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
+        for found in _AGED.finditer(seen.folded, begin, end):
+            if _is_an_age_of_somebody(seen, found):
+                yield Finding(*found.span("date"), Kind.BIRTH_DATE)
+
+
+def _is_an_age_of_somebody(seen: View, found: re.Match[bytes]) -> bool:
+    """Whether somebody of a school is so old, not a contract or a war: a person is spoken of, and nothing else is."""
+    before = max(0, found.start() - _DATED_BACK)
+    return (
+        (_OF_SOMEBODY.search(seen.folded, before, found.start()) is not None)
+        and _OF_OTHER_DATES.search(seen.folded, before, found.end()) is None
+        and not is_told_in_a_lesson(seen, *found.span())
+        and not is_in_an_exercise(seen, *found.span())
+    )
 
 
 def _may_be_of_birth(dated: re.Match[bytes]) -> bool:
     year = _ANY_YEAR.search(dated[0])
-    return year is None or _FIRST_BORN <= int(year[0]) <= _LAST_OF_PUPILS
+    if year is None:
+        short = _SHORT_YEAR.search(dated[0])
+        # "23/10/25" is a day of this course or the next.
+        return short is None or int(short[0][-2:]) not in _YEARS_OF_NOW
+    last = _LAST_OF_SMALL if _OF_SMALL.search(dated.string, *_around(dated)) else _LAST_OF_PUPILS
+    return _FIRST_BORN <= int(year[0]) <= last
+
+
+def _around(dated: re.Match[bytes]) -> tuple[int, int]:
+    return max(0, dated.start() - 80), dated.end() + 40
 
 
 def birth_dates(seen: View, at: Iterable[int]) -> Iterator[Finding]:
@@ -284,6 +362,9 @@ def birth_dates(seen: View, at: Iterable[int]) -> Iterator[Finding]:
                 yield from _births(seen, begin, end)
                 break
         yield from _born_in(seen, begin, end)
+        if seen.folded.find(b"jaio", begin, end) != -1:
+            for found in _BASQUE.finditer(seen.folded, begin, end):
+                yield Finding(*found.span("date"), Kind.BIRTH_DATE)
 
 
 def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
@@ -349,14 +430,16 @@ def _born_in(seen: View, begin: int, end: int) -> Iterator[Finding]:
 def _is_of_now(seen: View, found: re.Match[bytes]) -> bool:
     """Whether the date may be that of somebody who goes to school, or of their family: not of a lesson's figure."""
     year = _ANY_YEAR.search(found["date"])
-    if found[0].startswith((b"nacio", b"cumpl", b"hac", b"har", b"hizo")):
+    if found[0].startswith(_OF_OTHERS_TOO):
         # "YouTube nació el ...", "Internet cumple 20 años el ...": who was born must be a person.
         if not _is_said_of_a_person(seen, found.start()):
             return False
-        recent = int(year[0]) >= _FIRST_PUPILS if year else _SHORT_YEAR.search(found["date"]) is not None
-        if found[0].startswith(b"nacio") and not recent:
+        recent = int(year[0]) >= _FIRST_PUPILS if year else _ANY_SHORT_YEAR.search(found["date"]) is not None
+        if found[0].startswith((b"nacio", b"naceu", b"va neixer")) and not recent:
             return False
-    elif found[0].startswith((b"n", b"f")) and year is None:
+    elif found[0].startswith((b"n", b"f", b"b", b"mi")) and not (
+        year or _ANY_SHORT_YEAR.search(found["date"])
+    ):
         return False
     return not is_told_in_a_lesson(seen, *found.span()) and not is_in_an_exercise(seen, *found.span())
 
@@ -373,9 +456,13 @@ def _is_of_family(seen: View, start: int, end: int) -> bool:
     if seen.folded[begin - 1 : begin] == b":":
         begin = sentence_span(seen, begin - 1, begin - 1)[0]
     begin, stop = max(begin, start - 80), min(stop, end + 40)
+    others = _OF_OTHER_DATES
+    if seen.folded[start - 1 : start] == b"(" and seen.folded[end : end + 1] == b")":
+        # What follows the brackets tells of something else: "(11/1/2021) y no puede entrar hasta septiembre".
+        stop, others = end, _OF_PAPERS
     return (
         _FAMILY.search(seen.folded, begin, stop) is not None
-        and _OF_OTHER_DATES.search(seen.folded, begin, stop) is None
+        and others.search(seen.folded, begin, stop) is None
         and not is_told_in_a_lesson(seen, start, end)
         and not is_in_an_exercise(seen, start, end)
     )

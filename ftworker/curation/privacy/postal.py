@@ -46,7 +46,8 @@ _NUMBER_SIGNS = frozenset(
 _MOST_WORDS = 7
 _UNITS = rb"un[oa]?|dos|tres|cuatro|cinco|seis|siete|ocho|nueve"
 _NUMBER_IN_WORDS = (
-    rb"(?:diez|once|doce|trece|catorce|quince|dieci\w{3,6}|veint\w{1,8}|(?:treinta|cuarenta|cincuenta|sesenta|"
+    rb"(?:diez|once|doce|trece|catorce|quince|dieci\w{3,6}|veint\w{1,8}|(?:treinta|cuarenta|cincuenta|"
+    rb"sesenta|"
     rb"setenta|"
     rb"ochenta|noventa|ciento)(?: y)?(?: (?:%b))?|%b)" % (_UNITS, _UNITS)
 )
@@ -55,7 +56,8 @@ NUMBER_WORD = (
     rb"km\.?|chalet|xalet|parcela|bloque|blq\.?|bloc|nave|finca|casa|calle)"
 )
 NUMBER = re.compile(
-    rb",?\s?(?:en el )?(?:%b\s?)?(?:(?<=km )\d{1,3}[.,]\d{1,3}|(?<=km\. )\d{1,3}[.,]\d{1,3}|\d{1,3}(?:[.,]\d)?)"
+    rb",?\s?(?:en el )?(?:%b\s?)?(?:(?<=km )\d{1,3}[.,]\d{1,3}|(?<=km\. )\d{1,3}[.,]\d{1,3}|"
+    rb"\d{1,3}(?:[.,]\d)?)"
     rb"(?:\s?-\s?[a-z](?!\w)|\s?-\s?\d{1,3}(?![\w\xba\xaa]|\.[\xba\xaa]|\.?\s?ez|\.? ?[a-h]\b))?"
     rb"(?:\s?(?:bis|dupl(?:icado)?)|\s?[a-d](?![\w'])(?=[,.;)\n]|$| [\d\-]| (?:piso|esc|pta|bajo))|"
     rb"[a-d](?![\w'])|"
@@ -93,7 +95,8 @@ FLAT = re.compile(
     rb"entresol|principal|pral|torre|dpto|depto|"
     rb"departamento|apto|apartamento|interior|int|villa|"
     rb"izda?\.?|izq\.?|izquierda|dcha?\.?|derecha|dreta|esquerra|esq|esquerda|dereita|"
-    rb"ext(?:erior)?|centro|ezk(?:erra)?|esk(?:uina)?)\b\.?(?:\s(?:%b|[a-z](?!\w)|\d{1,4}(?!\w)))?[\xba\xaa]?|"
+    rb"ext(?:erior)?|centro|ezk(?:erra)?|esk(?:uina)?)\b\.?(?:\s(?:%b|[a-z](?!\w)|"
+    rb"\d{1,4}(?!\w)))?[\xba\xaa]?|"
     rb"\d{1,2}\.?\s?(?:[\xba\xaa\xb0]|o(?=[ ,.-])|(?:do|ro|to|er|ra|da|ta|ero|era|vo|mo|"
     rb"no)(?![a-z]))(?:\s?-?\s?(?:[\"'\xab][a-h][\"'\xbb]|[a-h](?!\w)|"
     rb"\d{1,2}\.?[\xba\xaa]|"
@@ -126,6 +129,8 @@ _BEFORE_TOWN = re.compile(rb"(?:, ?\(?| - | \(| |\. |\n)(?:(?:en|de) )?(?=[a-z])
 _TOWN_WORDS = re.compile(rb"[a-z']{2,}(?:[ \-][a-z']{1,}){0,4}")
 _IN_TOWN = re.compile(rb" \(| (?:en|de) (?:(?:el|la|los|las) )?(?=[a-z]{4})")
 _CODE_AFTER_TOWN = re.compile(rb"[ ,(]{1,3}(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
+_TOWN_AND_CODE = re.compile(rb"[ \n]((?:[a-z'\-]{2,20} ){1,4})(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
+"""A town with a capital and its code behind, without a comma: "Gran Via 214 7-3 Barcelona 08004"."""
 _PROVINCE = re.compile(
     rb" d\.? ?c\.|"
     rb"(?:,| -|/)? ?[(]?(?<!\w)([a-z]{4,20}(?: [a-z]{4,20})?|[a-z]{2,4}\.|[a-z]{2,4}(?=\s?[.)\n,]|$))(?:[)]|"
@@ -199,7 +204,12 @@ def rest(seen: View, end: int) -> int:
     if named is not None and seen.text[named.end()].isupper():
         # As in "calle Mayor 3 en Getafe", or between brackets.
         return town_end(seen, end)
-    return _known_town(seen.folded, end)
+    behind = _TOWN_AND_CODE.match(seen.folded, end)
+    if behind is not None and seen.text[behind.start(1)].isupper():
+        return behind.end()
+    town = _known_town(seen.folded, end)
+    after = _CODE_AFTER_TOWN.match(seen.folded, town) if town > end else None
+    return town_end(seen, after.end()) if after else town
 
 
 def _known_town(folded: bytes, end: int) -> int:

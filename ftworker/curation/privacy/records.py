@@ -52,11 +52,12 @@ _SURE = frozenset(
     b"dpi nuip cedula "
     b"legajo muface isfas mugeju expediente expedient espediente espedientea pasaporte passaport passport "
     b"pasaportea nss evau "
-    b"ebau ebap pau rne nip niu nic credencial idescat mutualista radicado".split()
+    b"niub uvus niss ebau ebap pau rne nip niu nic credencial idescat mutualista radicado".split()
 )
 """Nobody says these of anything but somebody's number."""
 _NUMBER_WORDS = frozenset(
-    b"n no nro num numero codigo cod codi id identificador clave folio ref referencia cod number zenbakia".split()
+    b"n no nro num numero codigo cod codi id identificador clave folio ref referencia cod number zenbakia "
+    b"zenbaki".split()
 )
 _THINGS = frozenset(
     b"clinica individual exp expte expdte justificante localizador entrada monitor residencia candidate caza "
@@ -68,7 +69,8 @@ _THINGS = frozenset(
     b"lector lectora usuario usuaria user jugador jugadora federado federada federativa historia historial "
     b"soporte solicitud registro "
     b"identificacion identidad identificativo poliza seguro cliente abonado abonada orden carnet carne targeta "
-    b"tarjeta tarxeta txartela "
+    b"tarjeta tarxeta txartela txartel "
+    b"txartelaren txartelak osasun ikasle ikaslearen nan "
     b"preinscripcion inscripcion admision resguardo recibo beca becario moodle plataforma campus aula "
     b"selectividad comedor transporte "
     b"transport biblioteca biblio bus metro tram sanitaria sanitario sanitari joven jove universitario "

@@ -18,6 +18,7 @@ NEXT_WORD = re.compile(rb"(?: {1,2}|-)([a-z_]+(?:'[a-z]{2,})?)")
 CAPITAL_BEFORE = re.compile(r"\b[^\W\d_a-zñáéíóúàèò]\w+ (?:de |del |y |i |la )*$")
 _SURNAMES_BEFORE = re.compile(rb"((?:[a-z_\-]+ ){0,3}[a-z_\-]+), ?$")
 
+_LARGE_PARTICLE = re.compile(r" (?:El|Al|Ben|Bin|Ibn)\b")
 _LIST_START = re.compile(rb"(?:^|[.:;\n\t*\-])[ \t]*$")
 _MOST_WORDS = 7
 _MOST_UNKNOWN = 3
@@ -78,6 +79,8 @@ class NameWords:
             if found is None or following in PARTICLES:
                 break
             joined = found.start() > end  # over a particle
+            # "Mohamed El Haddaoui", "Fátima Al-Khatib": a particle with a capital is a part of the surname.
+            part = _LARGE_PARTICLE.match(text, end) is not None if joined and large else False
             here = found.start(1)
             if following in _LABELS and folded[stop : stop + 2].lstrip().startswith(b":"):
                 break  # "Apellidos: Gil Mora Nombre: Ana"
@@ -88,7 +91,11 @@ class NameWords:
                     end = stop + 1
                     continue
                 break
-            if self.is_surname(following) and (large or self._continues_in_lower(word, words, following)):
+            if self.is_surname(following) and (
+                large
+                or self._continues_in_lower(word, words, following)
+                or self._is_two(folded, stop, word, following)
+            ):
                 surnames += 1
             elif (
                 self.is_given(following)
@@ -107,8 +114,8 @@ class NameWords:
                 surnames += 1  # "Ruiz de la Torre"
             elif (
                 large
-                and unknown
-                and not joined
+                and (unknown or part)
+                and (part or not joined)
                 and not shouted
                 and unknowns < _MOST_UNKNOWN
                 and self._may_be_surname(following, text[here:stop])
@@ -135,6 +142,17 @@ class NameWords:
             following not in self.lexicon.common_surnames
             or bool(words)
             or self.roster.is_person([first, *words, following])
+        )
+
+    def _is_two(self, folded: bytes, stop: int, first: bytes, following: bytes) -> bool:
+        """Whether two surnames follow a given name in small letters, of which no one is a mere word."""
+        second = NEXT_WORD.match(folded, stop)
+        return (
+            second is not None
+            and first in self.lexicon.given
+            and not {first, following, second[1]} <= self.lexicon.ambiguous | self.lexicon.common_surnames
+            and self.is_surname(second[1])
+            and second[1] not in PARTICLES
         )
 
     def _may_be_surname(self, word: bytes, written: str) -> bool:

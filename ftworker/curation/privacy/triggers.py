@@ -65,6 +65,9 @@ _WORDS: dict[int, str] = {
         yahoo icloud fb mi_arroba mi_tag mi_id me_encuentras me_encontrais me_buscas buscame buscadme agregame
         agregadme anademe sigueme mi_cuenta su_cuenta tu_cuenta meva_compte meu_compte mina_conta mi_perfil
         su_perfil meu_perfil steamcommunity t_me github gitlab skype nicks uid x_com
+        usuari erabiltzailea erabiltzaile erabiltzailearen ezizena goitizena instagrama tiktoka discorda id_de_juego
+        nombre_de_juego gamer_tag user_name follow etiquetadme etiquetad mencionad priv finsta mi_correo
+        me_tienes me_teneis
         mi_canal su_canal scratch supercell strava lichess letterboxd geoguessr soundcloud agregadme anadidme seguidme
         buscadme afegiume engadideme free_fire
         meu_canal
@@ -91,6 +94,7 @@ _WORDS: dict[int, str] = {
         portal te_espero os_espero le_espero te_esperamos os_esperamos calle envi* mand* recog* quedamos mud*
     """,
     Family.OWN_NUMBER: """
+        niub uvus niss txartel txartelaren osasun ikasle ikaslearen nan
         n_i_a n_r_e n_i_p n_i_e n_i_f d_n_i evau ebau pau exp expte expdte justificante localizador candidate
         hoja folio dorsal comedor inscripcion usuaria poliza credencial identificacion discapacidad codi
         afiliado afiliada asegurado opositor federado federada mutualista txartela niu nip nic tarxeta n numero
@@ -111,6 +115,8 @@ _WORDS: dict[int, str] = {
         neixer nascu* naix* aniversari nacin nacemos nacemento nacio naceu jaio* born birth* dob d_o_b
         soy_del f_n fn fdn faig cumplire hago es_del urtebete* edad aniversario nto d_n cumplimos
         ser_del
+        hizo_los los_hizo a_cumplir de_cumplir cumplia fa_anys fago cumpro nado_o nada_o nado_en mi_fecha
+        quan_va quan_vas
         sobrina sobrino cumplen cumplio cumplira cumpliran hace_los hara_los mayor_de_edad
         mayoria_de_edad nasc fnto bday nacieron
         y_yo_del al_mundo nacer_el soy_de_enero soy_de_febrero soy_de_marzo
@@ -121,6 +127,8 @@ _WORDS: dict[int, str] = {
     """,
     Family.DATED: """
         hijo hija mi_hermano mi_hermana mi_sobrin* mi_niet* su_hermano su_hermana nene nena mellizos gemelos mellizas
+        3_anos 4_anos 5_anos 6_anos 7_anos 8_anos 9_anos 10_anos 11_anos 12_anos 13_anos 14_anos 15_anos 16_anos 17_anos
+        anos_cumplidos
         gemelas mi_alumn* alumna el_nino la_nina el_peque la_peque bebe nacida nacido
     """,
     Family.RECORD: """
@@ -171,7 +179,7 @@ _NEEDS = (
     (Family.TABLE, (b"0000",)),
     (Family.POSTAL_CODE, (b"00000",)),
     (Family.PLATE_ABROAD, (b"00",)),
-    (Family.DATED, (b" 0000", b"-0000")),
+    (Family.DATED, (b" 0000", b"-0000", b"-0-00", b"-00-00")),
 )
 _PLATE = re.compile(rb"\d{4}(?:[ .\-\xb7/_]| - )?[bcdfghjklmnpqrstvwxyz]{3}(?![\w\-])")
 _OLD_PLATE = re.compile(

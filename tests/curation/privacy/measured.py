@@ -9,6 +9,7 @@ by somebody else, after the faults on it had been mended, and `third*` by somebo
 written anew by the ways in which people write. `fourth*` was written so once more, after figures had been told from
 pupils by the words of a lesson. `fifth*` are two such sets, of which one half each was held back until all else was
 done; what the held half had at first sight stands in docs/PRIVACY.md, and then it was looked at as well.
+`sixth*` was written by another author again, and measured once before it was looked at.
 `grammar*` was never unseen: each kind in every way of writing it that
 came to mind, with lessons that look as if, written by the author of the rules to develop them by. All are invented.
 
@@ -37,6 +38,7 @@ THIRD = 6
 GRAMMAR = 7
 FOURTH = 8
 FIFTH = 9
+SIXTH = 10
 _FILES = {
     INDEPENDENT: "independent",
     SECOND: "second",
@@ -44,6 +46,7 @@ _FILES = {
     GRAMMAR: "grammar",
     FOURTH: "fourth",
     FIFTH: "fifth",
+    SIXTH: "sixth",
 }
 
 
