@@ -22,8 +22,9 @@ RESTING = frozenset(
 HAVE_A_JOB = frozenset({"submitted", "trained", "promoted"})
 EXCUSED_ENDS = ("Could not start worker processes", "in _track_child_process", "kombu/transport/redis.py")
 """Last words of a Celery worker that ended itself by a weakness of Celery 5.7 (docs/RELIABILITY.md): a child was
-killed while its pool was starting, or when its event loop began to listen to it; or the Redis transport, told that its connection broke, asks that connection for its
-host. A supervisor starts it again, as `ftworker up` and docker-compose.yml do."""
+killed while its pool was starting, or when its event loop began to listen to it; or the Redis transport, told that its
+connection broke, asks that connection for its host. A supervisor starts it again, as `ftworker up` and
+docker-compose.yml do."""
 BACKFILL = "ftworker/backfill/"
 """The source of events that a backfill made."""
 CELERY_WORKERS = ("worker", "trainer")
