@@ -73,7 +73,7 @@ def repetition(text: str, settings: CurationSettings) -> Measure | None:
     raw = text.encode(errors="replace")
     least = settings.min_compression_ratio
     quick = Measure(
-        "compression_ratio, quick look", len(raw) / len(_quick_look.compress(raw)), least / _BEYOND_QUICK
+        "quick_ratio", len(raw) / len(_quick_look.compress(raw)), least / _BEYOND_QUICK
     )
     if not quick.exceeded:
         return quick
