@@ -72,9 +72,7 @@ def repetition(text: str, settings: CurationSettings) -> Measure | None:
         return None
     raw = text.encode(errors="replace")
     least = settings.min_compression_ratio
-    quick = Measure(
-        "quick_ratio", len(raw) / len(_quick_look.compress(raw)), least / _BEYOND_QUICK
-    )
+    quick = Measure("quick_ratio", len(raw) / len(_quick_look.compress(raw)), least / _BEYOND_QUICK)
     if not quick.exceeded:
         return quick
     ratio = Measure("compression_ratio", len(raw) / len(zlib.compress(raw, 1)), least)
