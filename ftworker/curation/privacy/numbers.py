@@ -67,7 +67,7 @@ _CARD = re.compile(
 
 _ACCOUNT_ANYHOW = re.compile(NOT_IN_NUMBER + rb"(?:es ?)?\d(?:[ .\-/]?\d){17,25}(?![\w/]|[.,\-]\d)")
 _ACCOUNT_CUE = re.compile(
-    rb"\b(?:cuentas?|cta|iban|compte|conta|kontu\w*|transferencia|ingres\w+|domicili\w+)\b"
+    rb"\b(?:cuentas?|cta|ccc|iban|compte|conta|kontu\w*|transferencia|ingres\w+|domicili\w+)\b"
 )
 """What is said of an account: then slips in its numbers do not make it nobody's."""
 _CARD_ANYHOW = re.compile(NOT_IN_NUMBER + rb"\d(?:[ .\-/_\xb7]{0,3}\d){12,18}(?![\w/]|[.,\-]\d)")

@@ -14,7 +14,7 @@ from ftworker.curation.privacy.lexicon import names_of
 
 # As people write them. What is also another word ("grupo", "edificio", a lone "c") stands in `homes`.
 STREET_TYPES = (
-    rb"calle[:,]?|c/|c\.(?= )|cl[./]|cl(?= )|avda[./]?|avgda\.?|avenida|avd[./]?|av[./]?|plaza|pza[./]?|"
+    rb"calle[:,]?|c/\.?|c\.(?= )|cl[./]|cl(?= )|avda[./]?|avgda\.?|avenida|avd[./]?|av[./]?|plaza|pza[./]?|"
     rb"plza[./]?|"
     rb"plz\.?|"
     rb"pca\.|pl[./]|"
