@@ -35,6 +35,7 @@ NOT_TRIED = {
     "web": "a process: its lines are logs",
     "health": "prints its own argument and a number",
     "migrate": "prints names of our files",
+    "parked collect": "prints three numbers",
     "config check": "prints the operator's own file",
     "redact": "a filter: JSON in, JSON out, for programs",
     "datasets report": "prints where a file lies, and is tried with the path of the dataset",
