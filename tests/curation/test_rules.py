@@ -227,7 +227,7 @@ def test_the_trace_names_each_rule_with_its_value_and_its_limit_and_says_nothing
     assert first["too_short"].outcome == "passed"
     assert first["too_short"].limit == "min_answer_characters = 15"
     assert first["wrong_language"].limit == "languages = es"
-    assert first["repetitive"].limit.startswith("compression_ratio")
+    assert first["repetitive"].limit.startswith("quick_ratio")
     assert first["too_many_tokens"].outcome == "passed"
     last = trace.of_turn(1)[-1]
     assert (last.rule, last.outcome, last.value) == ("too_short", "dropped", "3")
