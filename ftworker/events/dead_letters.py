@@ -28,7 +28,6 @@ TASK_TRANSPORT: Final = "task"
 EVENT_TRANSPORT: Final = "amqp"
 BATCH: Final = 100
 """Messages that one transaction takes over."""
-KEPT_BYTES: Final = 4_194_304
 _CLOSING_TASK: Final = "ftworker.conversation_closed"
 
 
@@ -77,7 +76,11 @@ def collect(store: Store, settings: Settings, told: Callable[[int], object] = la
         is_tasks = queue == TASKS_DEAD_QUEUE
         with _channel(settings, url) as channel:
             for messages in _batches(channel, queue, count(settings, url, queue)):
-                letters = _of_tasks(messages) if is_tasks else _of_events(messages, queue)
+                letters = (
+                    _of_tasks(messages)
+                    if is_tasks
+                    else _of_events(messages, queue, settings.ingest.max_message_bytes)
+                )
                 with store.transaction() as cursor:
                     recorded += _keep(cursor, letters, TASK_TRANSPORT if is_tasks else EVENT_TRANSPORT)
                 with broker_errors(f"acknowledge in {queue}"):
@@ -121,10 +124,10 @@ def _keep(cursor: Cursor, letters: _Letters, transport: str) -> int:
     return inbox.record_batch(cursor, letters.events, letters.parked, transport).recorded
 
 
-def _of_events(messages: list[Any], queue: str) -> _Letters:
+def _of_events(messages: list[Any], queue: str, keep_bytes: int) -> _Letters:
     detail = f"given up by RabbitMQ and kept in {queue}: it, or another of its batch, ended ingest too often"
     parked = [
-        ParkedMessage.of(message.body or b"", "delivery_limit", detail, keep_bytes=KEPT_BYTES)
+        ParkedMessage.of(message.body or b"", "delivery_limit", detail, keep_bytes=keep_bytes)
         for message in messages
     ]
     return _Letters(parked, [], 0)
@@ -145,7 +148,7 @@ def _of_tasks(messages: list[Any]) -> _Letters:
         known = _closing(raw, str(headers.get("id", ""))) if task == _CLOSING_TASK else None
         if known is None:
             detail = f"no task message of ftworker's, in {TASKS_DEAD_QUEUE}"
-            parked.append(ParkedMessage.of(raw, "not_a_task", detail, keep_bytes=KEPT_BYTES))
+            parked.append(ParkedMessage.of(raw, "not_a_task", detail))
         else:
             events += known[0]
             parked += known[1]
