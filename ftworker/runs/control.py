@@ -5,6 +5,7 @@ Messages for the next step are the caller's to send; without one, the sweep find
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ftworker.clock import Clock
@@ -32,8 +33,6 @@ FORGET_JOB: dict[str, object] = {
 }
 """What a new generation of a run does not keep: it is another upload and another job."""
 
-NO_ERROR: dict[str, object] = {"error_code": None, "error_message": None}
-
 
 def cancel_run(store: Store, run_id: int) -> RunState:
     """Stop a run. Before a job exists it ends at once; a job is cancelled at the provider by the next poll.
@@ -59,7 +58,7 @@ def cancel_run(store: Store, run_id: int) -> RunState:
             _move(cursor, run, RunState.CANCELLED, "cancelled by hand", delay=None)
             return RunState.CANCELLED
         if run.state is RunState.PARKED and run.job_id and not asked_before:
-            _move(cursor, run, RunState.SUBMITTED, "its job is to be cancelled", columns=NO_ERROR)
+            _move(cursor, run, RunState.SUBMITTED, "its job is to be cancelled", columns=runs.NO_ERROR)
             return RunState.SUBMITTED
         if run.state is RunState.PARKED:
             _move(cursor, run, RunState.CANCELLED, "cancelled by hand while parked", delay=None)
@@ -98,7 +97,7 @@ def retry_run(store: Store, run_id: int, *, anew: bool = False) -> RunState:
             case RunState.FAILED | RunState.CANCELLED | RunState.PACKAGED:
                 _require_free(cursor, run)
                 if not anew and _is_made(cursor, run):
-                    columns = {**NO_ERROR, "cancel_requested": False}
+                    columns = {**runs.NO_ERROR, "cancel_requested": False}
                     _move(cursor, run, RunState.UPLOADED, "registering is tried again", columns=columns)
                     return RunState.UPLOADED
                 _keep_account(cursor, run)
@@ -123,7 +122,7 @@ def retry_run(store: Store, run_id: int, *, anew: bool = False) -> RunState:
                     run,
                     target,
                     "taken up again by hand",
-                    columns={**NO_ERROR, "cancel_requested": False},
+                    columns={**runs.NO_ERROR, "cancel_requested": False},
                 )
                 return target
             case RunState.TRAINED | RunState.PROMOTED | RunState.REJECTED:
@@ -177,10 +176,12 @@ def resolve_run(store: Store, run_id: int, *, job_id: str | None) -> RunState:
                 run,
                 RunState.SUBMITTED,
                 f"job {job_id} named by hand",
-                columns={**NO_ERROR, "job_id": job_id},
+                columns={**runs.NO_ERROR, "job_id": job_id},
             )
             return RunState.SUBMITTED
-        _move(cursor, run, RunState.UPLOADED, "a person found no job: it may be created", columns=NO_ERROR)
+        _move(
+            cursor, run, RunState.UPLOADED, "a person found no job: it may be created", columns=runs.NO_ERROR
+        )
         return RunState.UPLOADED
 
 
@@ -233,7 +234,7 @@ def _move(
     message: str,
     *,
     delay: float | None = 0.0,
-    columns: dict[str, object] | None = None,
+    columns: Mapping[str, object] | None = None,
 ) -> None:
     # Without a token the move holds only while nobody works on the run.
     unclaimed = replace(run, lease_token=None)

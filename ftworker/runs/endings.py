@@ -61,8 +61,8 @@ class Endings:
             ):
                 raise LeaseLost(f"run {run.id}")
             totals.add(cursor, counts or {})
-            if target is RunState.AWAITING_APPROVAL:
-                target = _unless_cancelled(cursor, run.id)
+            if target in (RunState.AWAITING_APPROVAL, RunState.PARKED):
+                target = _hear_cancel(cursor, run)
         logger.info("run %s: %s -> %s", run.id, run.state, target)
         return target
 
@@ -139,12 +139,12 @@ class Endings:
         )
 
     def _present(self, run: RunRow) -> RunRow:
-        """The run as it is now, under the lease that this step holds."""
+        """The run as it is now, under the lease that this step holds; of a cancel it knows what the step knew."""
         with self.store.transaction() as cursor:
             now = runs.get_run(cursor, run.id)
         if now.lease_token != run.lease_token:
             raise LeaseLost(f"run {run.id}")
-        return now
+        return replace(now, cancel_requested=run.cancel_requested)
 
     def delay_of(self, attempts: int, wished_seconds: float | None) -> float:
         """Seconds until the next try: what the provider wished for, else a doubling time, within limits."""
@@ -156,11 +156,21 @@ class Endings:
         return delay * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
 
 
-def _unless_cancelled(cursor: Cursor, run_id: int) -> RunState:
-    # Of a run that waits for a person no step is done, so nobody would hear of a cancel that came during this one.
-    waiting = runs.get_run(cursor, run_id)
-    if not waiting.cancel_requested:
+def _hear_cancel(cursor: Cursor, run: RunRow) -> RunState:
+    """Where a run that now waits for a person goes because of a cancel that came during the step that `run` did.
+
+    Of such a run no step is done by itself, so nobody else would hear of it: an approval would be waited for that
+    nobody gives, and a paid job would go on until it is cancelled a second time, which gives it up unasked.
+    """
+    waiting = runs.get_run(cursor, run.id)
+    if run.cancel_requested or not waiting.cancel_requested:
         return waiting.state
-    message = "cancelled before any job was created"
-    runs.move_run(cursor, waiting, RunState.CANCELLED, message=message, delay_seconds=None)
-    return RunState.CANCELLED
+    if waiting.state is RunState.AWAITING_APPROVAL:
+        message = "cancelled before any job was created"
+        runs.move_run(cursor, waiting, RunState.CANCELLED, message=message, delay_seconds=None)
+        return RunState.CANCELLED
+    if waiting.job_id is None:
+        return waiting.state
+    message = "its job is to be cancelled, as was asked meanwhile"
+    runs.move_run(cursor, waiting, RunState.SUBMITTED, message=message, columns=runs.NO_ERROR)
+    return RunState.SUBMITTED

@@ -55,6 +55,9 @@ class RunRow:
     error_message: str | None
 
 
+NO_ERROR: Mapping[str, object] = {"error_code": None, "error_message": None}
+"""What a move sets of a run that is taken up again."""
+
 COLUMNS = ", ".join("estimated_usd::float8" if f.name == "estimated_usd" else f.name for f in fields(RunRow))
 _JSON_COLUMNS = frozenset({"detail", "method"})
 # Columns that a move or a release may set; the names enter the statement, so they are listed, never passed

@@ -154,6 +154,21 @@ def test_a_cancel_while_a_worker_finds_that_the_run_needs_approval_ends_the_run(
     assert world.seconds_until_due(run_id) is None
 
 
+def test_a_cancel_while_a_worker_finds_that_a_person_is_needed_still_cancels_the_job(world: World) -> None:
+    run_id = world.bring_to(RunState.SUBMITTED)
+
+    def cancel() -> None:
+        world.provider.before.clear()
+        control.cancel_run(world.store, run_id)
+
+    world.provider.before["poll"] = cancel
+    world.provider.fail("poll", NeedsPerson("odd"))
+    # Not parked: the second cancel of a parked run gives its job up without asking the provider.
+    assert world.worker().perform(run_id, Step.POLL_STATUS) is RunState.SUBMITTED
+    assert world.worker().perform(run_id, Step.POLL_STATUS) is RunState.CANCELLED
+    assert world.job().cancelled
+
+
 def test_a_cancel_goes_by_what_the_run_is_once_nobody_else_can_move_it(
     world: World, emptied_database_url: str
 ) -> None:
