@@ -8,7 +8,8 @@ Where no Ollama answers, or it has not the base, the run ends `packaged`, with f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -41,6 +42,7 @@ from ftworker.providers.local_preflight import (
 )
 from ftworker.providers.local_registry import (
     INSTRUCTIONS,
+    PROGRESS_INTERVAL_SECONDS,
     JournalledProgress,
     ModelNames,
     Names,
@@ -97,7 +99,7 @@ class FewShotModels:
 
     def upload(self, run: RunView, record: Record) -> Uploaded:
         """Write the run's folder; the dataset stays where it is. Repeatable: a run gives the same bytes."""
-        few_shot = self._package(run)
+        few_shot = self._package(run, record)
         record(
             JournalEntry(
                 "note",
@@ -123,7 +125,7 @@ class FewShotModels:
 
         Raises ProviderUnavailable when Ollama failed in between, ProviderRejected when it refuses.
         """
-        modelfile = self._modelfile(run)
+        modelfile = self._modelfile(run, record)
         try:
             version = self._names.knock()
             missing = self._names.missing_base(modelfile.from_, record)
@@ -144,7 +146,7 @@ class FewShotModels:
 
     def register(self, run: RunView, record: Record) -> None:
         """Create the run's tag, unless it is there and is what the Modelfile says. Raises NotServed."""
-        tag, modelfile = Names.of_run(run, self._settings).tag, self._modelfile(run)
+        tag, modelfile = Names.of_run(run, self._settings).tag, self._modelfile(run, record)
         if self._keeps(tag, modelfile):
             return
         request = CreateRequest.of_modelfile(tag, modelfile)
@@ -155,8 +157,8 @@ class FewShotModels:
                 f"Ollama said success, but {tag} is not what its Modelfile says: `ollama show {tag}`",
             )
 
-    def _package(self, run: RunView) -> FewShot:
-        few_shot = self._choose(run.dataset.train, run.dataset.format)
+    def _package(self, run: RunView, record: Record) -> FewShot:
+        few_shot = self._choose(run.dataset.train, run.dataset.format, record)
         modelfile = Modelfile(
             from_=run.base_model,
             system=rewrite(run.dataset.system_prompt) or None,
@@ -179,20 +181,24 @@ class FewShotModels:
             folder.write(name, content)
         return few_shot
 
-    def _choose(self, train: DatasetFile, dataset_format: str) -> FewShot:
+    def _choose(self, train: DatasetFile, dataset_format: str, record: Record) -> FewShot:
         digest = hashlib.sha256()
+        recorded_at = time.monotonic()
 
-        def hashed(file: Iterator[bytes]) -> Iterator[bytes]:
-            for line in file:
-                digest.update(line)
-                yield line
+        def look_at(block: bytes) -> bytes:
+            nonlocal recorded_at
+            digest.update(block)
+            if time.monotonic() - recorded_at >= PROGRESS_INTERVAL_SECONDS:
+                recorded_at = time.monotonic()
+                # A large file of a slow storage must not outlast the step's lease, which this renews.
+                record(JournalEntry("progress", f"{train.url} is being read and checked"))
+            return block
 
         filesystem, path = open_storage(train.url)
         with storage_errors(train.url), filesystem.open(path, "rb") as file:
-            lines = hashed(file)
             try:
                 chosen = choose_examples(
-                    lines,
+                    map(look_at, file),
                     dataset_format,
                     max_examples=self._settings.messages_max_examples,
                     max_tokens=self._settings.messages_max_tokens,
@@ -200,17 +206,17 @@ class FewShotModels:
             except msgspec.DecodeError as error:
                 raise _altered(train) from error
             while block := file.read(_BLOCK_BYTES):
-                digest.update(block)  # the rest was not looked at, but it must be the dataset's too
+                look_at(block)  # nothing is chosen of the rest, but it must be the dataset's too
         if digest.hexdigest() != train.sha256:
             raise _altered(train)
         return chosen
 
-    def _modelfile(self, run: RunView) -> Modelfile:
+    def _modelfile(self, run: RunView, record: Record) -> Modelfile:
         """What the run's folder says. Written anew when it is not there."""
         folder = RunFolder(run.artefacts_url)
         modelfile = packaged_modelfile(folder)
         if modelfile is None:
-            self._package(run)
+            self._package(run, record)
             modelfile = packaged_modelfile(folder)
         if modelfile is None:
             raise ProviderRejected(

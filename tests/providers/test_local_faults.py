@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +22,7 @@ from ftworker.providers.local import LocalProvider
 from ftworker.providers.run_folder import RunFolder
 from tests.doubles.ollama_api import Model, OllamaDouble
 from tests.doubles.ollama_api.server import FaultKind
-from tests.providers.local_runs import new_run, provider_at
+from tests.providers.local_runs import LESSONS, new_run, provider_at
 from tests.providers.openai_runs import Journal
 
 FAULTS: tuple[FaultKind, ...] = (
@@ -125,6 +126,17 @@ def test_a_worker_killed_at_its_first_journal_line_leaves_a_run_that_can_be_fini
         do_all(provider, run, journal)
         provider.promote(run, journal, previous_model=None)
         assert state_of(double) == expected
+
+
+def test_reading_a_dataset_for_long_renews_the_lease_of_its_step(
+    storage: str, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count(step=2)
+    monkeypatch.setattr("ftworker.providers.local_few_shot.time.monotonic", lambda: next(seconds))
+    with busy_ollama() as double:
+        provider_at(double.url).upload(new_run(storage), journal)
+    # Each line is a second or more apart on that clock, and each entry renews.
+    assert len([entry for entry in journal.entries if "being read" in entry.message]) > len(LESSONS)
 
 
 @pytest.mark.parametrize("survived", range(5))
