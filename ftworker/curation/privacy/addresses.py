@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ftworker.curation.privacy.contexts import is_told_in_a_lesson, sentence_span
+from ftworker.curation.privacy.cues import PRIVATE, SPEAKER
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.lexicon import known_figures
@@ -24,6 +25,7 @@ from ftworker.curation.privacy.postal import (
     TOWN,
     rest,
     street_name,
+    town_behind,
     town_end,
 )
 
@@ -32,9 +34,12 @@ _KALEA = re.compile(
     rb"(?<![\w/.])(?:kale nagusia|kalea|etorbidea|hiribidea|bidea|pasealekua|plaza|k\.)(?:, ?| )(?=\d)"
 )
 _KALEA_NAME = re.compile(r"(?:[^\W\d_a-zñ]\w+ (?:de )?){1,3}$")
+_SMALL_KALEA = re.compile(
+    rb"(?:\b(?:en|a|es|n[ae]|la|el)|[:,\n]) ?(?P<name>[a-z]{3,15} (?:[a-z]{3,15} ){0,2})$"
+)
 _BASQUE_DOOR = re.compile(rb",? ?-? ?\d{1,2}\. ?[a-h](?!\w)")
 # "Calle 45 # 12-34", "Cra. 7 No. 93-47 sur": the grid of Colombian towns.
-_GREAT_WAY = re.compile(rb"(?<!\w)gran via(?= ?,? ?(?:n\S{0,2} ?)?\d)")
+_GREAT_WAY = re.compile(rb"(?<!\w)gran via(?= ?,? ?(?:(?:n\S{0,2}|num\.?|numero|nro\.?|#) ?)?(?:\d|s/n))")
 """A street that needs no other name."""
 _PART_BEFORE = re.compile(
     rb"(?:poligono|pol\. ?ind\.|p\.i\.|urbanizacion|urb\.|barrio|barriada|residencial|edificio|colonia|"
@@ -46,7 +51,7 @@ _GRID = re.compile(
     rb"(?<![\w/.])(?:calle|cl\.?|carrera|cra\.?|kra?\.?|cr\.?|diagonal|dg\.?|diag\.?|transversal|tv\.?|"
     rb"transv\.?|"
     rb"avenida|av\.?) "
-    rb"\d{1,3} ?[a-h]?(?: (?:bis|sur|norte|este|oeste))* ?(?:#|no\.?|n\.?\xba|nro\.?|num\.?|numero) ?\d{1,3} "
+    rb"\d{1,3} ?[a-h]?(?: (?:bis|sur|norte|este|oeste))* ?(?:#|no\.?|n\.?\xba?|nro\.?|num\.?|numero) ?\d{1,3} "
     rb"?[a-h]? ?- ?\d{1,3}"
     rb"(?: (?:sur|norte|este|oeste))?(?!\w)"
 )
@@ -54,6 +59,11 @@ _GRID = re.compile(
 _PLOT = re.compile(
     rb"(?<![\w/.])pol(?:igono|\.) ?\d{1,3},? ?(?:y )?parc(?:ela|\.) ?\d{1,4}(?!\w)(?:, ?diseminado)?"
 )
+_CORNER = re.compile(
+    rb"(?<![\w/.])(?:calle|diagonal|dg\.|avenida|av\.?) \d{1,3}(?: (?:entre|e/) ?\d{1,3} y \d{1,3},?)? "
+    rb"(?:n\.?[\xba\xb0o]?\.?|nro\.?|num\.?|numero|#) ?\d{2,4}(?! ?-? ?\d|\w)"
+)
+"""Of towns whose streets have numbers: "Calle 8 entre 47 y 48 nro 654"."""
 _NEED_A_HOME = frozenset(
     (
         b"partida",
@@ -69,17 +79,29 @@ _NEED_A_HOME = frozenset(
         b"cava",
         b"malecon",
         b"cl",
+        b"sector",
+        b"subida",
+        b"bajada",
+        b"senda",
+        b"sendero",
+        b"aldea",
+        b"cortijo",
+        b"canada",
     )
 )
 """What stands in lessons too: only where somebody's home is spoken of."""
-_HOME_AFTER = re.compile(rb"\b(?:viv[oi]\w*|mi casa|nuestra casa|vivim)\b")
+_HOME_AFTER = re.compile(
+    rb"\b(?:viv[oi]\w*|mi casa|nuestra casa|vivim|mi direccion|mi domicilio|mi calle|mi piso)\b"
+)
 OF_HISTORY = re.compile(
     rb"\b(?:atentad\w+|asesin\w+|arquitect\w+|modernis\w+|gaudi|inaugur\w+|construid\w+|manual|bachillerato|"
     rb"fachada|siglo|"
     rb"novela|capitulo|cuadros?|pintor\w*|monument\w+|museo|personajes?|protagonista)\b"
 )
 _WIDE = 90
-_SMALL_TOWN = re.compile(rb", ?(?:(?:el|la|los|las) )?[a-z']{4,20}(?: [a-z']{2,20})?(?=[.;)\n]|$)")
+_SMALL_TOWN = re.compile(
+    rb", ?(?:(?:el|la|los|las) )?[a-z']{4,20}(?: (?:de|del|de la|de los|la))?(?: [a-z']{2,20})?(?=[.;)\n]|$|, gracias)"
+)
 """Written without capitals, as the rest: "camino de los almendros s/n, la alberca"."""
 _BOX = re.compile(rb"(?<![\w/.])apartado (?:de correos|postal) (?:n\.?\xba |numero )?\d{1,5}(?!\w)")
 _LOT = re.compile(
@@ -109,14 +131,17 @@ _SHORT_FOR_STREET = (b"avda", b"avd", b"c/", b"ctra", b"pza", b"plza", b"plz", b
 NOT_AN_ADDRESS_AFTER = re.compile(
     rb"\s?(?:[\xb0%=+*]|(?:de (?:ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic)\w+|metros?|km|m|euros?|cm|"
     rb"grados?|"
-    rb"coches?|personas?|casas?|tiendas?|portales|pisos|dias?|meses|semanas?|mesos|anys|habitaciones|puertas|"
+    rb"coches?|personas?|casas?(?! ?\d| [a-h]\b)|tiendas?|portales|pisos|dias?|meses|semanas?|mesos|anys|"
+    rb"habitaciones|puertas|"
     rb"anos?|horas?|h|minutos?|veces|veh\w+|alumn[oa]s|arboles|puntos?|vecin[oa]s|habitantes|iva)\b)"
 )
 _HOME_CUE = re.compile(
-    rb"\b(?:viv[oeia]\w*|visc|viu|direccion?|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|"
+    rb"\b(?:[bv]iv[oeia]\w*|visc|viu|remitente|tutora?|datos|mudanza|cambi\w+ de (?:casa|piso|domicilio)|cojo|"
+    rb"academia|factura|tecnico|reparacion|espera\w*|fiesta|soi de|soy de|nos vemos|queda|lejos|cerca|corresponde|"
+    rb"transporte|direccion?|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|"
     rb"casa meva|me mude|nos mudamos|mudado|mudamos|resid[eo]\w*|mi calle|mi piso|trabaj[ao]|"
-    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|estoy en|estem|empadronad[oa]|envi[ao]\w*|"
-    rb"paquete|recog\w+|mand[aeo]\w*|oficina|piso|portal|dir|dire|parada|timbre|calle y n\w{0,5}|estamos en|"
+    rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|estoy en|estem|empadronad[oa]|envi[aeo]\w*|"
+    rb"paquete|recog\w+|recoj\w+|mand[aeo]\w*|oficina|piso|portal|dir|dire|parada|timbre|calle y n\w{0,5}|estamos en|"
     rb"padron|entreg\w+|reparto)\b"
 )
 _POSTAL_CODE = re.compile(rb"(?<![\w.,/\-])(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?![\w/]|[.,\-]\d)")
@@ -131,8 +156,15 @@ _POSTAL_LONG_CUE = re.compile(
 _COUNTED = re.compile(rb" (?:habitantes|personas|euros|vecin[oa]s|km|anos|metros)")
 _CUE_CHARACTERS = 45
 _OF_A_HOME = re.compile(
-    rb"(?:,|\.|\n| -)? ?(?:c\.?p\.? ?)?(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\d),? [a-z]{3}|"
-    rb"[,;]? ?(?:bajos?\b|baixos?\b|piso\b|pta\b|puerta \d|esc\b|izda?\b|dcha?\b|atico\b|\d{1,2}\s?[\xba\xaa])"
+    rb"(?:,|\.|\n| -| \()? ?(?:c\.?p\.?:? ?)?(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\d)(?:,| -)? [a-z]{1,3}|"
+    rb",? c\.?p\.?:? ?\d{4,5}(?!\d)|"
+    rb"(?:[,;]| -)? ?\(?(?:bajos?\b|baixos?\b|piso\b|pta\b|puerta \w\b|puerta \d|esc\b|izq?da?\b|izq\b|dcha?\b|"
+    rb"atico\b|atic\b|pral\b|principal\b|entlo\b|entresuelo\b|pb\b|(?:portal|escalera|esc\.|bloque|bl\.?|blq\.?|"
+    rb"casa|chalet|xalet|parcela|torre|planta|letra|dpto\.?|depto\.?|dep\.|apto\.?|apt\.|int\.|interior|"
+    rb"departamento|apartamento|edificio|pta\.|manzana|lote|local) ?(?:\d|[a-h]\b)|col\. |colonia |fracc\. |urb\. |"
+    rb"\d{1,2}\.?\s?[\xba\xaa]|\d{1,2}\s?(?:[ro]|[dt]o|er|ra|da|ta|n|e)\.? ?\d?[a-z]{1,4}\b|\d{1,2} ?[a-h]\b(?! )|"
+    rb"\d{1,2} (?:izq|dch|der)\w*|(?:primero|segundo|tercero|cuarto|quinto|sexto) (?:izq|der|dch|[a-h]\b)|"
+    rb"\d{1,2}-\d{1,2}(?=[,.;)\n]|$)| 1[\xba\xaa])"
 )
 """A floor or a door right after the number."""
 
@@ -142,13 +174,18 @@ def addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     "word is."""
     folded = seen.folded
     for place in at:
-        for pattern in (_GRID, _LOT, _PLOT, _BOX):
+        for pattern in (_GRID, _LOT, _PLOT, _BOX, _CORNER):
             whole = pattern.match(folded, place)
             if whole is not None:
                 yield Finding(place, rest(seen, whole.end()), Kind.ADDRESS)
         great = _GREAT_WAY.match(folded, place)
         number = NUMBER.match(folded, great.end()) if great else None
-        if number is not None and (FLAT.match(folded, number.end()) or _home(folded, place)):
+        if number is not None and (
+            FLAT.match(folded, number.end())
+            or _goes_on(seen, number.end())
+            or _home(folded, place)
+            or (_CLAUSE_END.match(folded, number.end()) and _is_of_a_speaker(seen, place, number.end()))
+        ):
             yield Finding(place, rest(seen, number.end()), Kind.ADDRESS)
         street = _STREET.match(folded, place)
         end = _after_street(seen, street) if street is not None else None
@@ -164,13 +201,13 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
     if named is None:
         return None
     end, capital = named
-    home = _home(folded, street.start())
+    home = _home(folded, street.start()) or _HOME_AFTER.search(folded, end, end + _CUE_CHARACTERS) is not None
     number = NUMBER.match(folded, end)
     if folded[street.end() : end] in _NO_STREETS:
         return None
     if number is None:
         number = LONG_NUMBER.match(folded, end) or _APART_NUMBER.match(folded, end)
-        if number is None or not (home or FLAT.match(folded, number.end())):
+        if number is None or not (home or _goes_on(seen, number.end()) or _is_no_year(number[0], capital)):
             return None
     if NOT_AN_ADDRESS_AFTER.match(folded, number.end()):
         return None
@@ -178,11 +215,7 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
         home or (seen.text[street.start()] == "C" and capital and FLAT.match(folded, number.end()))
     ):
         return None
-    if (
-        street[0].strip() in _NEED_A_HOME
-        and not home
-        and not _HOME_AFTER.search(folded, number.end(), number.end() + _CUE_CHARACTERS)
-    ):
+    if street[0].strip() in _NEED_A_HOME and not home and not _goes_on(seen, number.end()):
         return None
     if not home and is_told_in_a_lesson(seen, street.start(), number.end()):
         return None
@@ -199,11 +232,55 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
         return None
     # "la calle hay 3 coches": without a capital only where somebody's home is spoken of.
     short = street[0].startswith(_SHORT_FOR_STREET) and end - street.end() > 3
-    if capital or short or home or _OF_A_HOME.match(folded, number.end()):
+    if capital or short or home or _goes_on(seen, number.end()) or _is_plainly_one(seen, street, end, number):
         end = rest(seen, number.end())
         town = _SMALL_TOWN.match(folded, end) if home and not capital else None
         return town.end() if town else end
     return None
+
+
+def _goes_on(seen: View, end: int) -> bool:
+    """Whether a floor, a door, a postal code or a town that is known follows the number."""
+    if _OF_A_HOME.match(seen.folded, end):
+        return True
+    town = town_behind(seen.folded, end)
+    return town > end and _CLAUSE_END.match(seen.folded, town) is not None
+
+
+def _is_no_year(number: bytes, capital: bool) -> bool:
+    """Whether four digits behind a street with a capital are its number: "Av. Italia 5678", no "Plaza Mayor 1619"."""
+    digits = _FOUR.search(number)
+    return capital and digits is not None and not 1400 <= int(digits[0]) < 2100
+
+
+def _is_plainly_one(seen: View, street: re.Match[bytes], end: int, number: re.Match[bytes]) -> bool:
+    """Whether a street in small letters is told with its number and nothing behind it, by who speaks of here and now:
+    "recoged a la niña en calle luna 12".
+    """
+    before = seen.folded[max(0, street.start() - 12) : street.start()]
+    return (
+        street[0].strip() in _WHOLE_TYPES
+        and _ARTICLE.search(before) is None
+        and end - street.end() > 3
+        and _CLAUSE_END.match(seen.folded, number.end()) is not None
+        and _is_of_a_speaker(seen, street.start(), number.end())
+    )
+
+
+def _is_of_a_speaker(seen: View, start: int, end: int) -> bool:
+    reach = sentence_span(seen, start, end)
+    return (SPEAKER.search(seen.folded, *reach) or PRIVATE.search(seen.folded, *reach)) is not None
+
+
+_FOUR = re.compile(rb"\d{4}")
+_ARTICLE = re.compile(rb"\b(?:el|la|un|una|las?|los|cada|esta|esa|otra|mi|tu|su) $")
+_CLAUSE_END = re.compile(
+    rb"[ )]?(?:[,.;:)\n!?]|$)| (?:y|i|e|es|esta|queda|la|me|no|si|pero|para|x|por|a las|al lado|vivo)\b"
+)
+_WHOLE_TYPES = frozenset(
+    b"calle avenida plaza paseo carrer rua ronda travesia camino carretera avinguda passeig praza cuesta glorieta "
+    b"urbanizacion rambla callejon pasaje alameda bulevar placa costanilla vereda".split()
+)
 
 
 def _kalea(seen: View, place: int) -> Iterator[Finding]:
@@ -217,6 +294,9 @@ def _kalea(seen: View, place: int) -> Iterator[Finding]:
         begins = name.start() if name and name[0].split()[0].lower() not in _ARTICLES else None
     else:
         begins = place if text[place].isupper() else name.start() if name else None
+        if begins is None and _home(seen.folded, place):
+            small = _SMALL_KALEA.search(seen.folded, max(0, place - 45), place)
+            begins = small.start("name") if small else None
     number = NUMBER.match(seen.folded, street.end())
     if (
         begins is not None

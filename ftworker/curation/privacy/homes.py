@@ -14,13 +14,22 @@ from ftworker.curation.privacy.contexts import sentence_span
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.lexicon import known_figures
-from ftworker.curation.privacy.postal import FLAT, LONG_NUMBER, NUMBER, STREET_TYPES, rest, street_name
+from ftworker.curation.privacy.postal import (
+    CODE_AND_TOWN,
+    FLAT,
+    LONG_NUMBER,
+    NUMBER,
+    STREET_TYPES,
+    rest,
+    street_name,
+)
 
 _HOME = re.compile(
     rb"(?:(?P<own>vivo|vivimos|visc|vivim|moro|estoy viviendo|i live|we live|bizi naiz)|vive|viven|viu|viuen|mora|"
     rb"resid[eo]n?|empadronad[oa]s?|direccion(?: postal| exacta| completa| actual)?|domicilio(?: familiar| "
     rb"actual)?|domicili|"
-    rb"adreca|enderezo|helbidea|etxea|address|casa|piso|calle|portal|"
+    rb"adreca|enderezo|helbidea|etxea|address|casa|piso|calle y n(?:umero|um\.?|\xba)|calle|portal|dir\.?|"
+    rb"remitente|bivo|"
     rb"te esper[oa]\w*|os esper[oa]\w*|le espero|(?:envi|mand|recog|quedamos|mud)\w*)\b"
 )
 _OWN_BEFORE = re.compile(rb"\b(?:mi|mis|nuestr[oa]s?|meu|meva|mina|my|our|nire|su|tu)(?: \w+)? $")
@@ -73,6 +82,8 @@ def homes(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     folded = seen.folded
     for place in at:
         home = _HOME.match(folded, place)
+        if home is None or home[0] in _DOORS:
+            yield from _by_its_door(seen, place)
         if home is None:
             continue
         link = _LINK.match(folded, home.end())
@@ -97,6 +108,35 @@ def homes(seen: View, at: Iterable[int]) -> Iterator[Finding]:
             article = link.start("article") if link is not farther else -1
             start = article if article != -1 and seen.text[article].isupper() else link.end()
             yield Finding(start, end, Kind.ADDRESS)
+
+
+def _by_its_door(seen: View, place: int) -> Iterator[Finding]:
+    """A name with capitals and its number before a floor or a door: "Rivadavia 4521 piso 3", "Serrano 23, 2º A"."""
+    named = _NAMED_BEFORE.search(seen.text, max(0, place - _LONGEST_NAME), place)
+    if named is None or not FLAT.match(seen.folded, named.end("number")):
+        return
+    start, end = named.start("name"), rest(seen, named.end("number"))
+    first = seen.folded[start : named.end("name")].split(b" ")[0]
+    if (
+        end > place
+        and first not in _NO_STREETS
+        and not OF_HISTORY.search(seen.folded, max(0, start - 60), end + 40)
+    ):
+        yield Finding(start, end, Kind.ADDRESS)
+
+
+_DOORS = frozenset(b"piso portal".split())
+_LONGEST_NAME = 60
+_NAMED_BEFORE = re.compile(
+    r"(?<![\w.])(?P<name>[A-ZÁÉÍÓÚÑÇ][^\W\d_]{2,}"
+    r"(?: (?:(?:de|del|la|las|los|el|i|y) ){0,2}[A-ZÁÉÍÓÚÑÇ][^\W\d_]+){0,3}),? ?"
+    r"(?P<number>(?:n\S{0,2} ?)?\d{1,4})(?:,| -)? ?\d{0,2}$"
+)
+_NO_STREETS = frozenset(
+    b"aula clase grupo edificio planta piso sala bloque tema unidad pagina curso eso bachillerato primaria enero "
+    b"febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre ley articulo ejercicio "
+    b"apartado capitulo pabellon aulario campus hotel zona sector nivel modulo fase tramo".split()
+)
 
 
 def _lives_in_a_book(seen: View, place: int) -> bool:
@@ -156,7 +196,7 @@ def _named(seen: View, start: int, *, own: bool) -> int | None:
         if street_too is not None and (named := street_name(seen, street_too.end())) is not None:
             number = NUMBER.match(folded, named[0])
             return rest(seen, number.end()) if number else None
-        flat = FLAT.match(folded, end)
+        flat = FLAT.match(folded, end) or CODE_AND_TOWN.match(folded, end)
         return (
             rest(seen, end)
             if own and first in _HOUSES and flat and any(48 <= sign < 58 for sign in flat[0])

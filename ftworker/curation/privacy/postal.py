@@ -33,12 +33,13 @@ STREET_TYPES = (
     rb"partida|residencial|edificio|barrio|finca|diseminado|"
     rb"privada(?= de )|cerrada(?= de )|andador|circuito(?= [a-z])|retorno(?= [a-z])|malecon|cava(?= de )|"
     rb"costera|"
-    rb"travessia|riera|baixada|costa(?= d[ao]s? )"
+    rb"travessia|riera|baixada|costa(?= d[ao]s? )|senda|sendero|vereda|bajada|subida|cjon\.?|bv\.|bvar\.|sector|"
+    rb"canada(?= (?:real|del?)\b)|cortijo|aldea"
 )
 # The words of a street's name, with particles between them: "de la Constitución", "3 de Mayo", "Pintor Sorolla".
 _WORD = re.compile(rb"n-\d{1,3}[a-z]?|[a-z'_\xb7]+\.?|\d{1,2}(?:\.?\xba)?(?= de [a-z])")
 PARTICLES = frozenset(
-    b"de del la las los el els les l d i y e a al da do das dos san santa sant sta. sto. s. don dona".split()
+    b"de del la las los el els les l d i y e a al da do das dos san santa sant sta. sto. s. don dona d'en".split()
 )
 _NUMBER_SIGNS = frozenset(
     b"n n. no no. nro nro. num num. numero portal km km. piso bajo bloque chalet parcela nave en dpto depto".split()
@@ -63,7 +64,7 @@ NUMBER = re.compile(
     rb"[a-d](?![\w'])|"
     rb"\s[b-d](?=[,.;)\n]|$))?"
     rb"(?![\d\w%%\x80-\xff]|[.,:]\d|\s?(?:x|\*|\+|=|/)\s?\d)|"
-    rb",?\s?s/n(?!\w)|,?\s(?:numero|num\.?|n\.?\xba) %b(?!\w)|, %b(?=,)"
+    rb",?\s?s/n(?!\w)|,?\sn\d{1,2}-\d{1,4}(?!\w)|,?\s(?:numero|num\.?|n\.?\xba) %b(?!\w)|, %b(?=,)"
     % (NUMBER_WORD, _NUMBER_IN_WORDS, _NUMBER_IN_WORDS)
 )
 LONG_NUMBER = re.compile(
@@ -90,7 +91,7 @@ FLAT = re.compile(
     rb"(?:piso|"
     rb"planta|puerta|pta\.?|esc(?:alera|\.)?|portal|bloque|blq\.?|bloc|casa|"
     rb"local|pis|porta|bajos?|baixos?|baixo|sobreatico|sobreatic|chalet|xalet|parcela|nave|edif(?:icio|\.)?|"
-    rb"p\d\d|"
+    rb"p\d\d|pb|entlo\.?|prl\.?|semisotano|"
     rb"atico|atic|entresuelo|"
     rb"entresol|principal|pral|torre|dpto|depto|"
     rb"departamento|apto|apartamento|interior|int|villa|"
@@ -109,7 +110,7 @@ FLAT = re.compile(
     rb"\d\.? [b-h](?=[,.;)\n]|$| (?:y|en|de|cp|c\.p|-|\d{5}|\())|\d\. a(?=[,;)\n]|$|\. )|[a-h](?=[,;)\n]|$|"
     rb"\.(?!p))(?<=[ ][a-h]))" % (_SIDE, _SIDE, _SIDE, _ORDINAL, _SIDE)
 )
-_CODE_AND_TOWN = re.compile(
+CODE_AND_TOWN = re.compile(
     rb"(?:,|\.|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|"
     rb"5[0-2])\d{3}(?!\d)(?:,|\s-)?|,? c\.?p\.?:? ?\d{5}(?!\d)"
 )
@@ -118,15 +119,27 @@ TOWN = re.compile(
     rb"([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|al|en|do|da|"
     rb"y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
 )
+_BRACKET = re.compile(rb"[ ,]{0,2}\(")
+"""As in "calle Mayor 12 (3º C)"."""
 _SIDE_OF_TOWN = re.compile(rb" (?:pte|ote|nte|poniente|oriente|norte|sur)(?![\w])\.?")
 _QUARTER = re.compile(
     rb",? (?:bo\.?|col\.?|colonia|fracc\.?|fraccionamiento|urb\.?|urbanizacion|barrio|b\xba|barriada|"
-    rb"pol\. ind\.) "
+    rb"pol\. ind\.|aa\.? ?hh\.?|asoc\.|coop\.|conj\.|cdla\.?|ciudadela|reparto|rpto\.?|corregimiento|distrito|res\.|"
+    rb"sector|vereda|vda\.) "
     rb"(?:(?:de la|de los|de las|del|de) )?(?=[a-z])"
 )
-_TOWN_AFTER_CODE = re.compile(rb"(?<=\d) [a-z']{4,20}(?: (?:de|del|la)){0,2}(?: [a-z']{3,20})?(?=[.,;)\n]|$)")
+_SMALL_QUARTER = re.compile(
+    rb"[a-z']{3,15}(?: (?:de|del|la|las|los|el))*(?: [a-z']{3,15}){0,2}(?=\s?(?:[,.;)\n]|$))"
+)
+_CROSSING = re.compile(rb"(?:,? (?:esquina|esq\.?)(?: con| a)?|(?<=-\d\d) y|(?<=-\d{3}) y) (?=[a-z])")
+"""The street that crosses, where a corner is told: "Av. Amazonas N34-451 y Juan Pablo Sanz"."""
+_TOWN_AFTER_CODE = re.compile(
+    rb"(?<=\d) (?:(?:a|o|la|el|los|las|les|els) )?[a-z']{4,20}(?: (?:de|del|la)){0,2}(?: [a-z']{3,20})?"
+    rb"(?=[.,;)\n]|$| ?\()"
+)
 _BEFORE_TOWN = re.compile(rb"(?:, ?\(?| - | \(| |\. |\n)(?:(?:en|de) )?(?=[a-z])")
-_TOWN_WORDS = re.compile(rb"[a-z']{2,}(?:[ \-][a-z']{1,}){0,4}")
+_SPACE = re.compile(rb" (?=[a-z])")
+_TOWN_WORDS = re.compile(rb"[a-z']{1,}(?:[ \-][a-z']{1,}){0,4}")
 _IN_TOWN = re.compile(rb" \(| (?:en|de) (?:(?:el|la|los|las) )?(?=[a-z]{4})")
 _CODE_AFTER_TOWN = re.compile(rb"[ ,(]{1,3}(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
 _TOWN_AND_CODE = re.compile(rb"[ \n]((?:[a-z'\-]{2,20} ){1,4})(?:0[1-9]|[1-4]\d|5[0-2])\d{3}(?!\w|[.,]\d)")
@@ -160,7 +173,9 @@ def street_name(seen: View, start: int) -> tuple[int, bool] | None:
             or (not number and seen.folded[word.end() : word.end() + 1] in {b"\xba", b"\xb0"})
         ):
             break
-        large = seen.text[word.start()].isupper()
+        # "Nou d'Octubre": the capital stands behind the apostrophe.
+        first = word.start() + 2 * (word[0][1:2] == b"'" and word.end() - word.start() > 2)
+        large = seen.text[first].isupper()
         particle = word[0] in PARTICLES and not (words and seen.text[word.start() : word.end()] in _REGNAL)
         if dated and not large and not particle:
             return word.end(), True
@@ -170,7 +185,8 @@ def street_name(seen: View, start: int) -> tuple[int, bool] | None:
         # "av. juan carlos I" is written without capitals.
         capital = capital or (large and not (words and seen.text[word.start() : word.end()] in _REGNAL))
         dated = dated or number
-        last_is_particle = particle
+        # "avenida juan carlos i, 12"
+        last_is_particle = particle and not (word[0] == b"i" and words > 1)
         words += 1
         position = end = word.end()
         if seen.folded[position : position + 1] != b" ":
@@ -184,16 +200,24 @@ def rest(seen: View, end: int) -> int:
     side = _SIDE_OF_TOWN.match(seen.folded, end)
     end = side.end() if side else end
     for _ in range(5):
-        flat = FLAT.match(seen.folded, end)
+        bracket = _BRACKET.match(seen.folded, end)
+        flat = FLAT.match(seen.folded, bracket.end() if bracket else end)
         if flat is None or flat.end() == end:
             break
-        end = flat.end()
+        if bracket is not None and not seen.folded.startswith(b")", flat.end()):
+            break
+        end = flat.end() + (bracket is not None)
     quarter = _QUARTER.match(seen.folded, end)
     if quarter is not None and seen.text[quarter.end()].isupper():
         end = town_end(seen, quarter.end())
         if seen.folded[end : end + 1] == b"," and seen.text[end + 2 : end + 3].isupper():
             end = town_end(seen, end)
-    code = _CODE_AND_TOWN.match(seen.folded, end)
+    elif quarter is not None and (small := _SMALL_QUARTER.match(seen.folded, quarter.end())) is not None:
+        end = small.end()
+    crossing = _CROSSING.match(seen.folded, end)
+    if crossing is not None and seen.text[crossing.end()].isupper():
+        end = town_end(seen, crossing.end())
+    code = CODE_AND_TOWN.match(seen.folded, end)
     if code is not None:
         return town_end(seen, code.end())
     if seen.folded[end : end + 1] == b",":
@@ -207,14 +231,14 @@ def rest(seen: View, end: int) -> int:
     behind = _TOWN_AND_CODE.match(seen.folded, end)
     if behind is not None and seen.text[behind.start(1)].isupper():
         return behind.end()
-    town = _known_town(seen.folded, end)
+    town = town_behind(seen.folded, end, behind_code=seen.text[end + 1 : end + 2].isupper())
     after = _CODE_AFTER_TOWN.match(seen.folded, town) if town > end else None
     return town_end(seen, after.end()) if after else town
 
 
-def _known_town(folded: bytes, end: int) -> int:
+def town_behind(folded: bytes, end: int, *, behind_code: bool = False) -> int:
     """Where a town ends that is known and follows here, in small letters as well; `end` where none does."""
-    before = _BEFORE_TOWN.match(folded, end)
+    before = _BEFORE_TOWN.match(folded, end) or (_SPACE.match(folded, end) if behind_code else None)
     if before is None:
         return end
     words = _TOWN_WORDS.match(folded, before.end())
@@ -239,7 +263,7 @@ def town_end(seen: View, end: int) -> int:
     """After a postal code: the words with capitals that follow it, or a town that is known."""
     town = TOWN.match(seen.folded, end)
     if town is None or not seen.text[town.start(1)].isupper():
-        known = _known_town(seen.folded, end)
+        known = town_behind(seen.folded, end, behind_code=True)
         other = _TOWN_AFTER_CODE.match(seen.folded, end) if known == end else None
         return _with_province(seen, other.end() if other else known)
     taken = end

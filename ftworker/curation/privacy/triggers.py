@@ -85,13 +85,15 @@ _WORDS: dict[int, str] = {
         prolongacion carrer avinguda placa passeig passatge cami rua praza estrada costanilla cuesta rambla
         poligono pol via gran_via apartado c kale kalea etorbidea privada cerrada andador circuito retorno malecon
         hiribidea bidea pasealekua alameda corredera
+        senda sendero vereda bajada subida cjon bv bvar sector canada_real canada_del canada_de cortijo aldea
         travessera travessia riera baixada costa_do costa_da costa_dos costa_das mz mza manzana carrera cra kr
         kra cr diagonal dg diag transversal tv transv k r p partida residencial edificio barrio finca diseminado
     """,
     Family.HOME: """
         vivo vivimos visc vivim moro estoy_viviendo i_live we_live bizi_naiz vive viven viu viuen mora reside
         resido residen empadronad* direccion domicilio domicili adreca enderezo helbidea etxea address casa piso
-        portal te_espero os_espero le_espero te_esperamos os_esperamos calle envi* mand* recog* quedamos mud*
+        portal dpto depto departamento apto puerta pta escalera esc dir remitente bivo
+        te_espero os_espero le_espero te_esperamos os_esperamos calle envi* mand* recog* quedamos mud*
     """,
     Family.OWN_NUMBER: """
         niub uvus niss txartel txartelaren osasun ikasle ikaslearen nan
@@ -185,6 +187,8 @@ _PLATE = re.compile(rb"\d{4}(?:[ .\-\xb7/_]| - )?[bcdfghjklmnpqrstvwxyz]{3}(?![\
 _OLD_PLATE = re.compile(
     rb"(?<!\w)(?!(?:de|el|en|la|un|es) )[a-z]{1,2}[ \-]?\d{4}(?: [a-z]{2}|-?[a-z]{1,2})(?![\w\-])"
 )
+_FLOOR = re.compile(rb"[a-z.] ?,? ?(?:n\S{0,2} ?)?\d{1,3}(?:,| -)? ?\d{1,2}\.?$")
+_LONGEST_FLOOR = 16
 _OLDEST_BACK = 3
 _CODE_OF_TOWN = re.compile(rb"(?<!\d)(?:0[1-9]|[1-4]\d|5[0-2])\d{3}[,)]? \(?[a-z]{3}")
 _NUMBER_IN_WORDS = (b"numero", b"izquierda", b"derecha")
@@ -212,6 +216,11 @@ def by_signs(seen: View, digits: bytes) -> list[tuple[int, int]]:
     while at != -1:
         found.append((at, Family.SPELT_EMAIL))
         at = folded.find(b"arroba", at + 1)
+    at = folded.find(b"\xba")
+    while at != -1:
+        if _FLOOR.search(folded, max(0, at - _LONGEST_FLOOR), at):
+            found.append((at, Family.HOME))
+        at = folded.find(b"\xba", at + 1)
     at = digits.find(b"0000")
     while at != -1:
         if digits.startswith(b"0", at + 4):
