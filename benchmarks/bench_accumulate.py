@@ -13,19 +13,17 @@ import argparse
 import cProfile
 import pstats
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 import psycopg2
 from psycopg2.extras import execute_values
 
-from benchmarks.bench_ingest import folder_of
 from benchmarks.bench_scale import BATCH, no_source, settings_with
 from benchmarks.contention import TellingPostgres, statements
+from benchmarks.place import own_place
 from benchmarks.plain_assembly import PlainAssembly
 from benchmarks.spanish_talks import record_talks, roster
 from ftworker.accumulate import accumulate
@@ -175,16 +173,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", action="store_true", help="only: where accumulate spends its time")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as another user under root
-        postgres = TellingPostgres(folder_of(folder, "postgresql"))
-        stack.callback(postgres.stop)
-        postgres.start()
+    with own_place() as place:
+        postgres = place.start(TellingPostgres)
         if options.profile:
-            profile(postgres, folder, options.conversations)
+            profile(postgres, place.folder, options.conversations)
         else:
-            measure(postgres, folder, options.conversations, options.rounds)
+            measure(postgres, place.folder, options.conversations, options.rounds)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import multiprocessing
 import os
 import pstats
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -26,6 +25,7 @@ from typing import Any
 import zstandard
 from celery import Celery
 
+from benchmarks.place import own_place
 from benchmarks.plain_assembly import PlainAssembly
 from benchmarks.spanish_talks import record_talks, roster, talk
 from ftworker.conversations import Conversation
@@ -147,28 +147,18 @@ def more_cores(conversations: int, rounds: int) -> None:
     """Print how much two worker processes do, as a multiple of what one does."""
     cores = _two_processes()
     print(f"\nthis machine now: two processes do x{cores:.2f} of what one does")
-    with tempfile.TemporaryDirectory() as folder:
-        # PostgreSQL runs as another user under root.
-        Path(folder).chmod(0o755)
-        for name in ("postgresql", "valkey"):
-            (Path(folder) / name).mkdir()
-        postgres, valkey = PostgresServer(Path(folder) / "postgresql"), ValkeyServer(Path(folder) / "valkey")
-        try:
-            postgres.start()
-            valkey.start()
-            rates: dict[int, float] = {}
-            for number in range(rounds):
-                for processes in (1, 2):
-                    valkey.flush()
-                    database = postgres.create_database()
-                    migrate(database)
-                    place = Path(folder) / f"home-{number}-{processes}"
-                    seconds = _accumulated(place, database, valkey.url(), processes, conversations)
-                    rates[processes] = max(rates.get(processes, 0.0), conversations / seconds)
-                    postgres.drop_database(database)
-        finally:
-            valkey.stop()
-            postgres.stop()
+    with own_place() as place:
+        postgres, valkey = place.start(PostgresServer), place.start(ValkeyServer)
+        rates: dict[int, float] = {}
+        for number in range(rounds):
+            for processes in (1, 2):
+                valkey.flush()
+                database = postgres.create_database()
+                migrate(database)
+                home = place.folder / f"home-{number}-{processes}"
+                seconds = _accumulated(home, database, valkey.url(), processes, conversations)
+                rates[processes] = max(rates.get(processes, 0.0), conversations / seconds)
+                postgres.drop_database(database)
     for processes, rate in rates.items():
         print(
             f"  {processes} worker process{'es' if processes > 1 else '  '} {rate:8,.0f} /s   x{rate / rates[1]:.2f}"

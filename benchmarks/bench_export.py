@@ -14,12 +14,12 @@ import json
 import multiprocessing
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.place import own_place
 from ftworker.conversations import Conversation, Message
 from ftworker.curation.curate import curate
 from ftworker.datasets.export import ExportSpec, export_dataset
@@ -201,37 +201,29 @@ def _in_a_process(target: Callable[..., None], *arguments: Any) -> dict[str, Any
 
 def bench_export(conversations: int, rounds: int) -> None:
     """Export and COPY in turns, then the validator on what was written."""
-    with tempfile.TemporaryDirectory(prefix="ftworker-bench-") as directory:
-        server = PostgresServer(Path(directory, "pg"))
-        Path(directory, "pg").mkdir()
-        server.start()
-        try:
-            url = server.create_database()
-            migrate(url)
-            print(f"\nFilling {conversations:,} conversations...")
-            dataset_id = fill(url, conversations)
-            results: dict[str, list[dict[str, Any]]] = {}
-            for number in range(rounds):
-                results.setdefault("COPY to nowhere", []).append(
-                    _in_a_process(copy_to_nowhere, url, dataset_id)
+    with own_place() as place:
+        url = place.start(PostgresServer).create_database()
+        migrate(url)
+        print(f"\nFilling {conversations:,} conversations...")
+        dataset_id = fill(url, conversations)
+        results: dict[str, list[dict[str, Any]]] = {}
+        for number in range(rounds):
+            results.setdefault("COPY to nowhere", []).append(_in_a_process(copy_to_nowhere, url, dataset_id))
+            for form in ("openai-chat", "instruction-json"):
+                folder = str(place.folder / f"{form}-{number}")
+                results.setdefault(f"export {form}", []).append(
+                    _in_a_process(export, url, dataset_id, form, folder)
                 )
-                for form in ("openai-chat", "instruction-json"):
-                    folder = str(Path(directory, f"{form}-{number}"))
-                    results.setdefault(f"export {form}", []).append(
-                        _in_a_process(export, url, dataset_id, form, folder)
-                    )
-            _print_export(results, conversations)
-            train = results["export openai-chat"][0]["train"]
-            begun = time.perf_counter()
-            report = validate_file(train)
-            seconds = time.perf_counter() - begun
-            assert report.ok, report.counts
-            print(
-                f"  validator on train.jsonl: {report.size_bytes / 1e6 / seconds:.0f} MB/s, "
-                f"{report.rows / seconds:,.0f} rows/s"
-            )
-        finally:
-            server.stop()
+        _print_export(results, conversations)
+        train = results["export openai-chat"][0]["train"]
+        begun = time.perf_counter()
+        report = validate_file(train)
+        seconds = time.perf_counter() - begun
+        assert report.ok, report.counts
+        print(
+            f"  validator on train.jsonl: {report.size_bytes / 1e6 / seconds:.0f} MB/s, "
+            f"{report.rows / seconds:,.0f} rows/s"
+        )
 
 
 def _print_export(results: dict[str, list[dict[str, Any]]], conversations: int) -> None:

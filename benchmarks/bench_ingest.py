@@ -15,7 +15,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,13 +25,14 @@ from typing import Any
 import psycopg2
 import redis
 
+from benchmarks.place import DurablePostgres, own_place
 from ftworker.events.contract import EVENT_TYPE
 from ftworker.events.ingest import SWITCH_SECONDS, Ingest
 from ftworker.events.publisher import Publisher
 from ftworker.events.transport import make_transport
 from ftworker.settings import IngestSettings
 from ftworker.store import Store, migrate
-from tests.servers import PostgresServer, RabbitmqServer, Server, ValkeyServer
+from tests.servers import RabbitmqServer, ValkeyServer
 
 TARGETS = {
     "RabbitMQ ingest / one Celery task an event": 10.0,
@@ -201,29 +201,21 @@ def truncate(database_url: str) -> None:
     connection.close()
 
 
-def measure(events: int, tasks: int, rounds: int, folder: Path) -> dict[str, Any]:
-    postgres = DurablePostgres(folder_of(folder, "postgresql"))
-    rabbitmq = RabbitmqServer(folder_of(folder, "rabbitmq"))
-    valkey = ValkeyServer(folder_of(folder, "valkey"))
-    folder.chmod(0o755)
-    servers: tuple[Server, ...] = (postgres, rabbitmq, valkey)
-    for server in servers:
-        server.start()
+def measure(events: int, tasks: int, rounds: int) -> dict[str, Any]:
     rates: dict[str, list[float]] = {}
-    try:
+    with own_place() as place:
+        postgres = place.start(DurablePostgres)
+        rabbitmq, valkey = place.start(RabbitmqServer), place.start(ValkeyServer)
         with redis.Redis.from_url(valkey.url()) as client:
             client.config_set("appendfsync", "always")  # what docs/EVENTS.md asks for, and `ftworker up` does
         database_url = postgres.create_database()
         migrate(database_url)
         for number in range(rounds):
             print(f"round {number + 1} of {rounds}", flush=True)
-            for name, arm in arms(events, tasks, folder, database_url, (rabbitmq, valkey)).items():
+            for name, arm in arms(events, tasks, place.folder, database_url, (rabbitmq, valkey)).items():
                 truncate(database_url)
                 print(f"  {name}", flush=True)
                 rates.setdefault(name, []).append(arm())
-    finally:
-        for server in servers:
-            server.stop()
     medians = {name: statistics.median(values) for name, values in rates.items()}
     ratios = {
         "RabbitMQ ingest / one Celery task an event": medians["rabbitmq"] / medians["rabbitmq celery"],
@@ -232,18 +224,6 @@ def measure(events: int, tasks: int, rounds: int, folder: Path) -> dict[str, Any
         "stream ingest / no database": medians["stream"] / medians["stream no database"],
     }
     return {"events_per_second": medians, "rounds": rates, "ratios": ratios, "targets": TARGETS}
-
-
-class DurablePostgres(PostgresServer):
-    """As in production: a commit waits for the disk."""
-
-    durable = True
-
-
-def folder_of(folder: Path, name: str) -> Path:
-    made = folder / name
-    made.mkdir()
-    return made
 
 
 def arms(
@@ -299,8 +279,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(options.events, options.tasks, options.rounds, Path(folder))
+    figures = measure(options.events, options.tasks, options.rounds)
     print("\nmedian events/s")
     for name, rate in figures["events_per_second"].items():
         print(f"  {name:24} {rate:10,.0f}")

@@ -11,11 +11,11 @@ import argparse
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.place import own_place
 from ftworker.events import publish
 from ftworker.store import migrate
 from tests.doubles.openai_api import OpenAIDouble
@@ -31,31 +31,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        # PostgreSQL runs as another user under root.
-        Path(folder).chmod(0o755)
-        for name in ("postgresql", "valkey", "rabbitmq"):
-            (Path(folder) / name).mkdir()
-        postgres = PostgresServer(Path(folder) / "postgresql")
-        valkey = ValkeyServer(Path(folder) / "valkey")
-        rabbitmq = RabbitmqServer(Path(folder) / "rabbitmq")
-        try:
-            for server in (postgres, valkey, rabbitmq):
-                server.start()
-            print(f"{'broker':10} {'median':>8} {'least':>8} {'most':>8}   rounds")
-            for name, url in (("RabbitMQ", rabbitmq.create_vhost()), ("Valkey", valkey.url())):
-                database = postgres.create_database()
-                migrate(database)
-                seconds = measure(Path(folder) / f"home-{name}", database, url, options.rounds)
-                median = statistics.median(seconds)
-                verdict = "" if median <= TARGET_SECONDS else f"   above the target of {TARGET_SECONDS:.1f} s"
-                print(
-                    f"{name:10} {median:6.3f} s {min(seconds):6.3f} s {max(seconds):6.3f} s   {len(seconds)}{verdict}",
-                    flush=True,
-                )
-        finally:
-            for server in (rabbitmq, valkey, postgres):
-                server.stop()
+    with own_place() as place:
+        postgres, valkey, rabbitmq = (
+            place.start(PostgresServer),
+            place.start(ValkeyServer),
+            place.start(RabbitmqServer),
+        )
+        print(f"{'broker':10} {'median':>8} {'least':>8} {'most':>8}   rounds")
+        for name, url in (("RabbitMQ", rabbitmq.create_vhost()), ("Valkey", valkey.url())):
+            database = postgres.create_database()
+            migrate(database)
+            seconds = measure(place.folder / f"home-{name}", database, url, options.rounds)
+            median = statistics.median(seconds)
+            verdict = "" if median <= TARGET_SECONDS else f"   above the target of {TARGET_SECONDS:.1f} s"
+            print(
+                f"{name:10} {median:6.3f} s {min(seconds):6.3f} s {max(seconds):6.3f} s   {len(seconds)}{verdict}",
+                flush=True,
+            )
 
 
 def measure(folder: Path, database: str, broker: str, rounds: int) -> list[float]:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
+from benchmarks.place import own_place
 from ftworker.settings import settings_from
 from ftworker.store import Store, migrate
 from ftworker.web.app import Site
@@ -62,14 +61,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        # PostgreSQL runs as another user under root.
-        Path(folder).chmod(0o755)
-        postgres = PostgresServer(Path(folder) / "postgresql")
-        (Path(folder) / "postgresql").mkdir()
-        stack.callback(postgres.stop)
-        postgres.start()
-        urls = {size: start(stack, fill(postgres, size)) for size in SIZES}
+    with own_place() as place:
+        postgres = place.start(PostgresServer)
+        urls = {size: start(place.stack, fill(postgres, size)) for size in SIZES}
         seconds = measure(urls, options.rounds)
     print(f"\n{'examples':>10} {'median':>10} {'95th':>10} {'most':>10}   scrapes")
     for size, taken in seconds.items():

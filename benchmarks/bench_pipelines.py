@@ -10,15 +10,13 @@ import argparse
 import multiprocessing
 import os
 import statistics
-import tempfile
 import time
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench_ingest import folder_of
 from benchmarks.bench_scale import BATCH, no_source
+from benchmarks.place import Place, own_place
 from benchmarks.spanish_talks import record_talks
 from ftworker.accumulate import accumulate
 from ftworker.settings import Settings, settings_from
@@ -164,7 +162,7 @@ def sweep_here(environment: dict[str, str], rounds: int, answers: Any) -> None:
     answers.put((due, idle))
 
 
-def bench_sweep(postgres: PostgresServer, folder: Path, rounds: int) -> None:
+def bench_sweep(postgres: PostgresServer, place: Place, rounds: int) -> None:
     """Print what a sweep costs, and how many of 1,000 due runs it rings for."""
     database = postgres.create_database()
     migrate(database)
@@ -172,21 +170,18 @@ def bench_sweep(postgres: PostgresServer, folder: Path, rounds: int) -> None:
     with store.transaction() as cursor:
         cursor.execute(RUNNING, {"runs": RUNS})
     store.close()
-    with ExitStack() as stack:
-        valkey = ValkeyServer(folder_of(folder, "valkey"))
-        stack.callback(valkey.stop)
-        valkey.start()
-        environment = {
-            "FTWORKER_DATABASE_URL": database,
-            "FTWORKER_BROKER_URL": valkey.url(),
-            "FTWORKER_HOME": str(folder),
-            "FTWORKER_CONFIG": str(_toml(folder)),
-        }
-        answers = _spawn.Queue()
-        child = _spawn.Process(target=sweep_here, args=(environment, rounds, answers))
-        child.start()
-        due, idle = answers.get(timeout=300)
-        child.join()
+    valkey = place.start(ValkeyServer)
+    environment = {
+        "FTWORKER_DATABASE_URL": database,
+        "FTWORKER_BROKER_URL": valkey.url(),
+        "FTWORKER_HOME": str(place.folder),
+        "FTWORKER_CONFIG": str(_toml(place.folder)),
+    }
+    answers = _spawn.Queue()
+    child = _spawn.Process(target=sweep_here, args=(environment, rounds, answers))
+    child.start()
+    due, idle = answers.get(timeout=300)
+    child.join()
     print(
         f"sweep over {RUNS:,} runs in flight: all due {statistics.median(s for s, _ in due):.2f} s for "
         f"{statistics.median(n for _, n in due):,.0f} of them; none due {statistics.median(idle) * 1e3:.1f} ms"
@@ -204,14 +199,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as another user under root
-        postgres = PostgresServer(folder_of(folder, "postgresql"))
-        stack.callback(postgres.stop)
-        postgres.start()
+    with own_place() as place:
+        postgres = place.start(PostgresServer)
         bench_pipelines(postgres, options.rounds)
-        bench_sweep(postgres, folder, options.rounds)
+        bench_sweep(postgres, place, options.rounds)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,11 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -30,6 +28,7 @@ import psutil
 from celery import Celery
 from kombu import Connection, Exchange, Queue
 
+from benchmarks.place import Place, own_place
 from ftworker.celery import SHORT_QUEUE, queues
 from ftworker.events import publish
 from ftworker.events.transport import make_transport
@@ -119,19 +118,13 @@ class Way:
 class Installation:
     """Private servers, a configuration, and the programs to measure."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder = folder
-        for name in ("postgresql", "rabbitmq"):
-            (folder / name).mkdir()
-        postgres = PostgresServer(folder / "postgresql")
-        self.rabbitmq = RabbitmqServer(folder / "rabbitmq")
-        for server in (postgres, self.rabbitmq):
-            stack.callback(server.stop)
-            server.start()
-        database = postgres.create_database()
+    def __init__(self, place: Place) -> None:
+        self.folder = folder = place.folder
+        self.rabbitmq = place.start(RabbitmqServer)
+        database = place.start(PostgresServer).create_database()
         migrate(database)
         self.store = Store(database)
-        stack.callback(self.store.close)
+        place.stack.callback(self.store.close)
         self._numbers = itertools.count()
         self._event_id = ""
         self.port, self.bare_port = free_port(), free_port()
@@ -339,10 +332,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
     costs: dict[str, list[Cost]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        # PostgreSQL runs as another user under root.
-        Path(folder).chmod(0o755)
-        here = Installation(Path(folder), stack)
+    with own_place() as place:
+        here = Installation(place)
         ways = here.ways()
         chosen = {name for name in ways if options.only in name}
         chosen |= {ways[name].bare or name for name in chosen}

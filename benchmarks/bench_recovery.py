@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from benchmarks.place import own_place
 from benchmarks.plain_celery import Killed, PlainCelery
 from benchmarks.recovery_scenes import SCENES, SCENES_OF_TASKS, SCENES_OF_TRAININGS, Scene, Scenes
 from tests.chaos import workshop
@@ -106,20 +106,13 @@ def play(
                 print(f"  {number + 1}: {name} ({BROKERS[broker]}): {seconds:.2f} s", flush=True)
 
 
-def play_plain(folder: Path, figures: Figures, rounds: int) -> None:
+def play_plain(figures: Figures, rounds: int) -> None:
     """The task of a plain Celery worker that is killed."""
-    with ExitStack() as stack:
-        servers: dict[Broker, RabbitmqServer | ValkeyServer] = {}
-        kinds: dict[Broker, type[RabbitmqServer | ValkeyServer]] = {
-            "amqp": RabbitmqServer,
-            "valkey": ValkeyServer,
+    with own_place() as place:
+        servers: dict[Broker, RabbitmqServer | ValkeyServer] = {
+            "amqp": place.start(RabbitmqServer),
+            "valkey": place.start(ValkeyServer),
         }
-        for kind_of, kind in kinds.items():
-            place = folder / kind_of
-            place.mkdir(parents=True)
-            server = servers[kind_of] = kind(place)
-            stack.callback(server.stop)
-            server.start()
         ways: tuple[tuple[str, bool, Killed], ...] = (
             ("a plain task, Celery's defaults: worker", False, "worker"),
             ("a plain task, acks_late: worker", True, "worker"),
@@ -137,7 +130,9 @@ def play_plain(folder: Path, figures: Figures, rounds: int) -> None:
                         url, options = server.url(), VALKEY_OPTIONS
                     else:
                         url = server.create_vhost()
-                    plain = PlainCelery(folder / f"{number}-{broker}-{late}-{killed}", url, late, options)
+                    plain = PlainCelery(
+                        place.folder / f"{number}-{broker}-{late}-{killed}", url, late, options
+                    )
                     waits = broker == "valkey" and late and killed == "worker"
                     patience = PATIENCE_SECONDS if waits else LOST_AFTER_SECONDS
                     found.append(plain.seconds_to_begin_again(killed, patience))
@@ -152,9 +147,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
     figures: Figures = defaultdict(list)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with own_place() as place:
+        folder = place.folder
 
         def chosen(scenes: Mapping[str, Scene]) -> dict[str, Scene]:
             return {what: scene for what, scene in scenes.items() if options.only in what}
@@ -177,7 +171,7 @@ def main() -> None:
         of_valkey = chosen(SCENES_OF_TASKS)
         play(folder / "valkey", figures, broker="valkey", events=("stream",), played=of_valkey, **common)
         if options.only in "plain":
-            play_plain(folder / "plain", figures, options.rounds)
+            play_plain(figures, options.rounds)
         beside.join()
     print(f"\n{'killed':46} {'tasks by':10} {'median':>8} {'least':>8} {'most':>8}   rounds")
     for (what, broker), values in figures.items():

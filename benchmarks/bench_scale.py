@@ -11,20 +11,20 @@ import argparse
 import multiprocessing
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import redis
 
-from benchmarks.bench_ingest import event, folder_of, truncate
+from benchmarks.bench_ingest import event, truncate
 from benchmarks.contention import TellingPostgres, Waits, watched
+from benchmarks.place import own_place
 from benchmarks.spanish_talks import record_talks, roster
 from ftworker.accumulate import accumulate
 from ftworker.events.ingest import SWITCH_SECONDS, Ingest
@@ -109,17 +109,11 @@ def ingest_round(
     return waits, shares
 
 
-def bench_ingest(postgres: TellingPostgres, folder: Path, events: int, rounds: int) -> None:
+def bench_ingest(postgres: TellingPostgres, events: int, rounds: int) -> None:
     database = postgres.create_database()
     migrate(database)
-    with ExitStack() as stack:
-        rabbitmq, valkey = (
-            RabbitmqServer(folder_of(folder, "rabbitmq")),
-            ValkeyServer(folder_of(folder, "valkey-ingest")),
-        )
-        for server in (rabbitmq, valkey):
-            stack.callback(server.stop)
-            server.start()
+    with own_place() as place:
+        rabbitmq, valkey = place.start(RabbitmqServer), place.start(ValkeyServer)
         with redis.Redis.from_url(valkey.url()) as client:
             client.config_set("appendfsync", "always")
 
@@ -289,16 +283,12 @@ def main() -> None:
     parser.add_argument("--conversations", type=int, default=4_000)
     parser.add_argument("--only", choices=("ingest", "workers"))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as another user under root
-        postgres = TellingPostgres(folder_of(folder, "postgresql"))
-        stack.callback(postgres.stop)
-        postgres.start()
+    with own_place() as place:
+        postgres = place.start(TellingPostgres)
         if options.only in (None, "ingest"):
-            bench_ingest(postgres, folder, options.events, options.rounds)
+            bench_ingest(postgres, options.events, options.rounds)
         if options.only in (None, "workers"):
-            bench_workers(postgres, folder, options.conversations, options.rounds)
+            bench_workers(postgres, place.folder, options.conversations, options.rounds)
 
 
 if __name__ == "__main__":

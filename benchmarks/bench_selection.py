@@ -15,7 +15,6 @@ import multiprocessing
 import random
 import re
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ import numpy as np
 from rensa import RMinHash
 
 from benchmarks.bench_export import WORDS
+from benchmarks.place import own_place
 from ftworker.curation.near_duplicates import NearDuplicates, jaccard, shingle
 from ftworker.datasets.export import ExportSpec, export_dataset
 from ftworker.datasets.selection import SelectionRow, SelectionRules
@@ -360,29 +360,23 @@ def _stored(numbers: Sequence[int], dataset_id: int) -> Iterator[tuple[Any, ...]
 
 def bench_export(examples: int, rounds: int) -> None:
     """Both ways in turns."""
-    with tempfile.TemporaryDirectory(prefix="ftworker-bench-") as directory:
-        Path(directory, "pg").mkdir()
-        server = PostgresServer(Path(directory, "pg"))
-        server.start()
-        try:
-            url = server.create_database()
-            migrate(url)
-            dataset_id = fill(url, examples)
-            results: dict[str, list[dict[str, Any]]] = defaultdict(list)
-            for number in range(rounds):
-                for label, selects in (("one pass, no choice", False), ("two passes, choosing", True)):
-                    folder = str(Path(directory, f"{number}-{selects}"))
-                    results[label].append(_in_a_process(export_once, url, folder, dataset_id, selects))
-            print(f"\nExport of {examples:,} examples of 2 KB, medians of {rounds} rounds")
-            plain = statistics.median(one["seconds"] for one in results["one pass, no choice"])
-            for label, measured in results.items():
-                seconds = statistics.median(one["seconds"] for one in measured)
-                peak = max(one["peak_mb"] for one in measured)
-                print(
-                    f"  {label:22} {examples / seconds:9,.0f} examples/s  x{plain / seconds:.2f}  peak {peak:.0f} MB"
-                )
-        finally:
-            server.stop()
+    with own_place() as place:
+        url = place.start(PostgresServer).create_database()
+        migrate(url)
+        dataset_id = fill(url, examples)
+        results: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for number in range(rounds):
+            for label, selects in (("one pass, no choice", False), ("two passes, choosing", True)):
+                folder = str(place.folder / f"{number}-{selects}")
+                results[label].append(_in_a_process(export_once, url, folder, dataset_id, selects))
+        print(f"\nExport of {examples:,} examples of 2 KB, medians of {rounds} rounds")
+        plain = statistics.median(one["seconds"] for one in results["one pass, no choice"])
+        for label, measured in results.items():
+            seconds = statistics.median(one["seconds"] for one in measured)
+            peak = max(one["peak_mb"] for one in measured)
+            print(
+                f"  {label:22} {examples / seconds:9,.0f} examples/s  x{plain / seconds:.2f}  peak {peak:.0f} MB"
+            )
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 import psycopg2
 from pydantic import SecretStr
 
+from benchmarks.place import own_place
 from ftworker.backfill import backfill
 from ftworker.settings import ColumnsMessages, SourceSettings
 from ftworker.sources.contract import Position
@@ -167,23 +167,18 @@ def main() -> None:
     options.add_argument("--conversations", type=int, default=200_000)
     options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        server = PostgresServer(Path(folder))
-        server.start()
-        try:
-            url, own_url = server.create_database(), server.create_database()
-            migrate(own_url)
-            connection = psycopg2.connect(url)
-            with connection, connection.cursor() as cursor:
-                cursor.execute(FILL, {"conversations": chosen.conversations})
-                cursor.execute("SELECT pg_total_relation_size('messages') / 1e6")
-                ((size_mb,),) = cursor.fetchall()
-            connection.close()
-            print(f"{chosen.conversations} conversations, messages {size_mb:.0f} MB with indexes")
-            rounds = [{way: measure(way, url, own_url) for way in WAYS} for _ in range(chosen.rounds)]
-        finally:
-            server.stop()
+    with own_place() as place:
+        server = place.start(PostgresServer)
+        url, own_url = server.create_database(), server.create_database()
+        migrate(own_url)
+        connection = psycopg2.connect(url)
+        with connection, connection.cursor() as cursor:
+            cursor.execute(FILL, {"conversations": chosen.conversations})
+            cursor.execute("SELECT pg_total_relation_size('messages') / 1e6")
+            ((size_mb,),) = cursor.fetchall()
+        connection.close()
+        print(f"{chosen.conversations} conversations, messages {size_mb:.0f} MB with indexes")
+        rounds = [{way: measure(way, url, own_url) for way in WAYS} for _ in range(chosen.rounds)]
     show(rounds)
 
 

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 
 from benchmarks.bench_accumulate import accumulated
-from benchmarks.bench_ingest import folder_of
 from benchmarks.bench_scale import BATCH, settings_with
 from benchmarks.contention import TellingPostgres
+from benchmarks.place import own_place
 from benchmarks.spanish_talks import record_talks, roster
 from ftworker.clock import utc_now
 from ftworker.runs import cutting
@@ -223,13 +221,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as another user under root
-        postgres = TellingPostgres(folder_of(folder, "postgresql"))
-        stack.callback(postgres.stop)
-        postgres.start()
-        footprint(postgres, folder, options.conversations)
+    with own_place() as place:
+        postgres = place.start(TellingPostgres)
+        footprint(postgres, place.folder, options.conversations)
         partitions(postgres, options.rows, options.rounds)
 
 

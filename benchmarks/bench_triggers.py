@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
-from contextlib import ExitStack
-from pathlib import Path
 
 from benchmarks.bench_metrics import fill
 from benchmarks.bench_scale import BATCH, no_source
+from benchmarks.place import own_place
 from benchmarks.spanish_talks import record_talks
 from ftworker.accumulate import accumulate
 from ftworker.clock import utc_now
@@ -62,13 +60,8 @@ def main() -> None:
     options = parser.parse_args()
     settings = settings_from(CONFIGURATION)
     taken: dict[str, dict[int, list[float]]] = {}
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        # PostgreSQL runs as another user under root.
-        Path(folder).chmod(0o755)
-        (Path(folder) / "postgresql").mkdir()
-        postgres = PostgresServer(Path(folder) / "postgresql")
-        stack.callback(postgres.stop)
-        postgres.start()
+    with own_place() as place:
+        postgres = place.start(PostgresServer)
         stores = {size: Store(fill(postgres, size)) for size in SIZES}
         for store in stores.values():
             with store.transaction() as cursor:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import psutil
 import psycopg2
 
-from benchmarks.bench_ingest import DurablePostgres
+from benchmarks.place import DurablePostgres
 
 SAMPLE_SECONDS = 0.01
 _WAITED = re.compile(r"process \d+ acquired (\w+) on (\w+).* after ([\d.]+) ms")
