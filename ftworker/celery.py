@@ -175,11 +175,11 @@ def _declare_queues(**_: Any) -> None:
 
 
 @signals.worker_init.connect
-def _keep_places(**_: Any) -> None:
+def _mend_channels(**_: Any) -> None:
     if not configuration()["broker_url"].startswith("amqp"):
-        from ftworker.acknowledging import keep_places
+        from ftworker.valkey_channel import mend_channels
 
-        keep_places()
+        mend_channels()
 
 
 @signals.worker_init.connect

@@ -55,7 +55,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.training.templates",
     ),
     "edges": (
-        "ftworker.acknowledging",
+        "ftworker.valkey_channel",
         "ftworker.datasets",
         "ftworker.embedded",
         "ftworker.events",
