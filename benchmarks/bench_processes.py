@@ -1,9 +1,11 @@
 """What each process of ftworker costs before it works: seconds until it is ready, processor time of that, memory then.
 
 Beside each, in turns, the barest program of its kind: a consumer of kombu's, a worker and a beat of Celery's, Python's
-own HTTP server with prometheus_client, one command of click's. Ready is the first message taken (ingest: recorded), the
-first tick sent, the first answer. Memory is what all processes of a program hold together: own is shared with nobody
-(USS), share is own and its part of what is shared (PSS), resident counts shared pages again in each process (RSS).
+own HTTP server with prometheus_client, one command of click's. `ftworker up` stands alone: all of them, with an
+embedded PostgreSQL and Valkey. Ready is the first message taken (ingest: recorded), the first tick sent, the first
+answer; of `ftworker up`, that its page counts every process (its first round also makes the database). Memory is what
+all processes of a program hold together: own is shared with nobody (USS), share is own and its part of what is shared
+(PSS), resident counts shared pages again in each process (RSS).
 `python -m benchmarks.bench_processes [--rounds 5]`. The figures are kept in docs/BENCHMARKS.md.
 """
 
@@ -42,6 +44,7 @@ MB = 1e6
 READY_SECONDS = 90.0
 REST_SECONDS = 1.5
 """After the first sign: children are forked by then, and what is loaded beside the first work is there."""
+ALL_THERE = [f'ftworker_processes{{name="{name}"}} 1.0' for name in ("ingest", "worker", "trainer", "beat")]
 MOST_CHILDREN = 4
 CONVERSATIONS_A_CHILD = 500
 """A batch of `worker.accumulate_batch`."""
@@ -113,6 +116,8 @@ class Way:
     """It does its work and ends: its memory is the most that it had."""
     accumulates: bool = False
     """Ready is that every child has turned conversations into examples: what that needs is loaded then."""
+    embedded: bool = False
+    """It brings its own servers."""
 
 
 class Installation:
@@ -168,6 +173,7 @@ class Installation:
                 _says("beat: Starting"),
             ),
             "web": Way([_program("ftworker"), "web"], _answers(self.port), "HTTP server"),
+            "up": Way([_program("ftworker"), "up"], _answers(self.port, ALL_THERE), embedded=True),
             "HTTP server": Way([sys.executable, "bare_web.py"], _answers(self.bare_port)),
         }
         for children in (1, MOST_CHILDREN):
@@ -192,16 +198,23 @@ class Installation:
         """Start a program whose work waits for it already; what it has cost when it is ready."""
         if way.ends:
             return _cost_of_a_command(way.arguments, self.environment, self.folder)
+        if way.embedded:
+            environment = {k: v for k, v in self.environment.items() if k != "FTWORKER_DATABASE_URL"}
+            return self._cost_of_a_start(way, environment)
         url = self.rabbitmq.create_vhost()
-        self._put_work(url)
-        if way.accumulates:
-            self._put_conversations()
+        try:
+            self._put_work(url)
+            if way.accumulates:
+                self._put_conversations()
+            return self._cost_of_a_start(way, {**self.environment, "FTWORKER_BROKER_URL": url})
+        finally:
+            self.rabbitmq.delete_vhost(url)
+
+    def _cost_of_a_start(self, way: Way, environment: Mapping[str, str]) -> Cost:
         log = self.folder / "process.log"
         log.unlink(missing_ok=True)
         begun = time.monotonic()
-        process = OwnProcess(
-            way.arguments, {**self.environment, "FTWORKER_BROKER_URL": url}, log, self.folder
-        )
+        process = OwnProcess(way.arguments, environment, log, self.folder)
         try:
             wait_until(lambda: way.is_ready(process), READY_SECONDS, interval=0.01, message=process.output)
             seconds = time.monotonic() - begun
@@ -217,8 +230,9 @@ class Installation:
                 processes=len(memory),
             )
         finally:
+            if way.embedded:
+                process.terminate(READY_SECONDS)  # its servers stop in order
             process.close()
-            self.rabbitmq.delete_vhost(url)
 
     # -- what waits, and whether it was done
 
@@ -282,11 +296,12 @@ def _says(words: str) -> Callable[[OwnProcess], bool]:
     return lambda process: words in process.output()
 
 
-def _answers(port: int) -> Callable[[OwnProcess], bool]:
+def _answers(port: int, lines: Sequence[str] = ()) -> Callable[[OwnProcess], bool]:
     def answered(_process: OwnProcess) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-                return bool(answer.read())
+                said = answer.read().decode().splitlines()
+                return bool(said) and all(line in said for line in lines)
         except (urllib.error.URLError, ConnectionError):
             return False
 
