@@ -21,7 +21,7 @@ from ftworker.quarantine import decide, look, read
 from ftworker.store import Store
 from ftworker.store import quarantine as stored
 from ftworker.store.quarantine import Decision, Quarantined
-from tests.test_accumulate import Bench, turns
+from tests.accumulate.bench import Bench, turns
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 DISTRESS = "No quiero vivir más, quiero hacerme daño y nadie lo sabe."

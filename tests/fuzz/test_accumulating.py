@@ -31,9 +31,9 @@ from ftworker.runs import control, cutting
 from ftworker.store import quarantine
 from ftworker.store.inbox import NewEvent
 from ftworker.store.quarantine import Decision
+from tests.accumulate.bench import Bench, said
 from tests.fuzz.cases import fuzzed, ran
 from tests.runs.test_never_pay_twice import UnreliableStore
-from tests.test_accumulate import Bench, said
 
 START = datetime(2026, 11, 20, 8, tzinfo=UTC)
 PIPELINES = {"tutor": "*", "north": "norte"}

@@ -20,8 +20,8 @@ from ftworker.runs import cutting
 from ftworker.runs.states import Step
 from ftworker.runs.steps import StepRunner
 from ftworker.settings import settings_from
+from tests.accumulate.bench import Bench, turns
 from tests.doubles.fake_provider import FakeProvider
-from tests.test_accumulate import Bench, turns
 
 CLIMBS = (
     "../../up",

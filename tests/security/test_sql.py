@@ -10,8 +10,8 @@ import pytest
 
 from ftworker.settings import SourceSettings
 from ftworker.sources.postgres import PostgresSource
+from tests.accumulate.bench import Bench
 from tests.sources.conftest import TWO_TABLES, RagDatabase
-from tests.test_accumulate import Bench
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SQL = (

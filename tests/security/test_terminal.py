@@ -16,9 +16,9 @@ from psycopg2 import sql
 from ftworker.cli import cli, main
 from ftworker.events.contract import EVENT_TYPE
 from ftworker.runs.cutting import dataset_settings
+from tests.accumulate.bench import Bench, turns
 from tests.servers import PostgresServer
 from tests.sources.conftest import TWO_TABLES, RagDatabase
-from tests.test_accumulate import Bench, turns
 from tests.test_quarantine import sad
 from tests.web import rows
 

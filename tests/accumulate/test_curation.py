@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ftworker.store import totals
-from tests.test_accumulate import Bench, said, turns
+from tests.accumulate.bench import Bench, said, turns
 
 DUPLICATES = {"provider": "local", "trigger": {"min_examples": 1}}
 NAMES = "Zuriñe Etxandi Mugarza\nOteiza Larrun, Ximun\n"
