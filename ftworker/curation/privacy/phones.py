@@ -14,7 +14,7 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
-from ftworker.curation.privacy.numbers import NOT_IN_NUMBER
+from ftworker.curation.privacy.numbers import NO_LETTER, NOT_IN_NUMBER
 from ftworker.curation.privacy.triggers import stretches
 
 _PHONE_OF_SPAIN = re.compile(
@@ -152,6 +152,7 @@ _OF_SOMEBODY_AFTER = re.compile(
     rb"casa|fijo|trabajo|herman[oa])\b"
 )
 _PHONE_BEHIND_A_SIGN = re.compile(rb"(?<![\w.,])[2-9]\d?(?:[ .\-]?\d){7,9}(?!\w|[.,]\d)")
+_SIGN_BEFORE = 3
 _SIGNS_OF_PHONES = frozenset(
     "\N{MOBILE PHONE}\N{TELEPHONE RECEIVER}\N{BLACK TELEPHONE}\N{TELEPHONE LOCATION SIGN}\N{CALL ME HAND}"
     "\N{MOBILE PHONE WITH RIGHTWARDS ARROW AT LEFT}\N{WHITE TELEPHONE}"
@@ -184,6 +185,9 @@ _CODE_BEFORE = re.compile(
 )
 _PUBLIC_LINE = re.compile(rb"(?:90[012]|80[0-7]|91\D?562\D?04\D?20(?!\d))")
 """Lines that are nobody's: by their first figures, and the one that tells of poisons."""
+_SHORTEST, _OF_SPAIN, _WITH_COUNTRY = b"0" * 8, b"0" * 9, b"0" * 11
+"""How many digits stand together, whatever is between them, where there is one of any country after its word, one of
+nine digits, one with its country."""
 _NO_DIGITS = bytes(code for code in range(256) if code not in b"0123456789")
 _CUE_CHARACTERS = 40
 _CUE_AFTER = 22
@@ -191,18 +195,48 @@ _SPELT_BEFORE, _SPELT_AFTER = 140, 180
 """How far around such a word a number in words may stand: nine words, the longest of twelve letters."""
 
 
-def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
-    """Numbers with +34 or a country, in a phone's groups, or bare after a word such as "llámame"."""
-    text, folded = seen.text, seen.folded
+def phones(seen: View, begin: int, end: int, digits: bytes) -> Iterator[Finding]:
+    """Numbers with +34 or a country, in a phone's groups, or bare after a word such as "llámame".
+
+    `digits`: what `numbers.digits_together` says of the stretch. Years such as 1453-1492 are eight, and so nearly
+    nothing here.
+    """
+    if _WITH_COUNTRY in digits:
+        yield from _with_country(seen, begin, end)
+    if _OF_SPAIN in digits:
+        if seen.folded.find(b"+", begin, end) != -1:
+            yield from _abroad(seen, begin, end)
+        yield from _grouped(seen, begin, end)
+        yield from _loose(seen, begin, end)
+        yield from _alone_in_a_line(seen, begin, end)
+        yield from _bare(seen, begin, end)
+        yield from _by_digits_or_linked(seen, begin, end)
+    if _SHORTEST in digits:
+        yield from _beside_a_sign(seen, begin, end)
+        yield from _said(seen, begin, end)
+
+
+def _with_country(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    """With +34, or two noughts and a country."""
+    folded = seen.folded
     for found in _PHONE_OF_SPAIN.finditer(folded, begin, end):
         yield _with_extension(folded, found)
-    for found in _PHONE_ABROAD.finditer(folded, begin, end):
-        digits = len(re.sub(rb"\D", b"", found[0]))
-        if 9 <= digits <= 15 and not _QUANTITY_AFTER.match(text, found.end()):
-            yield _with_extension(folded, found)
     for found in _PHONE_BY_ZEROS.finditer(folded, begin, end):
         if 11 <= len(found[0].translate(None, _NO_DIGITS)) <= 16:
             yield _with_extension(folded, found)
+
+
+def _abroad(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    """With a plus and any country."""
+    for found in _PHONE_ABROAD.finditer(seen.folded, begin, end):
+        digits = len(re.sub(rb"\D", b"", found[0]))
+        if 9 <= digits <= 15 and not _QUANTITY_AFTER.match(seen.text, found.end()):
+            yield _with_extension(seen.folded, found)
+
+
+def _grouped(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    """Nine digits in the groups of a telephone."""
+    text, folded = seen.text, seen.folded
     grouped = list(_PHONE_GROUPED.finditer(folded, begin, end))
     for number, found in enumerate(grouped):
         before = folded[max(0, found.start() - 2) : found.start()]
@@ -231,6 +265,11 @@ def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
         ):
             continue  # "Ordena 912 345 678, 812 345 678 y 712 345 678"
         yield _with_extension(folded, found)
+
+
+def _loose(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    """Nine digits in whatever groups where a telephone is spoken of."""
+    text, folded = seen.text, seen.folded
     for found in _PHONE_LOOSE.finditer(folded, begin, end):
         if _PUBLIC_LINE.match(found[0]) is not None:
             continue
@@ -240,9 +279,11 @@ def phones(seen: View, begin: int, end: int) -> Iterator[Finding]:
             and not _before(_READ_BEFORE, folded, found.start())
         ):
             yield _with_extension(folded, found)
-    yield from _alone_in_a_line(seen, begin, end)
-    yield from _bare(seen, begin, end)
-    yield from _beside_a_sign(seen, begin, end)
+
+
+def _said(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    """Digits of any country in whatever groups, after the word for a telephone."""
+    text, folded = seen.text, seen.folded
     for found in _PHONE_ANYHOW.finditer(folded, begin, end):
         digits = len(found[0].translate(None, _NO_DIGITS))
         if (
@@ -268,15 +309,22 @@ def _is_of_a_phone_before(folded: bytes, found: re.Match[bytes]) -> bool:
 
 
 def _beside_a_sign(seen: View, begin: int, end: int) -> Iterator[Finding]:
-    """After a picture of a telephone, digit by digit, or in a link to a messenger."""
+    """After a picture of a telephone."""
+    # No picture is a letter or stands in Latin-1.
+    if seen.folded.find(NO_LETTER, max(0, begin - _SIGN_BEFORE), end) == -1:
+        return
     for found in _PHONE_BEHIND_A_SIGN.finditer(seen.folded, begin, end):
-        signs = seen.text[max(0, found.start() - 3) : found.start()]
+        signs = seen.text[max(0, found.start() - _SIGN_BEFORE) : found.start()]
         if _SIGNS_OF_PHONES.intersection(signs):
             yield Finding(found.start(), found.end(), Kind.PHONE)
+
+
+def _by_digits_or_linked(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    """Digit by digit, or in a link to a messenger."""
     for found in _PHONE_BY_DIGITS.finditer(seen.folded, begin, end):
         if not _OF_SUMS.search(seen.folded, max(0, found.start() - _ABOUT), found.end() + _ABOUT):
             yield Finding(found.start(), found.end(), Kind.PHONE)
-    for found in _LINKED_TO.finditer(seen.folded, max(0, begin), end):
+    for found in _LINKED_TO.finditer(seen.folded, begin, end):
         yield Finding(*found.span(1), Kind.PHONE)
 
 

@@ -52,17 +52,15 @@ _RULES: tuple[tuple[int, tuple[Callable[[View], Iterator[Finding]], ...]], ...] 
 def _long_numbers(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     """Whatever is told by its digits. `at`: where long numbers are."""
     for begin, end in stretches(seen, at, _BEFORE_NUMBER, _AFTER_NUMBER):
+        digits = numbers.digits_together(seen.folded[begin:end])
         yield from numbers.identity_numbers(seen, begin, end)
-        if digits_alike(seen.folded[begin:end]).count(b"0") >= _FEWEST_OF_BANKS:
-            yield from numbers.bank_numbers(seen, begin, end)
-            yield from numbers.social_security_numbers(seen, begin, end)
-        yield from phones.phones(seen, begin, end)
+        yield from numbers.bank_numbers(seen, begin, end, digits)
+        yield from numbers.social_security_numbers(seen, begin, end, digits)
+        yield from phones.phones(seen, begin, end, digits)
 
 
 _BEFORE_NUMBER, _AFTER_NUMBER = 80, 110
 """How far around seven digits a number goes on, in signs."""
-_FEWEST_OF_BANKS = 11
-"""A social security number has eleven digits or twelve, cards and accounts have more."""
 _PLACED_RULES: tuple[tuple[int, Callable[[View, Iterable[int]], Iterator[Finding]]], ...] = (
     (Family.ADDRESS, addresses.addresses),
     (Family.HOME, homes.homes),
