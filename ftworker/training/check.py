@@ -7,7 +7,6 @@ retried. Changes nothing else, and registers nothing.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +17,7 @@ from ftworker.settings import GateSettings
 from ftworker.training.gates import validation_gate
 from ftworker.training.order import ARTEFACTS, ORDER, TrainingOrder
 from ftworker.training.results import CHECKED, CONVERTED, TRAINED, Checked, Converted, Gate, Trained
-from ftworker.training.stage import Events, StageFailed, Stop, run_stage
+from ftworker.training.stage import Events, StageFailed, Stop, leave_result, run_stage
 
 _Result = TypeVar("_Result")
 
@@ -43,7 +42,7 @@ def check(work: Path, events: Events, stop: Stop) -> None:  # noqa: ARG001 - not
     failed = [gate for gate in gates if not gate.passed]
     if failed:
         raise StageFailed("gate_failed", "; ".join(f"{gate.name}: {gate.message}" for gate in failed))
-    _write(artefacts / CHECKED, Checked(gates))
+    leave_result(artefacts / CHECKED, Checked(gates))
 
 
 def _read(file: Path, kind: type[_Result]) -> _Result:
@@ -58,15 +57,6 @@ def _read(file: Path, kind: type[_Result]) -> _Result:
         raise StageFailed(
             "stage_missing", f"{file.name} cannot be read ({error}); remove it and retry the run"
         ) from error
-
-
-def _write(file: Path, result: Checked) -> None:
-    temporary = file.with_name(f".{file.name}")
-    with temporary.open("wb") as opened:
-        opened.write(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
-        opened.flush()
-        os.fsync(opened.fileno())
-    temporary.replace(file)
 
 
 if __name__ == "__main__":

@@ -94,15 +94,15 @@ class Checkpoints:
             file = writing / f"{name}.safetensors"
             save_file(dict(tensors), str(file))
             files[file.name] = _hash(file)
-            _sync(file)
+            sync(file)
         state = writing / _STATE
         state.write_bytes(msgspec.json.encode(_State(self._order, files, checkpoint.standing)))
-        _sync(state)
-        _sync(writing)
+        sync(state)
+        sync(writing)
         if target.exists():
             shutil.rmtree(target)
         writing.rename(target)
-        _sync(self._folder)
+        sync(self._folder)
         for old in self._all()[KEPT:]:
             shutil.rmtree(old)
         return target
@@ -142,7 +142,8 @@ def _hash(file: Path) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file or a folder to the disk: what is named after that is whole after a power cut, too."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

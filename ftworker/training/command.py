@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -33,7 +33,7 @@ from ftworker.training.command_output import (
 from ftworker.training.order import ARTEFACTS, DATA, ORDER, TrainingOrder
 from ftworker.training.presets import COMMAND_EPOCHS
 from ftworker.training.results import CONVERTED, TRAINED
-from ftworker.training.stage import Events, Interrupted, StageFailed, Stop, run_stage
+from ftworker.training.stage import Events, Interrupted, StageFailed, Stop, leave_result, run_stage
 
 FOLDER: Final = "command"
 """Under WORK: the rendered template, and `output`, which stays from one attempt to the next."""
@@ -75,10 +75,10 @@ def train(work: Path, events: Events, stop: Stop) -> None:
                 f"{program[0]} ended well and left neither adapter_model.safetensors with adapter_config.json nor a "
                 f".gguf in {output}; its last words are in logs/train.log",
             )
-        _write(artefacts / CONVERTED, converted)
+        leave_result(artefacts / CONVERTED, converted)
     seconds = time.monotonic() - began
     name = Path(program[0]).name
-    _write(
+    leave_result(
         artefacts / TRAINED,
         describe_training(order, output, points, program=name, attempts=attempts, seconds=seconds),
     )
@@ -228,12 +228,6 @@ def _count_attempt(folder: Path) -> int:
         return number
     counter.write_text("1")
     return 1
-
-
-def _write(path: Path, result: Any) -> None:
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from ftworker.training.gguf.tensor_types import TensorType
 from ftworker.training.gguf.writing import PART, make_room
 from ftworker.training.order import ADAPTER, ARTEFACTS, ORDER, TrainingOrder
 from ftworker.training.results import CONVERTED, ArtefactFile, Converted
-from ftworker.training.stage import Events, Stop, run_stage
+from ftworker.training.stage import Events, Stop, leave_result, run_stage
 from ftworker.training.templates import TEMPLATE_FILE
 
 ADAPTER_GGUF = "adapter.gguf"
@@ -83,7 +83,7 @@ def convert(work: Path, events: Events, _stop: Stop) -> None:
     else:
         merged = _merge(work, task, task.header, told)
     _copy_licenses(task)
-    _write_result(task.artefacts, _converted(task, adapter, merged))
+    leave_result(task.artefacts / CONVERTED, _converted(task, adapter, merged))
 
 
 def _task(work: Path) -> _Task:
@@ -177,14 +177,6 @@ def _converted(task: _Task, adapter: ArtefactFile, merged: Merged | None) -> Con
         stop=list(served.stop),
         bos=served.bos,
     )
-
-
-def _write_result(artefacts: Path, converted: Converted) -> None:
-    """Last and whole: its being there says that the stage is done."""
-    target = artefacts / CONVERTED
-    part = target.with_name(target.name + PART)
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(converted), indent=2) + b"\n")
-    part.replace(target)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import logsigmoid
 
 from ftworker.training.batches import Item, Row, RowLimits, make_row, rows_of_step
+from ftworker.training.checkpoints import sync
 from ftworker.training.scoring import Scorer
 
 
@@ -90,6 +91,7 @@ def reference_margins(
     cache.parent.mkdir(parents=True, exist_ok=True)
     writing = cache.with_suffix(".writing")
     save_file({"margins": torch.tensor([found[id(item)] for item in items])}, str(writing))
+    sync(writing)
     writing.rename(cache)
     return found
 

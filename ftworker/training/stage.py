@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import msgspec
+
 from ftworker.errors import PermanentError
 from ftworker.training.events import DONE, FAILED, INTERRUPTED, Event, Failed, Noted, encode_event
 
@@ -110,6 +112,17 @@ def run_stage(work: StageWork, arguments: list[str]) -> int:
             events.send(failure)
         return FAILED
     return DONE
+
+
+def leave_result(file: Path, result: object) -> None:
+    """Write a stage's result as JSON, last and whole: its being there says that the stage is done.
+
+    Also after a power cut: it gets its name when its content, and all that the stage wrote before, is on the disk.
+    """
+    writing = file.with_name(f".{file.name}")
+    writing.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    os.sync()
+    writing.replace(file)
 
 
 def named_failure(error: BaseException) -> Failed | None:

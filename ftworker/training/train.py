@@ -35,7 +35,7 @@ from ftworker.training.rendering import Counts, Renderer
 from ftworker.training.results import TRAINED, Trained
 from ftworker.training.rows import is_preference, read_preferred, read_taught
 from ftworker.training.scoring import Scorer
-from ftworker.training.stage import Events, StageFailed, Stop, run_stage
+from ftworker.training.stage import Events, StageFailed, Stop, leave_result, run_stage
 
 _ATTEMPTS = "attempts"
 _REFERENCE = "reference.safetensors"
@@ -273,9 +273,8 @@ def _leave_result(work: Path, result: Trained, write_adapter: Callable[[Path], N
     writing.mkdir()
     write_adapter(writing)
     writing.rename(target)
-    file = artefacts / f".{TRAINED}"
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
-    file.rename(artefacts / TRAINED)
+    leave_result(artefacts / TRAINED, result)
+    # Its name too is on the disk before the checkpoints go.
     os.sync()
     shutil.rmtree(work / CHECKPOINTS, ignore_errors=True)
 
