@@ -182,7 +182,7 @@ def write_dataset(
         manifest = _write(spec, _guarded(rows), filesystem, temporary, golden=golden, progress=progress)
         _look_through(filesystem, temporary, manifest, look, progress)
         if replaced:
-            filesystem.rm(target, recursive=True)
+            _remove(filesystem, target)
         publish_folder(filesystem, temporary, target, _names(manifest))
     return ExportResult(full_url(filesystem, target), manifest.sha256, manifest)
 
@@ -199,6 +199,14 @@ def _may_replace(filesystem: Any, target: str, url: str, *, overwrite: bool) -> 
     if names and not overwrite:
         raise PermanentError(f"{mask_url(url)} holds a dataset already; --overwrite replaces it")
     return True
+
+
+def _remove(filesystem: Any, folder: str) -> None:
+    """Remove a dataset, or an empty folder. The manifest last: what a crash leaves of it may still be replaced."""
+    for path in filesystem.ls(folder, detail=False):
+        if path.rstrip("/").rpartition("/")[2] != MANIFEST_NAME:
+            filesystem.rm(path, recursive=True)
+    filesystem.rm(folder, recursive=True)
 
 
 def _look_through(

@@ -176,6 +176,11 @@ class Store:
             # A fixed snapshot: rows that arrive meanwhile cannot appear in half of an export.
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
             with connection:
+                with connection.cursor() as cursor:
+                    # Writing files and looking through them asks nothing for as long as it takes: ended meanwhile, an
+                    # export of many examples would begin anew for ever. A snapshot holds no locks; the day is for a
+                    # process that was stopped in the middle.
+                    cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '1 d'")
                 yield Snapshot(connection)
         except psycopg2.Error as error:
             if connection.closed or _passes(error):

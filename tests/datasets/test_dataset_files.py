@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from fsspec.implementations.local import LocalFileSystem
 
 from ftworker.cli.datasets import datasets
 from ftworker.datasets.difference import ABSENT, changed_settings, meaning
@@ -266,6 +267,33 @@ def test_a_folder_is_replaced_only_on_request_and_only_when_it_holds_a_dataset(
     with pytest.raises(PermanentError, match="holds other files"):
         invoke("export", row.id, "--output", precious, "--overwrite")
     assert (precious / "thesis.odt").exists()
+
+
+class Killed(BaseException):
+    """The process ends: nobody catches it."""
+
+
+def test_a_folder_whose_replacing_was_killed_is_replaced_by_the_same_command(
+    bench: Bench, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.take(talk(n) for n in range(30))
+    row = bench.cut()
+    target = bench.folder / "out"
+    assert invoke("export", row.id, "--output", target).exit_code == 0
+    files = sorted(file.name for file in target.iterdir())
+
+    def killed_after_one_file(_: LocalFileSystem, path: str, **__: Any) -> None:
+        # Which file of a folder goes first is the file system's affair; here the worst.
+        (Path(path) if Path(path).is_file() else Path(path, "manifest.json")).unlink()
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalFileSystem, "rm", killed_after_one_file)
+        with pytest.raises(Killed):
+            invoke("export", row.id, "--output", target, "--overwrite")
+    assert len(list(target.iterdir())) == len(files) - 1
+    assert invoke("export", row.id, "--output", target, "--overwrite").exit_code == 0
+    assert sorted(file.name for file in target.iterdir()) == files
 
 
 # -- card, report, show

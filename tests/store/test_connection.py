@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,20 @@ def one(store: Store, query: str, *parameters: Any) -> Any:
 def backend(store: Store) -> int:
     number: int = one(store, "SELECT pg_backend_pid()")
     return number
+
+
+# -- snapshots
+
+
+def test_a_snapshot_outlasts_work_that_asks_nothing(emptied_database_url: str) -> None:
+    """An export looks through its files for as long as that takes; a transaction that asks nothing is ended before."""
+    hasty = Store(emptied_database_url, answer_seconds=0.3)
+    with hasty.snapshot() as snapshot, snapshot.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute("SELECT 1 AS one")
+            assert cursor.fetchone().one == 1
+            time.sleep(0.8)
+    hasty.close()
 
 
 # -- transactions
