@@ -49,10 +49,9 @@ _NUMBERS = re.compile(
 )
 _NUMBER = re.compile(r"\d+")
 # After a word, so that `x = [1]` stays.
-# It begins with the two characters themselves, which the engine finds ten times quicker than a look behind them.
-_ENDS_A_CLAUSE = re.compile(
-    r" \[(?<=[\w).»”\"%] \[)\d{1,2}\](?:\[\d{1,2}\])*(?=[.,;:!?)]|\s*$)", re.MULTILINE
-)
+# It begins with the bracket itself, which the engine finds ten times quicker than a look behind it; `uncited` takes the
+# space before it.
+_ENDS_A_CLAUSE = re.compile(r"\[(?<=[\w).»”\"%] \[)\d{1,2}\](?:\[\d{1,2}\])*(?=[.,;:!?)]|\s*$)", re.MULTILINE)
 # [1, 2] may be an interval, a list or a point: after a sign, or after the words that announce one.
 _ANNOUNCES_A_LIST = re.compile(
     r"(?:[^\w\s.)»\]]|\A|\b(?:intervalos?|listas?|vector(?:es)?|pares?|puntos?|en|entre|son|es|de|el|la|arrays?|a|y))\s*\Z",
@@ -126,4 +125,5 @@ def uncited(answer: str) -> str:
     """
     if " [" not in answer or "```" in answer:
         return answer
-    return _ENDS_A_CLAUSE.sub("", answer).strip()
+    *cited_ones, last = _ENDS_A_CLAUSE.split(answer)
+    return "".join([*(clause[:-1] for clause in cited_ones), last]).strip()

@@ -176,6 +176,7 @@ def _openai_chat(system_prompt: str) -> Callable[[str], list[bytes]]:
     head = '{"messages":['
     if system_prompt:
         head += canonical_json(ExampleMessage("system", system_prompt)).decode() + ","
+    begins = head.encode()
 
     def rows(content: str) -> list[bytes]:
         if holds_pair(content):
@@ -186,9 +187,9 @@ def _openai_chat(system_prompt: str) -> Callable[[str], list[bytes]]:
             ]
             (answer,) = pair.preferred_output
             content = canonical_json([*history, ExampleMessage(answer.role, answer.content)]).decode()
-        # The stored content is canonical JSON of the list already: joining texts is exact, and much quicker
-        # than decoding and encoding it again.
-        return [f"{head}{content[1:]}}}".encode()]
+        # The stored content is canonical JSON of the list already: joining bytes is exact, and much quicker than
+        # decoding and encoding it again. Raw keeps the UTF-8 with the text, where `lesson_text` finds it.
+        return [b"%b%b}" % (begins, bytes(msgspec.Raw(content))[1:])]
 
     return rows
 
