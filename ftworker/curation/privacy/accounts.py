@@ -10,25 +10,24 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from ftworker.curation.privacy.account_shapes import (
+    CAPITAL_WITHIN,
+    FILE_OR_SITE,
+    NO_SIGNED_NAME,
+    NUMBER,
+    OF_PROGRAMS,
+    SERVICE,
+    TOKEN,
+    holds_a_name,
+    is_no_account,
+    is_somebodys,
+    spoken_of,
+)
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.lexicon import not_names
 from ftworker.curation.privacy.triggers import stretches
 
-_SERVICE = (
-    rb"(?:insta(?:gram)?|ig|tik ?tok|tt|twitter|twitch|snap(?:chat)?|discord|telegram|facebook|fb|be ?real|"
-    rb"youtube|roblox|"
-    rb"fortnite|steam|minecraft|valorant|brawl(?: stars)?|clash(?: royale)?|ps[45n]|psn|play(?:station)?|"
-    rb"xbox|"
-    rb"nintendo|switch|"
-    rb"epic(?: games)?|lol|genshin|wattpad|pinterest|spotify|reddit|tumblr|kick|threads|vinted|duolingo|"
-    rb"kahoot|"
-    rb"signal|linkedin|github|"
-    rb"skype|disc|yt|inst|free fire|pubg|apex|rocket league|among us|gmod|vk|bluesky|scratch|supercell|"
-    rb"strava|chess|"
-    rb"lichess|mastodon|letterboxd|geoguessr|stumble guys|geometry dash|soundcloud|ao3|finsta|priv|teams|"
-    rb"classroom)"
-)
 _ACCOUNT = (
     rb"(?:(?:nombre de |nom d')?usuari[oa]?(?:/a)?|user ?(?:name)?|nick(?:name)?|alias|gamer ?tag|cuenta|"
     rb"compte|"
@@ -46,7 +45,7 @@ _OWN_ACCOUNT = re.compile(
     rb"e|is|"
     rb"da|era|se llama|se dice)(?: |: ?)(?:siempre |ahora |tambien |igual )?|"
     rb"\s?(?::|=|->)\s{0,2}|, | \()| (?:es|e|is|da|era)(?: |: ?)|\s?(?::|=|->)\s{0,2}|, ?| \(| )%b"
-    rb"(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (_OWNER, _ACCOUNT, _SERVICE, _SERVICE, _OPENED)
+    rb"(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (_OWNER, _ACCOUNT, SERVICE, SERVICE, _OPENED)
 )
 _NAMED = re.compile(
     rb"(?:"
@@ -76,7 +75,7 @@ _NAMED = re.compile(
     rb"conta|channel|"
     rb"account)"
     rb" (?:de|en|a|del|do|no|on) (?:el |la )?%b(?:,| \(|:)"
-    rb")\s?%b(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (*((_SERVICE,) * 8), _OPENED)
+    rb")\s?%b(?P<name>[a-z0-9_][\w.#\-]{2,31})" % (*((SERVICE,) * 8), _OPENED)
 )
 # "LobitoGamer99 en twitch", "lu_ciagmz es mi insta": the name first.
 _NAME_FIRST = re.compile(
@@ -85,9 +84,9 @@ _NAME_FIRST = re.compile(
     rb"llamo|como|sigue(?:me)?|segui\w{0,3}|busca\w{0,4}|em dic|agrega\w{0,4}|"
     rb"anade\w{0,4})(?: a)? "
     rb"|(?<![^\n.,;(]) ?)(?P<name>[a-z0-9_][\w.#\-]{2,31})"
-    rb" (?:(?:me \w{4,9} |y ahora \w+ \w+ )?(?:en|al?|por|no|on) (?:el |la |mi |l')?%b(?!\w)|"
+    rb" (?:(?:me (?:esta |ha )?\w{4,12} |y ahora \w+ \w+ )?(?:en|al?|por|no|on) (?:el |la |mi |l')?%b(?!\w)|"
     rb"es mi (?:usuario|user|nick|cuenta|%b)(?!\w))|"
-    rb"\bsoy (?P<other>[a-z0-9_][\w.\-]{2,31}),? (?:agrega|anade|segui|sigue|busca)\w*" % (_SERVICE, _SERVICE)
+    rb"\bsoy (?P<other>[a-z0-9_][\w.\-]{2,31}),? (?:agrega|anade|segui|sigue|busca)\w*" % (SERVICE, SERVICE)
 )
 _PUT = re.compile(
     rb"\b(?:(?:he|me he) puesto|(?:me )?puse|pon(?:go|er)?|cambi\w+ (?:mi usuario|mi nick|el nick) de) %b"
@@ -98,7 +97,7 @@ _AFTER_SERVICE = re.compile(
     rb"(?:\b%b (?:\w{1,10} ){0,3}(?:soy|me llamo)|\busuari[oa]|\b(?:agrega|anade|sigue|busca)(?:me|"
     rb"dme) en (?:el |la )?%b\b[^.\n@]{0,50}?)"
     rb" (?P<name>(?=[a-z.]*[\d_])(?=[\w.]*[a-z]{3})(?=[\w.]*\d)(?=[a-z\d]*[._])[\w.]{6,30}(?<!\.))"
-    % (_SERVICE, _SERVICE)
+    % (SERVICE, SERVICE)
 )
 """A word and a number joined by a sign: "en el discord soy kuroneko_2201"."""
 _SOCIAL = (
@@ -126,7 +125,7 @@ _OWN_IS = re.compile(
     rb"\b(?:el (?:mio|meu|suyo|tuyo|nuestro)|el de (?:[a-z]+ ){1,3}?|la cuenta de %b[^.\n]{0,70}?|"
     rb"(?:usuari[oa]|"
     rb"nick|user|perfil|canal)"
-    rb" [^.\n]{0,40}?)(?: ?)(?:es|era|se llama|:) [\"'\xab]?(?P<name>[a-z0-9_][\w.\-]{3,30})" % _SERVICE
+    rb" [^.\n]{0,40}?)(?: ?)(?:es|era|se llama|:) [\"'\xab]?(?P<name>[a-z0-9_][\w.\-]{3,30})" % SERVICE
 )
 """Said of an account that was spoken of before: "los nicks: el mío es Trujillan0, el de Hugo es carba_gz"."""
 _GAME_ID = re.compile(
@@ -135,13 +134,7 @@ _GAME_ID = re.compile(
 )
 _SIGNED = re.compile(rb"[a-z\d]_|_[a-z]|[a-z]{3}[.\-]?\d|\d[a-z]{3}|git|\buid\b|codigo de amigo|friend code")
 """A quick look: what such a name or number must hold."""
-_NO_SIGNED_NAME = re.compile(
-    rb"(?:windows|android|ios|python|html|css|covid|iphone|galaxy|version|v|tema|unidad|grupo|curso|clase|"
-    rb"foto|"
-    rb"img|video|dsc)"
-    rb"_?[\d.]+|[a-z]+_?(?:id|name|count|list)|[a-z]*\d{1,2}[a-z]?"
-)
-_TAGGED = re.compile(rb"(?<![\w#.])([\w.]{2,32})#\d{4}(?!\w)")
+_TAGGED = re.compile(rb"(?<![\w#./])([\w.]{2,32})#(?P<tag>\d{3,5}|[a-z0-9]{3,5})(?!\w)")
 """Of Discord as it was: "hugo#4521"."""
 _NO_TAGGED = frozenset(b"issue pr bug ticket color tarea ejercicio item fix".split())
 _MAIL_NAME = re.compile(
@@ -152,13 +145,20 @@ _MAIL_NAME = re.compile(
     rb"(?P<name>[a-z0-9][\w.\-]{3,40})(?![\w@.])"
 )
 _SIGN = re.compile(rb"[\d_.#]")
-_CAPITAL_WITHIN = re.compile(r"[a-záéíóúñ0-9_][A-ZÁÉÍÓÚÑ]|[A-ZÁÉÍÓÚÑ]{2}[a-záéíóúñ]")
+_NETWORK = (
+    rb"(?:insta(?:gram)?|ig|tik ?tok|snap(?:chat)?|twitch|discord|be ?real|roblox|fortnite|steam|minecraft|telegram|"
+    rb"twitter|threads|psn|xbox|brawl stars|valorant|wattpad|habbo)"
+)
+_TOLD_PLAINLY = re.compile(
+    rb"busca|me (?:tienes|tenes|teneis|encontr|encuentr)|se llama|puse|puesto|cambi\w+ (?:mi |el )?(?:usuario|"
+    rb"nick|user)"
+)
 # "mi snap es aitanasv": of networks, an account needs no sign; "mi insta es privado" tells what it is like.
 _OWN_NETWORK = re.compile(
-    rb"(?:(?:mi|meu|my|nire)\s(?:insta(?:gram)?|ig|tik ?tok|snap(?:chat)?|twitch|discord|be ?real)(?: (?:es|"
+    rb"(?:(?:mi|meu|my|nire)\s(?:%b|user(?: ?name)?|nick(?:name)?|alias|gamer ?tag)(?: (?:es|"
     rb"e|is|"
     rb"da)\s|\s?:)|"
-    rb"(?:insta|ig|snap)\s?:)"
+    rb"(?:insta|ig|snap)\s?:)" % _NETWORK
 )
 _NO_ACCOUNT = frozenset(
     b"privado privada privat publico publica nuevo nueva nuevos viejo secreto secreta mejor peor igual este "
@@ -167,28 +167,30 @@ _NO_ACCOUNT = frozenset(
     b"private public "
     b"new boring great parecido distinto diferente antiguo falso real malisimo genial horrible feo super "
     b"nou vell "
+    b"correcto incorrecto valido invalido erroneo original gracioso bonito largo corto raro secreta anonimo anonima "
+    b"numero letra letras mayuscula minuscula cualquiera alumno alumna profesor profesora nombre apellido apellidos "
     b"mio tuyo algo todo nada siempre bastante suficiente imposible posible necesario importante".split()
 )
 # A profile by its address. On YouTube lessons have accounts too: only one's own is personal.
 _PROFILE = re.compile(
-    rb"(?:https?://)?(?:www\.)?\b(?:(instagram|tiktok|twitter|facebook|twitch|snapchat)\.(?:com|"
-    rb"tv)/(?:add/)?@?|"
-    rb"youtube\.com/@|\bt\.me/|"
-    rb"git(?:hub|lab)\.com/|"
-    rb"(steamcommunity\.com/id|linkedin\.com/in|threads\.net)/@?)"
+    rb"(?:https?://)?(?:www\.|m\.|vm\.)?\b(?:(?P<network>(?:instagram|tiktok|twitter|facebook|twitch|snapchat|"
+    rb"threads|"
+    rb"kick|soundcloud|pinterest|linktr|ko-fi|behance|kaggle|vk|genius|vsco|patreon|anilist|letterboxd|bsky|"
+    rb"lichess|chess|"
+    rb"wuolah|replit|roblox|wattpad|reddit|steamcommunity|linkedin|spotify|discord|scratch\.mit|\bx)\."
+    rb"(?:com|tv|net|es|ee|org|app|edu|co|mx)/(?:(?:add|id|in|user|users|u|usuario|profile|profiles|member|perfil|"
+    rb"people)/|"
+    rb"@/)?@?)|youtube\.com/(?:@|c/|user/)|\bt\.me/|git(?:hub|lab)\.com/)"
     rb"(?P<name>[a-z0-9_][\w.\-]{2,29})(?![\w\-])"
 )
 _PROFILE_PAGES = frozenset(
-    b"explore reel reels stories hashtag search watch video videos share login about help tags".split()
+    b"explore reel reels stories hashtag search watch video videos share login about help tags groups events pages "
+    b"playlist track album games game app store home download company school jobs learning docs legal privacy "
+    b"support "
+    b"topics settings channel directory clip board ideas competitions datasets code".split()
 )
-_OWN = re.compile(rb"\b(?:mi|mis|nuestr\w|meu|my|meva)\b")
-_FILE_OR_SITE = re.compile(
-    rb".*\.(?:com|es|org|net|cat|tv|gg|io|html?|pdf|jpe?g|png|docx?|mp4|exe|py|js|txt|xlsx?)"
-)
-_NUMBER = re.compile(
-    rb"[\d.,\-]+|\d+(?:k|m|min|h|kg|km|gb|mb|x\d+|fps|o|a|er|do|ro|to)|[a-z]{0,5}20[0-3]\d|[1-6][oa]?[a-h]|"
-    rb"(?:gta|"
-    rb"fifa|ps|covid|nba|f|g|v|mp|a|b|c|h)-?\d{1,2}"
+_OWN = re.compile(
+    rb"\b(?:mi|mis|nuestr\w|meu|my|meva|perfil|hacke\w+|mirad|segui\w*|sigue\w*|suscrib\w+|se burla|companer[oa])\b"
 )
 _CUE_CHARACTERS = 40
 _BEFORE, _AFTER = 60, 120
@@ -215,17 +217,17 @@ def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
         yield from _signed_names(seen, begin, stop)
     yield from _shaped_names(seen, begin, stop)
     for found in _TAGGED.finditer(folded, begin, stop):
-        if found[1] not in _NO_TAGGED and any(97 <= sign < 123 for sign in found[1]):
+        told = found["tag"].isdigit() or spoken_of(folded, *found.span())
+        if told and found[1] not in _NO_TAGGED and any(97 <= sign < 123 for sign in found[1]):
             yield Finding(found.start(), found.end(), Kind.HANDLE)
     for found in _MAIL_NAME.finditer(folded, begin, stop):
         name = found["name"].rstrip(b".")
-        if _SIGN.search(name) and not _FILE_OR_SITE.fullmatch(name):
+        if _SIGN.search(name) and not FILE_OR_SITE.fullmatch(name):
             yield Finding(found.start("name"), found.start("name") + len(name), Kind.EMAIL)
     for found in _PROFILE.finditer(folded, begin, stop):
         name = found["name"].rstrip(b".")
         own = (
-            found[1]
-            or found[2]
+            found["network"]
             or b"t.me" in found[0]
             or _OWN.search(folded, max(0, found.start() - _CUE_CHARACTERS), found.start())
         )
@@ -240,68 +242,71 @@ def _signed_names(seen: View, begin: int, stop: int) -> Iterator[Finding]:
         group = found.lastgroup or "name"
         name = found[group].rstrip(b".")
         start, end = found.start(group), found.start(group) + len(name)
-        if _OF_PROGRAMS.search(
+        if OF_PROGRAMS.search(
             folded, max(begin, found.start() - _CUE_CHARACTERS), found.end() + _CUE_CHARACTERS
         ):
             continue
         signed = b"_" in name or _TWO_FIGURES.search(name)
-        if signed and not _NO_SIGNED_NAME.fullmatch(name) and _is_account(seen, found, name, start, end):
+        if signed and not NO_SIGNED_NAME.fullmatch(name) and _is_account(seen, found, name, start, end):
             yield Finding(start, end, Kind.HANDLE)
     for found in chain(_ADJOINING.finditer(folded, begin, stop), _OWN_IS.finditer(folded, begin, stop)):
         name = found["name"].rstrip(b".-")
         start, end = found.start("name"), found.start("name") + len(name)
-        mixed = _CAPITAL_WITHIN.search(seen.text, start, end) and any(48 <= sign < 58 for sign in name)
+        mixed = CAPITAL_WITHIN.search(seen.text, start, end) and any(48 <= sign < 58 for sign in name)
         mixed = mixed or (seen.text[start].isupper() and name[-1:].isdigit() and len(name) > 6)
         joined = b"_" in name or (b"-" in name and b"git" in found[0]) or _TWO_FIGURES.search(name) or mixed
         letters = sum(97 <= sign < 123 for sign in name)
-        other = _NO_SIGNED_NAME.fullmatch(name) or _NUMBER.fullmatch(name) or _FILE_OR_SITE.fullmatch(name)
+        other = NO_SIGNED_NAME.fullmatch(name) or NUMBER.fullmatch(name) or FILE_OR_SITE.fullmatch(name)
         if joined and letters > 2 and (not other or mixed):
             yield Finding(start, end, Kind.HANDLE)
     for found in _GAME_ID.finditer(folded, begin, stop):
         yield Finding(*found.span("name"), Kind.HANDLE)
 
 
-def accounts_beside(seen: View) -> Iterator[Finding]:
-    """Names that are written as only accounts are, in a text that holds somebody's data."""
-    for found in _SHAPED.finditer(seen.folded):
-        start, name = found.start(), found[0].rstrip(b".-")
-        near = (max(0, start - _SPOKEN_BEFORE), found.end() + _SPOKEN_AFTER)
-        if _is_shaped(seen, name, start) and not (
-            _OF_PROGRAMS.search(seen.folded, *near) or _OF_FILES.search(seen.folded, *near)
-        ):
-            yield Finding(start, start + len(name), Kind.HANDLE)
-
-
-_OF_FILES = re.compile(
-    rb"\b(?:archivo|fichero|pdf|adjunt\w*|foto|documento|carpeta|asunto|ref|referencia|codigo|usb|wifi|"
-    rb"modelo|version|aula|clave)\b"
-)
-
-
 def _shaped_names(seen: View, begin: int, stop: int) -> Iterator[Finding]:
     """Names that are written as only accounts are, wherever the speaker's own are spoken of."""
     folded = seen.folded
-    for found in _SHAPED.finditer(folded, begin, stop):
+    if not (_JOINED_ANYHOW.search(folded, begin, stop) or CAPITAL_WITHIN.search(seen.text, begin, stop)):
+        return
+    for found in TOKEN.finditer(folded, begin, stop):
         start, name = found.start(), found[0].rstrip(b".-")
-        if _is_shaped(seen, name, start) and _own_is_spoken_of(folded, start, start + len(name)):
+        if is_somebodys(seen, name, start):
             yield Finding(start, start + len(name), Kind.HANDLE)
+    for found in _SLOT.finditer(folded, begin, stop):
+        name = found["name"].rstrip(b".-")
+        start, end = found.start("name"), found.start("name") + len(name)
+        if _fills_a_slot(seen, name, start, end):
+            yield Finding(start, end, Kind.HANDLE)
     for found in _ADDED.finditer(folded, begin, stop):
         name = found["name"].rstrip(b".-")
         start, end = found.start("name"), found.start("name") + len(name)
-        capital = _CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper()
+        capital = CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper()
         if (capital or _JOINED.fullmatch(name) or _SIGN.search(name)) and _is_no_other(name):
             yield Finding(start, end, Kind.HANDLE)
     for found in _RIGHT_BEHIND.finditer(folded, begin, stop):
         name = found["name"].rstrip(b".-")
         start, end = found.start("name"), found.start("name") + len(name)
-        capital = _CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper()
-        joined = _JOINED.fullmatch(name) or _ENDS_IN_FIGURES.search(name) or b"_" in name
+        capital = CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper()
+        joined = _JOINED.fullmatch(name) or _FIGURES_AT_ITS_END.search(name) or b"_" in name
         if (
             (capital or joined)
             and _is_no_other(name)
-            and not _OF_PROGRAMS.search(folded, max(begin, start - _CUE_CHARACTERS), end + _CUE_CHARACTERS)
+            and not OF_PROGRAMS.search(folded, max(begin, start - _CUE_CHARACTERS), end + _CUE_CHARACTERS)
         ):
             yield Finding(start, end, Kind.HANDLE)
+
+
+def _fills_a_slot(seen: View, name: bytes, start: int, end: int) -> bool:
+    """Whether what stands where an account is asked for is written as one, and accounts are spoken of."""
+    capital = CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper()
+    joined = _JOINED.fullmatch(name) and (holds_a_name(name) or any(48 <= sign < 58 for sign in name))
+    lengthened = _LENGTHENED.search(name)
+    figures = name[-2:].isdigit() and any(97 <= sign < 123 for sign in name[:3])
+    if not (capital or joined or lengthened or figures or holds_a_name(name)):
+        return False
+    if name in _BRANDS or name in _NO_ACCOUNT or is_no_account(seen, name, end, asked=True):
+        return False
+    return spoken_of(seen.folded, start, end, by_whom=not (capital or lengthened))
 
 
 def _is_no_other(name: bytes) -> bool:
@@ -311,40 +316,13 @@ def _is_no_other(name: bytes) -> bool:
         letters < 3
         or (
             letters < _LETTERS_OF_NO_WORD
-            and _NO_SIGNED_NAME.fullmatch(name)
+            and NO_SIGNED_NAME.fullmatch(name)
             and name[-1:].isdigit()
             and len(name) < 6
         )
-        or _NUMBER.fullmatch(name)
-        or _FILE_OR_SITE.fullmatch(name)
-        or name in _KNOWN_SERVICES
-    )
-
-
-def _is_shaped(seen: View, name: bytes, start: int) -> bool:
-    """Whether it is written as accounts are: words and figures joined, a low line at its end, capitals and figures."""
-    end = start + len(name)
-    letters = sum(97 <= sign < 123 for sign in name)
-    if letters < 3 or len(name) < 6 or seen.folded[end : end + 1] in {b"(", b"[", b"@", b"="}:
-        return False
-    other = letters < _LETTERS_OF_NO_WORD and _NO_SIGNED_NAME.fullmatch(name)
-    if other or _NUMBER.fullmatch(name) or _FILE_OR_SITE.fullmatch(name):
-        return False
-    figures = any(48 <= sign < 58 for sign in name)
-    if b"_" in name:
-        edge = name.startswith(b"_") or name.endswith(b"_")
-        return bool(figures or edge or _CAPITAL_WITHIN.search(seen.text, start, end))
-    return bool(figures and letters > 4 and _ENDS_IN_FIGURES.search(name)) or bool(
-        figures and letters > 4 and _CAPITAL_WITHIN.search(seen.text, start, end)
-    )
-
-
-def _own_is_spoken_of(folded: bytes, start: int, end: int) -> bool:
-    begin, stop = max(0, start - _SPOKEN_BEFORE), end + _SPOKEN_AFTER
-    return (
-        _ACCOUNTS_SPOKEN_OF.search(folded, begin, stop) is not None
-        and _SOMEBODYS.search(folded, begin, stop) is not None
-        and _OF_PROGRAMS.search(folded, begin, stop) is None
+        or NUMBER.fullmatch(name)
+        or FILE_OR_SITE.fullmatch(name)
+        or name in _BRANDS
     )
 
 
@@ -353,29 +331,28 @@ def _is_account(seen: View, found: re.Match[bytes], name: bytes, start: int, end
         return False  # "fb = document.getElementById("
     if name.isdigit() and len(name) > 5 and _ID_OF_A_GAME.match(found[0]):
         return True
-    if len(name) < 3 or _BEGINS_IBAN.match(name) or _FILE_OR_SITE.fullmatch(name) or _NUMBER.fullmatch(name):
+    if len(name) < 3 or _BEGINS_IBAN.match(name) or FILE_OR_SITE.fullmatch(name) or NUMBER.fullmatch(name):
         return False
     if found.re in {_OWN_ACCOUNT, _NAMED, _PUT} and _JOINED.fullmatch(name):
         return True
     if _SIGN.search(name.strip(b".")):
         # "en Twitch 2.000": a number is no account, and "5to" neither.
         return any(97 <= sign < 123 for sign in name)
-    if _CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper():
-        return name not in _KNOWN_SERVICES
+    if CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper():
+        return name not in _BRANDS
     plain = len(name) > 4 and name.isalpha() and name not in _NO_ACCOUNT and name not in not_names()
     last = not seen.folded[end : end + 1].isalnum() and (
         seen.folded[end : end + 1] != b" " or _NO_WORD.search(name) is not None
     )
     told = (
         _OWN_NETWORK.match(found[0]) is not None
+        or (found.re in {_OWN_ACCOUNT, _NAMED, _PUT} and _TOLD_PLAINLY.search(found[0]) is not None)
         or _NO_WORD.search(name) is not None
         or (found.re in {_OWN_ACCOUNT, _NAMED} and _OF_GAMERS.search(name) is not None)
     )
     return plain and last and told
 
 
-_SHAPED = re.compile(rb"(?<![\w.@/#\-+\\])[a-z0-9_](?=[\w.\-]{0,28}[\d_])[\w.\-]{4,30}(?![\w@/])")
-_ENDS_IN_FIGURES = re.compile(rb"[a-z][._\-]?\d{2,4}[a-z]{0,2}$|^\d{2,4}[a-z]")
 _ADDED = re.compile(
     rb"\b(?:agrega|anade|anadi|engadi|engade|afegi|segui|sigue|busca|invita)(?:me|dme|d|nos|dnos|u-me|"
     rb"deme)?\s?"
@@ -394,22 +371,6 @@ _RIGHT_BEHIND = re.compile(
     rb"contrasena|clave|pass|password)\b))" % _OPENED
 )
 """The name behind the network, and nothing after it: "TikTok -> Danielito2012", a line of its own after "insta"."""
-_ACCOUNTS_SPOKEN_OF = re.compile(
-    rb"\b(?:%b|usuari[oa]s?|user(?:name)?s?|nick(?:name)?s?|alias|gamertag|cuentas?|compte|conta|perfil|"
-    rb"login|"
-    rb"insta(?:gram)?s?|canal|seguidor\w*|streams?|repo|game ?pass)\b" % _SERVICE
-)
-_SOMEBODYS = re.compile(
-    rb"\b(?:mi|mis|me|meu|meva|my|el mio|la mia|soy|somos|estoy|salgo|apunta\w*|agrega\w*|anad\w+|sigue\w*|"
-    rb"segui\w*|"
-    rb"busca\w*|tu|su|sus|te|tengo|tiene|he puesto|he creado|puse|cree|hice|pon(?:go|ed|me)?|nuestr[oa]|"
-    rb"se llama|"
-    rb"de (?:un|una|el|la) \w+|dice|escrib\w+|subo|juego|juega|pasa\w*|insulta\w*|amenaz\w+|hace|paso|ha|"
-    rb"han|es)\b"
-)
-_LETTERS_OF_NO_WORD = 9
-"""Letters beyond which "windows11" and "tema12" are nobody's pattern any more: "ratoncosmico12"."""
-_SPOKEN_BEFORE, _SPOKEN_AFTER = 90, 40
 _NO_WORD = re.compile(
     rb"[bcdfghjklmnpqrstvwxyz]{4}|[bcdfghjklmnpqrstvwxyz]{3}$|[bcdfghjkmpqtvwxyz][bcdfghjklmnpqrtvwxyz]$|aa|"
     rb"ii|uu|"
@@ -417,17 +378,30 @@ _NO_WORD = re.compile(
 )
 """Letters that no word of Spanish has together: "nereavll", "martaaa"."""
 _OF_GAMERS = re.compile(rb"gamer|gaming|player|xito$|xita$|vlogs?$|crack$|fan$|pro$")
-_OF_PROGRAMS = re.compile(
-    rb"\b(?:api|linux|ubuntu|mysql|sql|servidor|funcion|codigo|variables?|bots?|programa\w*|script|libreria|"
-    rb"metodo|"
-    rb"campo|tabla|base de datos|import|"
-    rb"comando|clase (?:abstracta|padre|hija|publica|java|base)|clave primaria|json|html|css|php|java|regex|"
-    rb"expresion regular|fichero|carpeta|directorio|root|"
-    rb"terminal|consola|contador|atributo|parametro|columna|select|formulario)\b"
-)
 _TWO_FIGURES = re.compile(rb"[a-z][._]?\d{2}|\d{2}[._]?[a-z]|[a-z]\.[a-z]+\d")
 _BEGINS_IBAN = re.compile(rb"[a-z]{2}\d{2}$")
 _ID_OF_A_GAME = re.compile(rb"mi (?:id|tag|codigo)\b")
-_KNOWN_SERVICES = frozenset(
-    b"tiktok youtube playstation whatsapp instagram facebook linkedin bereal educamadrid minecraft".split()
+_BRANDS = frozenset(
+    b"tiktok youtube playstation whatsapp instagram facebook linkedin bereal educamadrid minecraft github gitlab "
+    b"deviantart "
+    b"geoguessr hackerrank codeforces goodreads javascript typescript powerpoint onedrive sharepoint geogebra "
+    b"classdojo "
+    b"chatgpt openai libreoffice openoffice latex iphone ipad macbook ebay paypal mysql postgresql mongodb nodejs "
+    b"wordpress "
+    b"stackoverflow leetcode codewars edpuzzle myanimelist anilist vrchat soundcloud snapchat duolingo kahoot "
+    b"quizlet "
+    b"skype microsoft google gmail moodle telegram discord twitch spotify netflix fortnite roblox e-mail wi-fi "
+    b"etwinning".split()
 )
+_SLOT = re.compile(
+    rb"(?:\b(?:es|e|is|soy|soc|son|como|por|con|de|a|llamar|llama|user|usuari[oa]|cuenta|perfil|falso|nick|tag|"
+    rb"canal|dm|md|"
+    rb"add|etiqueta(?:d|me|dme)|menciona(?:d|me|dme)|subido|subio|mi|tal|llamo)[,:]?|[:(]|->) ?%b"
+    rb"(?P<name>[a-z0-9_][\w.\-]{4,30})" % _OPENED
+)
+"""Where an account is told."""
+_JOINED_ANYHOW = re.compile(rb"[a-z][._\-]?\d|\d[._\-]?[a-z]|[a-z]_|_[a-z]|[a-z][.\-][a-z]|([a-z])\1\1|xx")
+"""A quick look: what every such name holds that has no capital within."""
+_LENGTHENED = re.compile(rb"([a-z])\1\1|^x+_|_x+$|^xx|xx$")
+_FIGURES_AT_ITS_END = re.compile(rb"[a-z][._\-]?\d{2,4}[a-z]{0,2}$|^\d{2,4}[a-z]")
+_LETTERS_OF_NO_WORD = 9

@@ -107,6 +107,8 @@ _BOX = re.compile(rb"(?<![\w/.])apartado (?:de correos|postal) (?:n\.?\xba |nume
 _LOT = re.compile(
     rb"(?<![\w/.])(?:mza?\.?|manzana) ?[a-z0-9]{1,3},? ?(?:lte?\.?|lote|villa|solar|casa) ?\d{1,3}(?!\w)"
 )
+_WHOLE = re.compile(b"|".join(pattern.pattern for pattern in (_GRID, _LOT, _PLOT, _BOX, _CORNER)))
+"""Addresses that need no name."""
 _BEFORE_DOOR = PARTICLES | {
     b"lugar",
     b"calle",
@@ -174,10 +176,9 @@ def addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     "word is."""
     folded = seen.folded
     for place in at:
-        for pattern in (_GRID, _LOT, _PLOT, _BOX, _CORNER):
-            whole = pattern.match(folded, place)
-            if whole is not None:
-                yield Finding(place, rest(seen, whole.end()), Kind.ADDRESS)
+        whole = _WHOLE.match(folded, place)
+        if whole is not None:
+            yield Finding(place, rest(seen, whole.end()), Kind.ADDRESS)
         great = _GREAT_WAY.match(folded, place)
         number = NUMBER.match(folded, great.end()) if great else None
         if number is not None and (
@@ -201,12 +202,15 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
     if named is None:
         return None
     end, capital = named
-    home = _home(folded, street.start()) or _HOME_AFTER.search(folded, end, end + _CUE_CHARACTERS) is not None
-    number = NUMBER.match(folded, end)
     if folded[street.end() : end] in _NO_STREETS:
         return None
+    number = NUMBER.match(folded, end)
+    apart = None if number else LONG_NUMBER.match(folded, end) or _APART_NUMBER.match(folded, end)
+    if number is None and apart is None:
+        return None
+    home = _home(folded, street.start()) or _HOME_AFTER.search(folded, end, end + _CUE_CHARACTERS) is not None
     if number is None:
-        number = LONG_NUMBER.match(folded, end) or _APART_NUMBER.match(folded, end)
+        number = apart
         if number is None or not (home or _goes_on(seen, number.end()) or _is_no_year(number[0], capital)):
             return None
     if NOT_AN_ADDRESS_AFTER.match(folded, number.end()):

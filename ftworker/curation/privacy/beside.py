@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ftworker.curation.privacy import accounts, dates, plates
+from ftworker.curation.privacy import account_shapes, dates, plates
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.lexicon import lexicon
@@ -23,7 +23,11 @@ def beside(seen: View, found: Sequence[Finding]) -> Iterator[Finding]:
     near = {
         place // _NEAR + shift for find in found for place in (find.start, find.end) for shift in (-1, 0, 1)
     }
-    for doubtful in (*dates.dates_beside(seen), *plates.plates_beside(seen), *accounts.accounts_beside(seen)):
+    for doubtful in (
+        *dates.dates_beside(seen),
+        *plates.plates_beside(seen),
+        *account_shapes.accounts_beside(seen),
+    ):
         if doubtful.start // _NEAR in near:
             yield doubtful
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from ftworker.curation.privacy.account_shapes import spoken_of
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.triggers import stretches
@@ -53,6 +54,14 @@ _NAMELESS_EMAIL = re.compile(
     rb"(?<![\w.])(?=\w*[._\d])\w[\w.]{2,40} arroba (?=(?:el|la|lo|mi|tu|y|ya|de|del)\b)"
 )
 _MAIL_BEFORE = re.compile(rb"\b(?:correo|mail|email|gmail|e-mail)\b[^.\n]{0,20}$")
+
+_OWN_BACK = 40
+_OWN_MAIL = re.compile(
+    rb"\b(?:mi|meu|nire|o meu|mis|el suyo|el mio) (?:\w+ )?(?:correo|mail|email|e-mail|correu|gmail|"
+    rb"posta\w*)\b[^.\n@]{0,25}$|"
+    rb"\b(?:escrib|contact|avis|mand|envi)\w*(?:me|nos)\b[^.\n@]{0,20}$"
+)
+"""Whoever calls it their own has no address of a documentation."""
 
 _HANDLE = re.compile(
     rb"(?<![\w@/.\\`:&=\-])@((?:[a-z_]|\d{1,4}[a-z_])(?:[\w.]|-(?=\w)){2,29})(?![\w(@/=\-{\\])"
@@ -106,7 +115,15 @@ def emails(seen: View) -> Iterator[Finding]:
         # git@github.com is how a repository is written, not how a person is reached.
         if domain and name is None and _OF_A_PROVIDER.match(domain[0]):
             name = _LOOSE_EMAIL_NAME_BACKWARDS.match(folded[max(0, at - 66) : at][::-1])
-        if domain and name and name[0] != b"tig" and not _DOCUMENTATION_DOMAIN.fullmatch(domain[0]):
+        if (
+            domain
+            and name
+            and name[0] != b"tig"
+            and not (
+                _DOCUMENTATION_DOMAIN.fullmatch(domain[0])
+                and not _OWN_MAIL.search(folded, max(0, at - name.end() - _OWN_BACK), at - name.end())
+            )
+        ):
             yield Finding(at - name.end(), domain.end(), Kind.EMAIL)
         elif not domain and (domain := _LOOSE_EMAIL_DOMAIN.match(folded, at + 1)):
             name = _LOOSE_EMAIL_NAME_BACKWARDS.match(folded[max(0, at - 66) : at][::-1])
@@ -164,6 +181,7 @@ def handles(seen: View) -> Iterator[Finding]:
             if not _TOLD_OF.match(folded, found.end()) or _near(_OF_CODE, folded, *found.span()):
                 continue
             cue = True
+        cue = cue or (b"-" not in name and len(name) > 4 and spoken_of(folded, *found.span()))
         if cue or (b"-" not in name and _SIGN_OR_DIGIT.search(name) and len(name) > 3):
             yield Finding(found.start(), found.start() + 1 + len(name), Kind.HANDLE)
 

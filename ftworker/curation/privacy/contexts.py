@@ -127,12 +127,9 @@ def _is_a_building(seen: View, start: int, *, named_fully: bool) -> bool:
 
 def is_in_an_exercise(seen: View, start: int, end: int) -> bool:
     """An invented person: of a sum, of a sentence to be parsed, of a story that is read in class."""
-    quoted = seen.folded[max(0, start - 200) : start]
-    if quoted.rfind(b"\xab") > quoted.rfind(b"\xbb"):
-        return True  # «Vi a Marta en el parque»: the sentence of an exercise
-    around = seen.folded[max(0, start - _WINDOW) : end + _WINDOW]
-    if cues.TASK.search(around):
+    if is_worked_on(seen, start, end):
         return True
+    around = seen.folded[max(0, start - _WINDOW) : end + _WINDOW]
     sentence = sentence_around(seen, start, end)
     if cues.SPEAKER.search(sentence) or cues.OFFICE.search(sentence) or _is_spoken_to(seen, start, end):
         return False
@@ -142,6 +139,14 @@ def is_in_an_exercise(seen: View, start: int, end: int) -> bool:
     if len(set(_ENGLISH.findall(sentence))) > 2 and not _ENGLISH_SPEAKER.search(sentence):
         return True
     return cues.EXERCISE.search(around) is not None and cues.QUANTITY.search(around) is not None
+
+
+def is_worked_on(seen: View, start: int, end: int) -> bool:
+    """Whether it stands in a sentence that is quoted or worked on: to be parsed, translated, corrected."""
+    quoted = seen.folded[max(0, start - 200) : start]
+    if quoted.rfind(b"\xab") > quoted.rfind(b"\xbb"):
+        return True  # «Vi a Marta en el parque»: the sentence of an exercise
+    return cues.TASK.search(seen.folded[max(0, start - _WINDOW) : end + _WINDOW]) is not None
 
 
 def _is_spoken_to(seen: View, start: int, end: int) -> bool:

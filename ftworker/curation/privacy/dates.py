@@ -8,7 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ftworker.curation.privacy.contexts import is_in_an_exercise, is_told_in_a_lesson, sentence_span
+from ftworker.curation.privacy.contexts import (
+    is_in_an_exercise,
+    is_told_in_a_lesson,
+    is_worked_on,
+    sentence_span,
+)
 from ftworker.curation.privacy.cues import PERSON_BEFORE, SAINT_OR_RANK, TASK
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
@@ -54,6 +59,7 @@ _DATE = re.compile(
     rb"de l'any |del ano |"
     rb"of )?(?:%b|%b|este ano|'?\d{2})\b)?|"
     rb"(?:\d{1,2}|%b) (?:de|del|d) (?:\d{1,2}|%b) (?:de|del|dl|d) (?:%b|%b|\d{2})\b|"
+    rb"%b,? (?:de |del )?%b,? (?:el )?dia \d{1,2}|\d{1,2} del \d{1,2}(?= *(?:[.,;)\n]|$| (?:y|es|cumpl|hago)\b))|"
     rb"%b(?:,? el)? (?:dia )?\d{1,2}(?:st|nd|rd|th)?(?:,? (?:del? )?%b)?|(?:%bk?o? )?%b\w* \d{1,2}[a-z]{0,3}|"
     rb"\d{1,2}[/\-]\d{1,2}"
     # Nor the birthday of somebody long dead: "27 de enero de 1756".
@@ -73,7 +79,7 @@ _DATE = re.compile(
             _YEAR,
             _YEAR_IN_WORDS,
         ),
-        *(_SMALL_NUMBER, _SMALL_NUMBER, _YEAR, _YEAR_IN_WORDS, _MONTH, _YEAR, _YEAR, _MONTH),
+        *(_SMALL_NUMBER, _SMALL_NUMBER, _YEAR, _YEAR_IN_WORDS, _MONTH, _YEAR, _MONTH, _YEAR, _YEAR, _MONTH),
     )
 )
 _BIRTH_CUE = re.compile(
@@ -193,7 +199,8 @@ _DATED_BACK, _DATED_ON = 60, 30
 _FOUR_DIGITS = re.compile(rb"\d{4}|\d[/\-]\d{1,2}[/\-]\d\d")
 _LAST_WORD = re.compile(rb"[a-z_]+$")
 _OF_NOBODY_SAID = re.compile(
-    rb"^(?:[ \t\-*>|]|\b(?:y|e|pero|que|la|el|ella|si|es que|dice que|creo que)\b)*$"
+    rb"^(?:[ \t\-*>|]|\b(?:y|e|pero|que|la|el|ella|si|es que|dice que|creo que|como|porque|aunque|xq|"
+    rb"cuando|tambien|no|ya que|pues)\b)*$"
 )
 _BIRTH_CHARACTERS = 45
 _LONGEST_DATE = 40
@@ -251,7 +258,8 @@ _BASQUE = re.compile(
 )
 """With the ending of its case: "2012/04/19an jaio zen"."""
 _AGED = re.compile(
-    rb"\b(?:(?:[1-9]|1\d|20) an(?:os|itos|ys)|cumplidos)(?: (?:ya |recien )?(?:cumplid|cumplit|feit)\w+)?"
+    rb"\b(?:(?:[1-9]|1\d|20) an(?:os|itos|ys)|t(?:engo|iene|inc|eno) (?:[1-9]|1\d|20)(?= \()|cumplidos)(?: (?:ya |"
+    rb"recien )?(?:cumplid|cumplit|feit)\w+)?"
     rb"(?:,| -|:|;)? ?[(]?(?:el |n\. ?|nac\.? ?)?(?P<date>%b)" % _DATE.pattern
 )
 """An age and the date of it: "mi niña de 14 años (12-3-2010)"."""
@@ -269,7 +277,7 @@ _BORN_IN_SAID = (b"naci ", b"soy de ", b" es de ")
 _BORN_IN = re.compile(
     rb"\b(?:naci (?:en|por|a (?:principios|mediados|finales) de)|soy de|"
     rb"(?:hij|niet|nin|nen|herman|prim|sobrin)[oa](?: \w+)? es de) (?P<date>%b(?:,? (?:de |"
-    rb"del )?(?:ano )?%b)(?:, (?:el )?dia \d{1,2})?)(?!\d)" % (_MONTH, _YEAR)
+    rb"del )?(?:ano )?%b)(?:,? (?:el )?dia \d{1,2})?)(?!\d)" % (_MONTH, _YEAR)
 )
 """A month and a year: with an age and a class they tell who it is."""
 _BORN_OR_BIRTHDAY = re.compile(
@@ -329,10 +337,10 @@ def _is_an_age_of_somebody(seen: View, found: re.Match[bytes]) -> bool:
     """Whether somebody of a school is so old, not a contract or a war: a person is spoken of, and nothing else is."""
     before = max(0, found.start() - _DATED_BACK)
     return (
-        (_OF_SOMEBODY.search(seen.folded, before, found.start()) is not None)
+        (_OF_SOMEBODY.search(seen.folded, before, found.start("date")) is not None)
         and _OF_OTHER_DATES.search(seen.folded, before, found.end()) is None
         and not is_told_in_a_lesson(seen, *found.span())
-        and not is_in_an_exercise(seen, *found.span())
+        and not is_worked_on(seen, *found.span())
     )
 
 
@@ -402,9 +410,16 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
     for found in _OF_A_PUPIL.finditer(folded, begin, end):
         if _follows_a_name(seen, found.start()):
             yield Finding(*found.span("date"), Kind.BIRTH_DATE)
+    dated = False
     for found in _DATED.finditer(folded, begin, end):
+        dated = True
         in_words = _MONTH_WITHIN.search(found[0]) is not None
-        if _may_be_of_birth(found) and (_is_of_kin if in_words else _is_of_family)(seen, *found.span()):
+        if (
+            _may_be_of_birth(found) and (_is_of_kin if in_words else _is_of_family)(seen, *found.span())
+        ) or _is_of_a_birth(seen, found):
+            yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
+    for found in () if dated else _SPACED.finditer(folded, begin, end):
+        if _is_of_a_birth(seen, found):
             yield Finding(found.start(), found.end(), Kind.BIRTH_DATE)
     for found in _BORN_THEN.finditer(folded, begin, end):
         yield Finding(*found.span(found.lastgroup or 0), Kind.BIRTH_DATE)
@@ -418,6 +433,44 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
         before = _dated_before(seen, cue)
         if before is not None:
             yield before
+
+
+def _is_of_a_birth(seen: View, found: re.Match[bytes]) -> bool:
+    """Whether somebody who may go to school was born then: a word for birth or a birthday stands near it, and no other
+    date's.
+    """
+    year = _ANY_YEAR.search(found[0])
+    if year is None and _ANY_SHORT_YEAR.search(found[0]) is None:
+        return False
+    if year is not None and not _FIRST_PUPILS <= int(year[0]) <= _LAST_OF_SMALL:
+        return False
+    begin, stop = sentence_span(seen, *found.span())
+    begin, stop = max(begin, found.start() - _BIRTH_CHARACTERS), min(stop, found.end() + _DATED_ON)
+    born = _BORN.search(seen.folded, begin, found.start()) or _BORN.search(seen.folded, found.end(), stop)
+    if born is None or _OF_OTHER_DATES.search(seen.folded, begin, stop):
+        return False
+    if (
+        born[0].startswith(_OF_OTHERS_TOO)
+        and not born[0].startswith(_OF_PEOPLE_ALONE)
+        and not _is_said_of_a_person(seen, born.start())
+    ):
+        return _KIN.search(seen.folded, begin, stop) is not None
+    return not is_told_in_a_lesson(seen, *found.span()) and not is_worked_on(seen, *found.span())
+
+
+_OF_PEOPLE_ALONE = (b"cumplea", b"cumplire", b"cumplo", b"cumple ", b"cumpe", b"nacid", b"nacim")
+_BORN = re.compile(
+    rb"\b(?:na[cs]i(?:o|d[oa]s?|mos|miento)?|nac\w{0,3}\b\.?|cumple\w*|cumplo|cumpli\w*|cumpe\w*|cumplean\w*|bday|"
+    rb"birthday|fd?n\b|f\. ?n\b|naix\w*|nascu\w*|neixer|naceu|nacin|nad[oa]|jaio\w*|aniversari\w*|anos)\b"
+    rb"(?! (?:del?|de la) (?!mi|su|la nina|el nino|alumn|hij|menor))"
+)
+_SPACED = re.compile(
+    rb"(?<![\w.,/\-])(?:(?:[0-2]?\d|3[01]) (?:0?\d|1[0-2]) (?:20[01]\d|202[0-4])|(?:[0-2]\d|3[01])(?:0\d|"
+    rb"1[0-2])(?:200\d|201\d|202[0-4])|"
+    rb"\d{1,2}[ .\-]%b[ .\-](?:20[01]\d|202[0-4])|\d{1,2}[ /.\-]\d{1,2}[ /.\-](?:0\d|1\d|20))(?![\w/]|[.,\-]\d)"
+    % _MONTH_SHORT_OR_ROMAN
+)
+"""Spellings that are dates only where a birth is spoken of."""
 
 
 def _born_in(seen: View, begin: int, end: int) -> Iterator[Finding]:
@@ -441,6 +494,9 @@ def _is_of_now(seen: View, found: re.Match[bytes]) -> bool:
         year or _ANY_SHORT_YEAR.search(found["date"])
     ):
         return False
+    if year and int(year[0]) >= _FIRST_PUPILS:
+        # "Nació el 11 mayo 2016 y tiene informe": nobody invents so exact a pupil for a sum.
+        return not is_told_in_a_lesson(seen, *found.span()) and not is_worked_on(seen, *found.span())
     return not is_told_in_a_lesson(seen, *found.span()) and not is_in_an_exercise(seen, *found.span())
 
 
@@ -464,7 +520,7 @@ def _is_of_family(seen: View, start: int, end: int) -> bool:
         _FAMILY.search(seen.folded, begin, stop) is not None
         and others.search(seen.folded, begin, stop) is None
         and not is_told_in_a_lesson(seen, start, end)
-        and not is_in_an_exercise(seen, start, end)
+        and not is_worked_on(seen, start, end)
     )
 
 

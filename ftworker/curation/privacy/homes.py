@@ -112,6 +112,8 @@ def homes(seen: View, at: Iterable[int]) -> Iterator[Finding]:
 
 def _by_its_door(seen: View, place: int) -> Iterator[Finding]:
     """A name with capitals and its number before a floor or a door: "Rivadavia 4521 piso 3", "Serrano 23, 2º A"."""
+    if _NUMBER_BEFORE.search(seen.folded, max(0, place - 6), place) is None:
+        return
     named = _NAMED_BEFORE.search(seen.text, max(0, place - _LONGEST_NAME), place)
     if named is None or not FLAT.match(seen.folded, named.end("number")):
         return
@@ -127,6 +129,7 @@ def _by_its_door(seen: View, place: int) -> Iterator[Finding]:
 
 _DOORS = frozenset(b"piso portal".split())
 _LONGEST_NAME = 60
+_NUMBER_BEFORE = re.compile(rb"\d(?:,| -)? ?\d{0,2}$")
 _NAMED_BEFORE = re.compile(
     r"(?<![\w.])(?P<name>[A-ZÁÉÍÓÚÑÇ][^\W\d_]{2,}"
     r"(?: (?:(?:de|del|la|las|los|el|i|y) ){0,2}[A-ZÁÉÍÓÚÑÇ][^\W\d_]+){0,3}),? ?"

@@ -39,7 +39,7 @@ _RECORD_CUE = re.compile(
     # What schools, regions and insurers call theirs.
     rb"ralc|idalu|cial|nre|niu|n(?:umero|um\.?|\.?\xba) (?:escolar|de poliza)|"
     rb"identificador|muface|tsi|cipa|cipf|licencia(?: (?:federativa|deportiva|de federad[oa]|n\.?\xba?))|"
-    rb"llicencia federativa|ficha federativa|credencial|mutualista)\b"
+    rb"llicencia federativa|ficha federativa|credencial|mutualista|mutua|aseguradora|adeslas|sanitas|asisa|dkv)\b"
 )
 _LETTERS_AND_GAPS = b"abcdefghijklmnopqrstuvwxyz -"
 _NO_DIGITS = bytes(code for code in range(256) if code not in b"0123456789")

@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from ftworker.curation.privacy import (
+    account_shapes,
     accounts,
     addresses,
     contacts,
@@ -66,6 +67,7 @@ _PLACED_RULES: tuple[tuple[int, Callable[[View, Iterable[int]], Iterator[Finding
     (Family.HOME, homes.homes),
     (Family.OWN_NUMBER, records.announced_numbers),
     (Family.BARE_HANDLE, accounts.bare_handles),
+    (Family.SIGNED, account_shapes.signed_accounts),
     (Family.SPELT_PHONE, phones.spelt_phones),
     (Family.BIRTH, dates.birth_dates),
     (Family.DATED, dates.dated_family),

@@ -32,9 +32,10 @@ class Family:
     PLATE_ABROAD = 16384
     DATED = 32768
     CODED = 65536
+    SIGNED = 131072
 
 
-EVERY = 131071
+EVERY = 262143
 PLACED = (
     Family.ADDRESS
     | Family.HOME
@@ -49,6 +50,7 @@ PLACED = (
     | Family.PLATE_ABROAD
     | Family.DATED
     | Family.CODED
+    | Family.SIGNED
 )
 """Rules that look around the places of their words alone."""
 
@@ -70,7 +72,10 @@ _WORDS: dict[int, str] = {
         me_tienes me_teneis
         mi_canal su_canal scratch supercell strava lichess letterboxd geoguessr soundcloud agregadme anadidme seguidme
         buscadme afegiume engadideme free_fire
-        meu_canal
+        meu_canal padlet hackerrank wuolah quizlet replit kaggle goodreads habbo osu genially codeforces deviantart
+        itch codewars leetcode blooket gimkit lol_es efootball perfil_falso se_hace_llamar ko_fi linktr behance
+        vk_com bsky genius_com patreon contrasena dm md cuenta_se_llama
+        etiquetame seguirme me_puedes_seguir aula_virtual mencioname add_me mi_tag chess
     """,
     Family.SPELT_PHONE: """
         telef* tel telf tfn tfno tfo tlf* movil* mobil* whats* wasap* wassap* wa guasap* whasap* bizum* llama*
@@ -92,7 +97,7 @@ _WORDS: dict[int, str] = {
     Family.HOME: """
         vivo vivimos visc vivim moro estoy_viviendo i_live we_live bizi_naiz vive viven viu viuen mora reside
         resido residen empadronad* direccion domicilio domicili adreca enderezo helbidea etxea address casa piso
-        portal dpto depto departamento apto puerta pta escalera esc dir remitente bivo
+        portal dpto depto apto pta dir remitente bivo
         te_espero os_espero le_espero te_esperamos os_esperamos calle envi* mand* recog* quedamos mud*
     """,
     Family.OWN_NUMBER: """
@@ -114,7 +119,7 @@ _WORDS: dict[int, str] = {
     """,
     Family.BIRTH: """
         fechanac* fecha%nac* birthdate naciste cumple naci nacid* nac nacim* fnac* cumple* cumplo cumpli
-        neixer nascu* naix* aniversari nacin nacemos nacemento nacio naceu jaio* born birth* dob d_o_b
+        nasi cumpe* neixer nascu* naix* aniversari nacin nacemos nacemento nacio naceu jaio* born birth* dob d_o_b
         soy_del f_n fn fdn faig cumplire hago es_del urtebete* edad aniversario nto d_n cumplimos
         ser_del
         hizo_los los_hizo a_cumplir de_cumplir cumplia fa_anys fago cumpro nado_o nada_o nado_en mi_fecha
@@ -129,9 +134,13 @@ _WORDS: dict[int, str] = {
     """,
     Family.DATED: """
         hijo hija mi_hermano mi_hermana mi_sobrin* mi_niet* su_hermano su_hermana nene nena mellizos gemelos mellizas
-        3_anos 4_anos 5_anos 6_anos 7_anos 8_anos 9_anos 10_anos 11_anos 12_anos 13_anos 14_anos 15_anos 16_anos 17_anos
-        anos_cumplidos
-        gemelas mi_alumn* alumna el_nino la_nina el_peque la_peque bebe nacida nacido
+        3_anos 4_anos 5_anos 6_anos 7_anos 8_anos 9_anos 10_anos 11_anos 12_anos 13_anos 14_anos 15_anos 16_anos
+        17_anos
+        anos_cumplidos tengo_9 tengo_10 tengo_11 tengo_12 tengo_13 tengo_14 tengo_15 tengo_16 tengo_17 tengo_18
+        tengo_19
+        tiene_2 tiene_3 tiene_4 tiene_5 tiene_6 tiene_7 tiene_8 tiene_9 tiene_10 tiene_11 tiene_12 tiene_13
+        tiene_14 tiene_15 tiene_16 tiene_17
+        gemelas mi_alumn* alumna el_nino la_nina mi_nino mi_nina mi_peque el_peque la_peque bebe nacida nacido
     """,
     Family.RECORD: """
         dni rfc curp nif nie nia nuss naf n_a_f sip cip nuhsa carn* pasaport* passaport* passport* expedient*
@@ -139,7 +148,7 @@ _WORDS: dict[int, str] = {
         de_cuenta* de_afiliacion* de_identificacion* de_matricula* de_soci* de_estudiante* matricula
         identificador alumno_n id_de seguridad seguretat seguridade gizarte afiliaci* ralc idalu cial nre niu
         escolar poliza familia discapaci* dependencia seguro muface tarxeta tsi cipa cipf licencia llicencia
-        federativa credencial mutualista
+        federativa credencial mutualista mutua aseguradora adeslas sanitas asisa dkv
     """,
     Family.POSTAL_CODE: """
         cp c_p codigo codi zip posta vivo_en visc_a vivimos_en viviamos_en domicilio direccion
@@ -216,6 +225,11 @@ def by_signs(seen: View, digits: bytes) -> list[tuple[int, int]]:
     while at != -1:
         found.append((at, Family.SPELT_EMAIL))
         at = folded.find(b"arroba", at + 1)
+    at = folded.find(b"_")
+    while at != -1:
+        if folded[at - 3 : at].isalpha() or folded[at + 1 : at + 4].isalpha():
+            found.append((at, Family.SIGNED))
+        at = folded.find(b"_", at + 1)
     at = folded.find(b"\xba")
     while at != -1:
         if _FLOOR.search(folded, max(0, at - _LONGEST_FLOOR), at):

@@ -12,6 +12,7 @@ from tests.curation.privacy.measured import (
     INDEPENDENT,
     SECOND,
     SETS,
+    SEVENTH,
     SIXTH,
     STRUCTURED,
     THIRD,
@@ -58,7 +59,14 @@ def test_lessons_are_left_alone() -> None:
 
 @pytest.mark.parametrize(
     "of, spans, held",
-    [(INDEPENDENT, 250, 300), (SECOND, 200, 290), (THIRD, 250, 340), (FIFTH, 660, 835), (SIXTH, 320, 420)],
+    [
+        (INDEPENDENT, 250, 300),
+        (SECOND, 200, 290),
+        (THIRD, 250, 340),
+        (FIFTH, 660, 835),
+        (SIXTH, 320, 420),
+        (SEVENTH, 275, 420),
+    ],
 )
 def test_the_independent_sets_are_found_too(of: int, spans: int, held: int) -> None:
     figures = measure(ALONE, of)
@@ -93,7 +101,8 @@ def test_the_ways_of_writing_that_the_rules_were_developed_by_are_found() -> Non
 
 
 @pytest.mark.parametrize(
-    "set_, people", [("independent", 60), ("second", 50), ("third", 40), ("fifth", 155), ("sixth", 59)]
+    "set_, people",
+    [("independent", 60), ("second", 50), ("third", 40), ("fifth", 155), ("sixth", 59), ("seventh", 53)],
 )
 def test_people_on_the_independent_rosters_are_found(set_: str, people: int) -> None:
     scanner = Scanner(roster=roster(f"{set_}_roster.txt"))

@@ -266,8 +266,8 @@ def test_the_quick_look_before_the_rules_loses_nothing(monkeypatch: pytest.Monke
         ("Marta Gil Ruiz, 3 de mayo de 2012, quiere plaza", [Kind.NAME, Kind.BIRTH_DATE]),
         ("El 3 de mayo de 2012 hubo eclipse", []),
         ("Está en Lugar de Outeiro 14, 27256 Castro de Rei", [Kind.ADDRESS]),
-        ("Me escribe xX_hugo_99", []),
-        ("Escribe a lu@correo.es o a xX_hugo_99", [Kind.EMAIL, Kind.HANDLE]),
+        ("Me escribe ratoncosmico12", []),
+        ("Escribe a lu@correo.es o a ratoncosmico12", [Kind.EMAIL, Kind.HANDLE]),
         ("Apunta: Loreta Bascunyán Ruiz, DNI 12345678Z", [Kind.NAME, Kind.DNI]),
     ],
 )
