@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.crash_hook import ARMS, PLANT_BUGS, SEEN, STRUCK
@@ -38,6 +38,15 @@ class Struck:
     key: str
     is_kept: bool
     name: str
+
+
+@dataclass
+class Crashed:
+    """What came of points: those that were crashed at, those that no try came to, and what was wrong after them."""
+
+    crashed: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
 
 
 class Board:

@@ -1,9 +1,9 @@
 """Inside a process of a plant: tells each point that it passes, and kills the process (SIGKILL) at one that is armed.
 
-A point is a moment before or after something that lasts: a commit that wrote, an acknowledgement, a message published,
-a call of a provider, a file made durable, named or removed, a statement of a migration. Its name has the process and
-the place in ftworker's own code, read from the stack, so no list of points is kept anywhere. Put in from outside, by
-the `sitecustomize` that `crash_board` writes; the product knows nothing of it.
+A point is a moment before or after something that lasts: a commit that wrote, an acknowledgement, a message or an event
+published, a call of a provider, a file made durable, named or removed, a statement of a migration. Its name has the
+process and the place in ftworker's own code, read from the stack, so no list of points is kept anywhere. Put in from
+outside, by the `sitecustomize` that `crash_board` writes; the product knows nothing of it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from functools import cache, wraps
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from itertools import islice, takewhile
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, Final, Literal
@@ -32,8 +33,10 @@ THROUGH: Final = (
 """Modules that everybody goes through: who asked them is the place."""
 FRAMES: Final = 2
 """How many functions of ftworker name a place: `_move` alone would say nothing of the step that it ends."""
+COMMAND_LINE: Final = "ftworker.cli"
 EMPTY_FILES: Final = ("lock", ".log")
 """Ends of the names of files that hold nothing anybody goes on from."""
+SENDERS: Final = re.compile(r"events\.(amqp|stream)\.send:\d+$")
 ARMS, SEEN, STRUCK, HITS, PLANT_BUGS = "arms.json", "seen", "struck", "hits-", "plant-bugs"
 
 Moment = Literal["before", "after"]
@@ -64,7 +67,13 @@ def role_of(arguments: list[str], environment: Any = os.environ) -> str:
     for word in arguments:
         if word.startswith("ftworker.training"):
             return word.rpartition(".")[2].replace("training_job", "training job")
-    return next((word for word in ("beat", "web", "migrate") if word in words), "program")
+    kept = next((word for word in ("beat", "web", "migrate") if word in words), None)
+    if kept is None and COMMAND_LINE in words:
+        told = takewhile(
+            re.compile(r"[a-z]+(-[a-z]+)*").fullmatch, arguments[arguments.index(COMMAND_LINE) + 1 :]
+        )
+        return f"command {' '.join(islice(told, 2))}"
+    return kept or "program"
 
 
 class Recorder:
@@ -159,9 +168,15 @@ def _in_product(what: str) -> Callable[..., str | None]:
     return name
 
 
+def _an_event(*_: Any, **__: Any) -> str | None:
+    """A name for the sending of an event, not of a task."""
+    place = _asked_from()
+    return f"sending events in {place}" if SENDERS.search(place) else None
+
+
 def _watch_files(recorder: Recorder) -> None:
     for module, names in (
-        (os, ("fsync", "rename", "replace", "link", "unlink", "remove")),
+        (os, ("fsync", "sync", "rename", "replace", "link", "unlink", "remove")),
         (shutil, ("rmtree",)),
     ):
         for name in names:
@@ -252,6 +267,7 @@ def _watch_publishing(kombu: ModuleType, recorder: Recorder) -> None:
 
 def _watch_amqp(amqp: ModuleType, recorder: Recorder) -> None:
     amqp.Channel.basic_ack = recorder.around(_in_product("ack"), amqp.Channel.basic_ack)
+    amqp.Channel.basic_publish = recorder.around(_an_event, amqp.Channel.basic_publish)
 
 
 def _watch_redis(redis: ModuleType, recorder: Recorder) -> None:
@@ -260,6 +276,7 @@ def _watch_redis(redis: ModuleType, recorder: Recorder) -> None:
         return f"{command} in {place}" if place else None
 
     redis.Redis.execute_command = recorder.around(name, redis.Redis.execute_command)
+    redis.Pipeline.execute = recorder.around(_an_event, redis.Pipeline.execute)
 
 
 def _watch_openai(client: ModuleType, recorder: Recorder) -> None:

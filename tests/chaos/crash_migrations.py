@@ -8,11 +8,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import psycopg2
 
-from tests.chaos.crash_board import Arm
+from tests.chaos.crash_board import Arm, Crashed
 from tests.chaos.crash_plant import CrashPlant
 
 COLUMNS = """
@@ -22,17 +21,9 @@ SELECT indexname, indexdef, '', '', '' FROM pg_indexes WHERE schemaname = 'ftwor
 """
 
 
-@dataclass
-class Migrated:
-    """The points that were crashed at, and what was wrong after them."""
-
-    crashed: list[str] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
-
-
-def crash_migrations(plant: CrashPlant, only: str = "") -> Migrated:
+def crash_migrations(plant: CrashPlant, only: str = "") -> Crashed:
     """Migrate anew the database of a plant whose processes do not run yet, with a kill at every point."""
-    done = Migrated()
+    done = Crashed()
     whole = schema(plant)
     drop(plant)
     plant.board.passed()

@@ -23,12 +23,18 @@ from tests.chaos.crash_board import Arm, Board, Struck
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.invariants import Violation, judge
 from tests.chaos.person import Person
-from tests.chaos.plan import Transport, make_plan
+from tests.chaos.plan import Transport, make_plan, make_stored
 from tests.chaos.plant import CONFIGURATION, Broker, Plant
 from tests.chaos.processes import Ended
+from tests.servers import wait_until
 
 CONVERSATIONS = 22
 THRESHOLD = 14
+IDLE_CONVERSATIONS = 4
+IDLE_FROM = 500_000
+"""Numbers from which on conversations are those of the stores that tell nothing."""
+NEVER = 1_000_000
+"""A threshold that nothing reaches."""
 SETTLE_SECONDS = 600.0
 """Far more than a round takes; on a machine that does other things as well all of it may be needed."""
 KICKED_SECONDS = 20.0
@@ -42,6 +48,26 @@ promote = "auto"
 trigger = {{ min_examples = {threshold}, max_examples = 60, cooldown_seconds = 0 }}
 """
 """A second pipeline at OpenAI: of one the answer to the paid call is lost in each round, of the other it comes."""
+
+BY_HAND = ("asked", "tried", "shelf")
+PIPELINES_BY_HAND = """
+[pipelines.asked]
+provider = "openai"
+base_model = "{openai_model}"
+budget = {{ approval = "manual" }}
+trigger = {{ min_examples = {threshold} }}
+
+[pipelines.tried]
+provider = "openai"
+base_model = "{openai_model}"
+trigger = {{ min_examples = {threshold} }}
+
+[pipelines.shelf]
+provider = "local"
+base_model = "{ollama_model}"
+trigger = {{ min_examples = {threshold} }}
+"""
+"""Pipelines whose runs a person begins, approves and promotes. Each takes all that there is."""
 
 PROGRAM = """
 import struct, sys, time
@@ -95,8 +121,12 @@ class CrashPlant:
         events: tuple[Transport, ...],
         seed: int,
         trainings: bool = True,
+        idle: bool = False,
+        by_hand: bool = False,
     ) -> None:
-        """`trainings`: with the workshop, whose trainings take the most time by far."""
+        """`trainings`: with the workshop, whose trainings take the most time by far. `idle`: with stores whose RAG
+        tells nobody anything. `by_hand`: no run begins by itself.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.board = Board(folder / "crash")
         self.rounds = 0
@@ -110,15 +140,19 @@ class CrashPlant:
             broker=broker,
             events=events,
             extra_environment={"*": self.board.environment},
-            configuration=_configuration(program if trainings else None),
+            configuration=_configuration(program if trainings else None, by_hand=by_hand, idle=idle),
+            idle=idle,
         )
         names = ("tutor", "guide", "house", *((workshop.NAME,) if trainings else ()))
-        self.plant.pipelines = dict.fromkeys(names, THRESHOLD)
+        threshold = NEVER if by_hand else THRESHOLD
+        self.plant.pipelines = dict.fromkeys(names, threshold) | dict.fromkeys(BY_HAND, NEVER)
 
     def __enter__(self) -> Self:
         try:
             self._stack.enter_context(self.plant)
-            self.person = self._stack.enter_context(Person(self.plant.store, self.plant.vendors))
+            self.person = self._stack.enter_context(
+                Person(self.plant.store, self.plant.vendors, leaves=BY_HAND)
+            )
         except BaseException:
             self._stack.close()
             raise
@@ -138,6 +172,14 @@ class CrashPlant:
         plant.vendors.calm()
         plant.vendors.openai_fault("reply_lost", "jobs.create", skip=1)
         plant.vendors.ollama_fault("drop", "create")
+        if plant.idle_stores is not None:
+            # Before their first sweep: what is stored already is left to a backfill.
+            stores = plant.idle_stores
+            if self.rounds:
+                stores.forget(plant.store)
+            wait_until(lambda: stores.is_swept(plant.store), 60)
+            first = IDLE_FROM + self.rounds * IDLE_CONVERSATIONS
+            plant.hold_idle(make_stored(self._seed, IDLE_CONVERSATIONS, first=first))
         plan = make_plan(
             self._seed, CONVERSATIONS, first=self.rounds * CONVERSATIONS, transports=plant.events
         )
@@ -150,13 +192,13 @@ class CrashPlant:
         A process that did not come to its points by itself is stopped in order and started: it may pass them then.
         """
         self.begin(arms)
-        self.unsettled = self._settle()
+        self.unsettled = self.settle()
         if self.missed(arms) and not self.unsettled:
             self.stop_in_order()
             deadline = time.monotonic() + KICKED_SECONDS
             while self.missed(arms) and time.monotonic() < deadline:
                 time.sleep(0.2)
-            self.unsettled = self._settle()
+            self.unsettled = self.settle()
         self.board.arm({})
         return self.missed(arms)
 
@@ -200,7 +242,8 @@ class CrashPlant:
             timeout=60,
         )
 
-    def _settle(self) -> list[str]:
+    def settle(self) -> list[str]:
+        """Wait until nothing is due any more; what still is when the time is over."""
         unsettled = self.plant.rest(SETTLE_SECONDS, self.person.waits)
         if unsettled:
             unsettled.append(f"see {self.plant.diagnose()}")
@@ -220,19 +263,31 @@ def not_ours(ended: list[Ended], struck: list[Struck]) -> list[Ended]:
     return left
 
 
-def _configuration(program: Path | None) -> str:
-    """The plant's usual one with lower thresholds, shorter waits, a pipeline more, and the workshop's program."""
-    text = CONFIGURATION + GUIDE.replace("{threshold}", str(THRESHOLD))
+def _configuration(program: Path | None, *, by_hand: bool, idle: bool) -> str:
+    """The plant's usual one with lower thresholds, shorter waits, pipelines more, and the workshop's program."""
+    threshold = NEVER if by_hand else THRESHOLD
+    text = CONFIGURATION + GUIDE.replace("{threshold}", str(threshold))
+    text += PIPELINES_BY_HAND.replace("{threshold}", str(NEVER))
     if program is not None:
         words = json.dumps([sys.executable, str(program), "{output}"]).replace("{", "{{").replace("}", "}}")
         own = WORKSHOP.replace("{program}", words).replace("{name}", workshop.NAME)
-        text += own.replace("{threshold}", str(THRESHOLD))
-    for usual, ours in (
-        ("min_examples = 25", f"min_examples = {THRESHOLD}"),
-        ("min_examples = 30", f"min_examples = {THRESHOLD}"),
+        text += own.replace("{threshold}", str(threshold))
+    changes = [
+        ("min_examples = 25", f"min_examples = {threshold}"),
+        ("min_examples = 30", f"min_examples = {threshold}"),
         ("step_lease_seconds = 3.0", "step_lease_seconds = 2.0"),
         ("revive_after_seconds = 2.0", "revive_after_seconds = 1.0"),
-    ):
+    ]
+    if idle:
+        changes.append(("[worker]", "[worker]\nidle_sweep_interval_seconds = 0.5"))
+    if by_hand:
+        # Commands take their time where the machine does other things as well, and no network is cut.
+        changes += [
+            ("answer_seconds = 2.0", "answer_seconds = 20.0"),
+            ("statement_seconds = 5.0", "statement_seconds = 60.0"),
+            ("reconcile_grace_seconds = 8.0", "reconcile_grace_seconds = 2.0"),
+        ]
+    for usual, ours in changes:
         assert usual in text, usual
         text = text.replace(usual, ours)
     return text

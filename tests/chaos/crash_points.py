@@ -16,13 +16,16 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.crash_board import Arm
+from tests.chaos.crash_board import Arm, Crashed
+from tests.chaos.crash_commands import crash_commands
+from tests.chaos.crash_deeds import DEEDS
 from tests.chaos.crash_migrations import crash_migrations
 from tests.chaos.crash_plant import CrashPlant
+from tests.chaos.crash_stages import crash_stages
 from tests.chaos.invariants import RULES
 from tests.chaos.plan import Transport
 from tests.chaos.plant import Broker
@@ -37,7 +40,10 @@ LATEST = 5
 """The latest time that a point is crashed at: later ones may not come while there is work."""
 CLAIM = re.compile(r"^task: after commit in tasks\.")
 """A task of ours has taken its work."""
+PARTS = ("processes", "commands", "stages")
+"""What is crashed: the processes of a plant, the commands of a person, the stages of ftworker's own trainer."""
 KINDS: Mapping[str, str] = {
+    "command of a person": r"^command ",
     "commit": r" commit in ",
     "acknowledgement": r" (ack|reject|requeue|XACK|XTRIM) ",
     "message published": r" publishing ",
@@ -49,7 +55,7 @@ KINDS: Mapping[str, str] = {
     "file of a model or its training": r"",
 }
 """Kinds for the report; the first that fits."""
-OF_A_BROKER = rf"{KINDS['acknowledgement']}|{KINDS['message published']}|^ingest"
+OF_A_BROKER = rf"{KINDS['acknowledgement']}|{KINDS['message published']}|^ingest|^command publish"
 BROKERS: tuple[Broker, ...] = ("amqp", "valkey")
 EVENTS: Mapping[Broker, tuple[Transport, ...]] = {
     "amqp": ("amqp", "stream", "task"),
@@ -160,15 +166,31 @@ def tell(plant: CrashPlant) -> Counter[str]:
     return plant.board.passed()
 
 
-def torture(folder: Path, broker: Broker, *, only: str, size: int) -> Outcome:
-    """A plant of its own, its migrations first, then all points."""
-    with CrashPlant(folder, broker=broker, events=EVENTS[broker], seed=SEED) as plant:
-        migrated = crash_migrations(plant, only)
-        plant.start()
-        outcome = crash_all(plant, only=only, size=size)
-        outcome.person = dict(plant.person.done)
-    outcome.crashed += migrated.crashed
-    outcome.violations += migrated.violations
+def torture(folder: Path, broker: Broker, *, only: str, size: int, parts: Collection[str] = PARTS) -> Outcome:
+    """A plant, its migrations first, then its processes; another for the commands of a person; the stages."""
+    outcome = Outcome()
+    others: list[Crashed] = []
+    if "processes" in parts:
+        with CrashPlant(
+            folder / "processes", broker=broker, events=EVENTS[broker], seed=SEED, idle=True
+        ) as plant:
+            others.append(crash_migrations(plant, only))
+            plant.start()
+            outcome = crash_all(plant, only=only, size=size)
+            outcome.person = dict(plant.person.done)
+    if "commands" in parts and any(re.search(only, f"command {deed.name}: ") for deed in DEEDS):
+        events = tuple(via for via in EVENTS[broker] if via in ("task", broker) or broker == "valkey")
+        with CrashPlant(
+            folder / "commands", broker=broker, events=events, seed=SEED, trainings=False, by_hand=True
+        ) as plant:
+            plant.start()
+            others.append(crash_commands(plant, only))
+    if "stages" in parts:
+        others.append(crash_stages(folder / "stages", only))
+    for other in others:
+        outcome.crashed += other.crashed
+        outcome.missed += other.missed
+        outcome.violations += other.violations
     return outcome
 
 
@@ -190,7 +212,12 @@ def report(outcome: Outcome, broker: str, seconds: float) -> bool:
 
 
 def crash_points(
-    brokers: Iterable[Broker], *, only: str = "", size: int = BATCH, names: bool = False
+    brokers: Iterable[Broker],
+    *,
+    only: str = "",
+    size: int = BATCH,
+    names: bool = False,
+    parts: Collection[str] = PARTS,
 ) -> bool:
     """All points with the first broker, those that go through a broker with the others; whether all is well."""
     well = True
@@ -199,7 +226,9 @@ def crash_points(
         folder.chmod(0o755)
         begun = time.monotonic()
         print(f"crash points, broker {broker}, {folder}", flush=True)
-        outcome = torture(folder, broker, only=only or (OF_A_BROKER if number else ""), size=size)
+        # The stages know no broker.
+        here = [part for part in parts if part != "stages" or not number]
+        outcome = torture(folder, broker, only=only or (OF_A_BROKER if number else ""), size=size, parts=here)
         if names:
             print(*sorted(outcome.crashed), sep="\n")
         if report(outcome, broker, time.monotonic() - begun):
@@ -221,9 +250,13 @@ def main() -> None:
     parser.add_argument("--broker", choices=("amqp", "valkey"), help="only this one, with all points")
     parser.add_argument("--batch", type=int, default=BATCH, help="points of one round; 1 to find a culprit")
     parser.add_argument("--names", action="store_true", help="print the name of every point")
+    parser.add_argument("--part", choices=PARTS, help="only the points of these")
     arguments = parser.parse_args()
+    parts = (arguments.part,) if arguments.part else PARTS
     brokers: tuple[Broker, ...] = (arguments.broker,) if arguments.broker else BROKERS
-    if not crash_points(brokers, only=arguments.only, size=arguments.batch, names=arguments.names):
+    if not crash_points(
+        brokers, only=arguments.only, size=arguments.batch, names=arguments.names, parts=parts
+    ):
         sys.exit(1)
 
 

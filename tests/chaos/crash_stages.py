@@ -19,7 +19,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -27,7 +26,7 @@ from typing import Any, Final, Literal
 
 from ftworker.training.order import ARTEFACTS
 from ftworker.training.results import CONVERTED, TRAINED
-from tests.chaos.crash_board import Arm, Board
+from tests.chaos.crash_board import Arm, Board, Crashed
 from tests.chaos.crash_hook import SEEN
 from tests.conftest import REPOSITORY
 
@@ -43,18 +42,9 @@ NEEDS_NO_DISK: Final = re.compile(r"_count_attempt|train\._leave_result")
 """A count that is lost begins anew, which is all that it costs; an adapter counts when the result after it is there."""
 
 
-@dataclass
-class Staged:
-    """The points that were crashed at, those that no try came to, and what was wrong after them."""
-
-    crashed: list[str] = field(default_factory=list)
-    missed: list[str] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
-
-
-def crash_stages(folder: Path, only: str = "", stages: tuple[Stage, ...] = STAGES) -> Staged:
+def crash_stages(folder: Path, only: str = "", stages: tuple[Stage, ...] = STAGES) -> Crashed:
     """Every point of both that `only` (a regular expression) finds."""
-    done = Staged()
+    done = Crashed()
     for stage in stages:
         here = folder / stage
         here.mkdir(parents=True)
@@ -68,7 +58,7 @@ Run = Callable[[Path], int]
 """Run the stage in a working folder; its exit status, below 0 for a signal."""
 
 
-def _crash_stage(stage: Stage, board: Board, here: Path, run: Run, only: str, done: Staged) -> None:
+def _crash_stage(stage: Stage, board: Board, here: Path, run: Run, only: str, done: Crashed) -> None:
     make = {"train": _train_work, "convert": _convert_work}[stage](here)
     whole = make("whole")
     assert run(whole) == 0, (here / "log").read_text()

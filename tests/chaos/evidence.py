@@ -38,7 +38,7 @@ class Evidence:
     runs: list[Any]
     promotions: list[Any]
     kept_back: set[int]
-    """Runs whose journal says why their trained model was not promoted."""
+    """Runs whose trained model need not serve: a person promotes it, or the journal says why nobody did."""
     vendors: dict[str, Any]
     audits: dict[int, str]
     """What the audit of each exported dataset found wrong; an empty text for one that is clean."""
@@ -78,7 +78,7 @@ QUERIES = {
     "datasets": "SELECT id, pipeline, sequence, new_examples, sha256, url, manifest FROM ftworker.datasets",
     "runs": "SELECT id, pipeline, provider, dataset_id, state, generation, run_key, training_file_id, job_id, model, "
     "lease_token, lease_expires_at, next_action_at, error_code, error_message FROM ftworker.runs",
-    "promotions": "SELECT pipeline, run_id, model, demoted_at FROM ftworker.promotions",
+    "promotions": "SELECT pipeline, run_id, model, demoted_at FROM ftworker.promotions ORDER BY id",
 }
 
 
@@ -108,7 +108,8 @@ def gather(plant: Plant, unsettled: list[str]) -> Evidence:
         **rows,
         messages=[message for plan in plant.plans for message in plan.messages],
         expected=[conversation for plan in plant.plans for conversation in plan.conversations],
-        kept_back=kept_back,
+        kept_back=kept_back
+        | {row.id for row in rows["runs"] if plant.settings.pipelines[row.pipeline].promote == "manual"},
         vendors=plant.vendors.state(),
         audits={row.id: audit_findings(plant, row.id) for row in rows["datasets"] if row.sha256},
         texts=texts,

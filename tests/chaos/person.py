@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -31,8 +32,10 @@ TRIES = 10
 class Person:
     """Looks every second, in a thread of their own. A context manager."""
 
-    def __init__(self, store: Store, vendors: Vendors) -> None:
+    def __init__(self, store: Store, vendors: Vendors, *, leaves: Collection[str] = ()) -> None:
+        """`leaves`: pipelines that somebody else looks after."""
         self.done: Counter[str] = Counter()
+        self._leaves = leaves
         self._store = store
         self._vendors = vendors
         self._tries: Counter[int] = Counter()
@@ -74,6 +77,8 @@ class Person:
         return [run.id for run in found if self._wants(run, now)]
 
     def _wants(self, run: RunRow, now: datetime) -> bool:
+        if run.pipeline in self._leaves:
+            return False
         if run.state in IN_FLIGHT - {RunState.PARKED}:
             # After a provider's daily limit a run waits for hours, and a person who knows better may wake it.
             return run.next_action_at is not None and run.next_action_at - now > PATIENCE

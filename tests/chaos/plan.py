@@ -10,7 +10,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -123,6 +123,14 @@ def make_plan(
     # Out of order: versions, deletions and repeats of a conversation overtake each other.
     chance.shuffle(messages)
     return Plan(tuple(messages), tuple(expected), tuple(stored))
+
+
+def make_stored(seed: int, count: int, *, first: int) -> Plan:
+    """`count` conversations that a RAG stores and tells nobody of. None is deleted: no store could tell of that."""
+    chance = random.Random(f"stored {seed} {first}")
+    made = [_conversation(seed, number, chance) for number in range(first, first + count)]
+    expected = tuple(replace(one, deleted=False) for one, _ in made)
+    return Plan((), expected, tuple(_stored(versions) for _, versions in made))
 
 
 def canary(seed: int, number: int) -> str:

@@ -23,11 +23,12 @@ from typing import Any, Literal, Self
 import psutil
 
 from ftworker.errors import FtworkerError
-from ftworker.settings import Settings, load_settings
+from ftworker.settings import IngestSettings, Settings, load_settings
 from ftworker.store import Store, migrate
-from tests.chaos import rag_store, workshop
+from tests.chaos import idle_stores, rag_store, workshop
 from tests.chaos.database_clock import DatabaseClock
 from tests.chaos.disk import DATABASE_MIB, Disk
+from tests.chaos.idle_stores import IdleStores
 from tests.chaos.plan import STORE, Plan, Transport
 from tests.chaos.processes import Processes
 from tests.chaos.proxy import Network
@@ -117,6 +118,8 @@ class Plant:
     configuration: str = CONFIGURATION
     clocks: bool = True
     """With clocks that `set_clock` moves. Without, processes start as they do in production."""
+    idle: bool = False
+    """With stores whose RAG tells nobody that a conversation closed."""
     moves_database_clock: bool = False
     """With a PostgreSQL whose clock can be moved too, where libfaketime is installed."""
 
@@ -164,6 +167,9 @@ class Plant:
         self.rag: rag_store.RagStore | None = None
         if "task" in self.events:
             self.rag = rag_store.RagStore(self.postgres.create_database(name="rag"))
+        self.idle_stores: IdleStores | None = None
+        if self.idle:
+            self.idle_stores = IdleStores(self.postgres.create_database(name="idle"))
         self.rabbitmq: RabbitmqServer | None = None
         self.valkey_events: ValkeyServer | None = None
         self.stream_loss: StreamLoss | None = None
@@ -172,7 +178,8 @@ class Plant:
             self.rabbitmq = self._server(RabbitmqServer(self._subfolder("rabbitmq")))
         if "stream" in self.events:
             self.valkey_events = self._server(ValkeyServer(self._subfolder("valkey-events")))
-            self.stream_loss = StreamLoss(self.valkey_events)
+            names = IngestSettings()
+            self.stream_loss = StreamLoss(self.valkey_events, names.stream, names.group)
         if self.broker == "valkey":
             # Without a file: killed, it forgets everything that it was told.
             self.valkey_tasks = self._server(ValkeyServer(self._subfolder("valkey-tasks"), append_only=False))
@@ -190,7 +197,8 @@ class Plant:
                 ollama_model=OLLAMA_MODEL,
             )
             + (workshop.configuration(self.folder) if self.trainings else "")
-            + (rag_store.CONFIGURATION if self.rag else ""),
+            + (rag_store.CONFIGURATION if self.rag else "")
+            + (idle_stores.CONFIGURATION if self.idle else ""),
             encoding="utf-8",
         )
         self.environment = {
@@ -204,12 +212,9 @@ class Plant:
             "PYTHONPATH": str(REPOSITORY),
             "FTWORKER_CONFIG": str(config),
             "FTWORKER_HOME": str(self.folder / "home"),
-            "FTWORKER_DATABASE_URL": self.direct_database_url.replace(
-                f":{self.postgres.port}/", f":{self.network.proxies['postgres'].port}/"
-            ),
-            "RAG_DATABASE_URL": self.postgres.url("rag").replace(
-                f":{self.postgres.port}/", f":{self.network.proxies['postgres'].port}/"
-            ),
+            "FTWORKER_DATABASE_URL": self._through_proxy(self.direct_database_url),
+            "RAG_DATABASE_URL": self._through_proxy(self.postgres.url("rag")),
+            "IDLE_DATABASE_URL": self._through_proxy(self.postgres.url("idle")),
             "FTWORKER_BROKER_URL": self._url(self.broker),
             "OPENAI_API_KEY": self.vendors.key,
             "OPENAI_BASE_URL": f"http://127.0.0.1:{self.network.proxies['openai'].port}/v1",
@@ -249,6 +254,9 @@ class Plant:
                 self.network.proxy(name, server.port)
         self.network.proxy("openai", self.vendors.openai_port)
         self.network.proxy("ollama", self.vendors.ollama_port)
+
+    def _through_proxy(self, url: str) -> str:
+        return url.replace(f":{self.postgres.port}/", f":{self.network.proxies['postgres'].port}/")
 
     def _url(self, what: Broker | Transport) -> str:
         if what == "task":
@@ -318,6 +326,12 @@ class Plant:
             self.rag.hold(plan.stored)
         self.plans.append(plan)
         self.publisher.give(plan.messages)
+
+    def hold_idle(self, plan: Plan) -> None:
+        """Store the plan's conversations where nobody tells of them."""
+        assert self.idle_stores is not None
+        self.idle_stores.hold(plan.stored)
+        self.plans.append(plan)
 
     def heal(self) -> None:
         """Every fault ends: servers run, the network carries, there is room, clocks are right, vendors behave."""
@@ -400,6 +414,9 @@ class Plant:
             yield f"the database: {error}"
             return
         yield from self._not_recorded()
+        idle = self.idle_stores.missing(self.store) if self.idle_stores else ()
+        if idle:
+            yield f"{len(idle)} stored conversations are not found idle"
         for name, threshold in self.pipelines.items():
             with self.store.transaction() as cursor:
                 cursor.execute(WAITING_EXAMPLES, {"pipeline": name})
@@ -414,12 +431,18 @@ class Plant:
             yield f"{len(missing)} of the published events are not in the inbox"
 
     def _missing(self) -> set[bytes]:
-        """The hashes of published events that are not recorded."""
+        """The hashes of published events that are not recorded, and of what is no event and not parked."""
         with self.store.transaction() as cursor:
             cursor.execute("SELECT event_source, event_id FROM ftworker.inbox")
             recorded = {(row.event_source, row.event_id) for row in cursor.fetchall()}
+            cursor.execute("SELECT raw_sha256 FROM ftworker.parked")
+            parked = {bytes(row.raw_sha256) for row in cursor.fetchall()}
         published = [message for plan in self.plans for message in plan.messages]
-        return {one.raw_sha256 for one in published if one.key is not None and one.key not in recorded}
+        return {
+            one.raw_sha256
+            for one in published
+            if (one.key not in recorded if one.key is not None else one.raw_sha256 not in parked)
+        }
 
     # -- what nobody promised, and what cures it
 
@@ -427,19 +450,17 @@ class Plant:
         """The hashes of messages that a broker may have forgotten after it had confirmed them.
 
         A task message on Valkey's lists is as safe as its memory and kombu's hands; on RabbitMQ it is gone when
-        somebody empties the queue; a stream loses what its server loses.
+        somebody empties the queue; a stream loses what it still held when its server lost it.
         """
-        lost_at = {
-            "amqp": -math.inf,
-            "stream": self.stream_loss.lost_at if self.stream_loss else -math.inf,
-            "task": math.inf if self.broker == "valkey" else self.tasks.lost_at,
-        }
+        lost_at = math.inf if self.broker == "valkey" else self.tasks.lost_at
         sent_at = self.publisher.sent_at
+        of_the_stream = self.stream_loss.held if self.stream_loss else set()
         return {
             message.raw_sha256
             for plan in self.plans
             for message in plan.messages
-            if sent_at.get(message.raw_sha256, math.inf) < lost_at[message.via]
+            if (message.via == "stream" and message.raw_sha256 in of_the_stream)
+            or (message.via == "task" and sent_at.get(message.raw_sha256, math.inf) < lost_at)
         }
 
     def lost(self) -> set[bytes]:
@@ -455,6 +476,9 @@ class Plant:
         again = [message for message in published if message.via != "task"]
         if again:
             self.publisher.give(again)
+            if self.stream_loss is not None:
+                # Promised from now on.
+                self.stream_loss.held -= {message.raw_sha256 for message in again}
             self.taken_in["published again what a broker had forgotten"] += 1
         if len(again) < len(published):
             command = [sys.executable, "-m", "ftworker.cli", "backfill", "--source", STORE, "--restart"]

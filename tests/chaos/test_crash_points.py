@@ -9,13 +9,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from tests.chaos.crash_board import Arm, Board, Struck
+from ftworker import cli
+from tests.chaos.crash_board import Arm, Board, Crashed, Struck
+from tests.chaos.crash_commands import crash_at
+from tests.chaos.crash_deeds import DEEDS, ELSEWHERE, READ
+from tests.chaos.crash_hand import Hand
 from tests.chaos.crash_hook import PRODUCT, place_of, role_of
 from tests.chaos.crash_migrations import crash_migration, schema
 from tests.chaos.crash_plant import CrashPlant, not_ours
 from tests.chaos.crash_points import KINDS, LATEST, batches, kind_of, next_batch, time_of
+from tests.chaos.crash_stages import crash_stages, named_too_early
 from tests.chaos.processes import Ended
 from tests.servers import OwnProcess, wait_until
 
@@ -27,7 +33,9 @@ DEAREST = {
     "before the next link": r"^task: before publishing ftworker\.create_job by the chain",
     "before a task's acknowledgement": r"^worker: before ack of ftworker\.upload",
     "promoted at Ollama, not recorded": r"^task: after commit in .*local_registry\.promote",
+    "found idle, position not moved": r"^task: before commit in .*idle\._move",
 }
+PAID_BY_A_COMMAND = Arm(r"^command runs start: after call of OpenAI in .*openai_jobs\.create")
 IN_A_MIGRATION = Arm(r"^migrate: before statement in ", 6)
 
 
@@ -36,7 +44,9 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashPlant]:
     folder = tmp_path_factory.mktemp("crash")
     for parent in (folder, folder.parent):
         parent.chmod(0o755)  # PostgreSQL runs as another user where root tests
-    with CrashPlant(folder / "plant", broker="valkey", events=("stream",), seed=23, trainings=False) as plant:
+    with CrashPlant(
+        folder / "plant", broker="valkey", events=("stream",), seed=23, trainings=False, idle=True
+    ) as plant:
         yield plant
 
 
@@ -59,6 +69,20 @@ def test_after_a_crash_at_each_of_the_dearest_points_every_promise_holds(plant: 
         ("guide", "promoted"),
         ("house", "promoted"),
     }
+
+
+@pytest.mark.timeout(300)
+def test_a_command_that_was_killed_after_the_paid_call_is_given_again_and_pays_nothing(
+    plant: CrashPlant,
+) -> None:
+    deed = next(deed for deed in DEEDS if deed.name == "runs start (--wait)")
+    done = Crashed()
+
+    crash_at(Hand(plant), deed, "paid, answer not saved", PAID_BY_A_COMMAND, done)
+
+    assert done == Crashed(crashed=["paid, answer not saved"])
+    plant.unsettled = plant.settle()
+    assert plant.judge()[1] == []
 
 
 @pytest.mark.timeout(300)
@@ -88,7 +112,36 @@ def test_a_guard_at_the_wrong_place_is_found_by_a_crash(plant: CrashPlant) -> No
     wait_until(found, 60, interval=0.5)
 
 
+def test_a_conversion_that_was_killed_before_its_result_has_a_name_leaves_the_same_bytes(
+    tmp_path: Path,
+) -> None:
+    done = crash_stages(tmp_path, r"^convert: before replace in .*leave_result", ("convert",))
+
+    assert done.violations == []
+    assert len(done.crashed) == 1
+
+
 # -- the parts
+
+
+def test_every_command_is_crashed_at_or_changes_nothing_or_is_looked_at_elsewhere() -> None:
+    words = set()
+    for name in cli.COMMANDS:
+        command = cli.cli.get_command(click.Context(cli.cli), name)
+        assert command is not None
+        inner = command.commands if isinstance(command, click.Group) else {}
+        words |= {f"{name} {each}" for each in inner} or {name}
+
+    told = [*dict.fromkeys(deed.command for deed in DEEDS), *READ, *ELSEWHERE]
+    assert sorted(told) == sorted(words)
+
+
+def test_a_file_that_is_named_before_its_content_is_on_the_disk_is_found() -> None:
+    new, sync, name = (f"train: before {what} in training.a" for what in ("a new file", "fsync", "rename"))
+
+    assert named_too_early([new, sync, name, name]) == []
+    assert named_too_early([new, name]) == ["training.a: named before its content is on the disk"]
+    assert len(named_too_early([new, sync, name, new, name])) == 1
 
 
 def test_a_process_tells_what_it_passes_and_kills_itself_at_an_armed_point_alone(tmp_path: Path) -> None:
@@ -150,6 +203,9 @@ def test_a_place_is_the_two_innermost_functions_of_the_product_that_say_somethin
         ("python -m tests.chaos.with_clock ftworker ingest", "ingest of a stream"),
         ("python -m ftworker.training_job ft-1", "training job"),
         ("python -m ftworker.training.check /work", "check"),
+        ("python -m ftworker.cli runs start tutor --wait", "command runs start"),
+        ("python -m ftworker.cli publish /tmp/file", "command publish"),
+        ("python -m ftworker.cli migrate", "migrate"),
         ("python program.py", "program"),
     ],
 )
@@ -194,6 +250,7 @@ def test_a_point_is_crashed_at_while_work_is_on_its_way() -> None:
     "name, kind",
     [
         ("task: before commit in runs.steps._export:149 > runs.endings.move:51", "commit"),
+        ("command runs start: after commit in cli.runs.start:94", "command of a person"),
         ("ingest of a stream: after XACK in events.ingest._settle:279", "acknowledgement"),
         ("worker: before ack of ftworker.sweep", "acknowledgement"),
         ("beat: before publishing ftworker.sweep in ticks.tick:34", "message published"),

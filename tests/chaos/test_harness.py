@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import select
 import socket
 import subprocess
@@ -11,8 +12,10 @@ import threading
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
 from ftworker.events.contract import EventRejected, decode
 from tests.chaos import __main__ as chaos
@@ -21,8 +24,9 @@ from tests.chaos.invariants import CANARY
 from tests.chaos.plan import canary, make_plan
 from tests.chaos.proxy import Network, Proxy
 from tests.chaos.random_faults import make_steps
+from tests.chaos.stream_loss import StreamLoss
 from tests.conftest import REPOSITORY
-from tests.servers import wait_until
+from tests.servers import ValkeyServer, wait_until
 
 
 def test_the_same_seed_gives_the_same_events_and_faults() -> None:
@@ -173,6 +177,29 @@ def test_a_cut_comes_after_so_many_bytes(proxy: Proxy) -> None:
         client.sendall(b"12345678")
         with pytest.raises(ConnectionResetError):
             _hear_all(client)
+
+
+@pytest.mark.parametrize("way", range(3))
+def test_a_lost_stream_excuses_what_it_still_held_and_nothing_else(tmp_path: Path, way: int) -> None:
+    server = ValkeyServer(tmp_path)
+    server.start()
+    try:
+        loss = StreamLoss(server, "events", "readers")
+        with redis.Redis(port=server.port) as client:
+            for word in (b"recorded", b"in hand", b"waits"):
+                client.xadd("events", {"event": word})
+            client.xgroup_create("events", "readers", "0")
+            entries: Any = client.xreadgroup("readers", "one", {"events": ">"}, count=2)
+            client.xack("events", "readers", entries[0][1][0][0])
+        _, how = loss.ways[way]
+
+        assert loss.lose(how)
+
+        assert loss.held == {hashlib.sha256(word).digest() for word in (b"in hand", b"waits")}
+        with redis.Redis(port=server.port) as client:
+            assert client.xlen("events") == 0
+    finally:
+        server.stop()
 
 
 WRITER = """

@@ -59,7 +59,7 @@ class Vendors:
         self._ask("calm", {})
 
     def state(self) -> dict[str, Any]:
-        """`jobs`, `files` and `violations` of OpenAI, and the names of `ollama`'s models."""
+        """`jobs`, `files` and `violations` of OpenAI, and `ollama`'s models with their digests."""
         return self._ask("state", {})
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ def serve(folder: Path) -> None:
                     "jobs": [job.as_json(openai._behaviour) for job in openai.account.jobs.values()],
                     "files": [stored.as_json() for stored in openai.account.storage.files.values()],
                     "violations": list(openai.violations),
-                    "ollama": sorted(model["name"] for model in ollama.tags()["models"]),
+                    "ollama": {model["name"]: model["digest"] for model in ollama.tags()["models"]},
                 }
 
         def calm() -> None:
