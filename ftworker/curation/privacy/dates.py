@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from ahocorasick_rs import BytesAhoCorasick
+
 from ftworker.curation.privacy.contexts import (
     is_in_an_exercise,
     is_told_in_a_lesson,
@@ -286,14 +288,15 @@ _BORN_OR_BIRTHDAY = re.compile(
 _WORDS_BEFORE = re.compile(rb"[a-z_]{3,15}(?: [a-z_]{3,15}){0,2} $")
 _BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|nacimiento|faig|hago|birthday|jaio|aniversari\w*)")
 _BIRTHDAY_BACK = 45
-_OF_DATES = re.compile(
-    # Every date has numbers with signs between them, or a month: a quick look.
+_DATE_IN_FIGURES = (
     rb"\d ?[/\-] ?\d|\d ?([.\xb7_\\ ]|, ?)\d{1,2}(?: ?\1 ?)\d\d|\d{6}|\d (?:de|del|d) \d|"
     rb"\d[a-z.\xba]{0,3}[ .\-/](?:del? (?:mes de )?|d |d'|of )?(?:ene|feb|mar|abr|may|jun|jul|ago|sep|set|"
     rb"oct|nov|"
     rb"dic|gen|mai|"
-    rb"xan|xu[nl]|out|dec|dez|i{1,3}[. \-/]|i?v[. \-/]|vi{0,3}[. \-/]|i?x[. \-/]|xi{0,2}[. \-/])|"
-    rb"\b(?:enero|febrer|marzo|abril|mayo|juni|juli|agost|septiembre|setiembre|octubre|noviembre|diciembre|"
+    rb"xan|xu[nl]|out|dec|dez|i{1,3}[. \-/]|i?v[. \-/]|vi{0,3}[. \-/]|i?x[. \-/]|xi{0,2}[. \-/])"
+)
+_MONTH_NAMES = (
+    rb"enero|febrer|marzo|abril|mayo|juni|juli|agost|septiembre|setiembre|octubre|noviembre|diciembre|"
     rb"gener |"
     rb"febrer|marc |"
     rb"maig|juny|juliol|setembre|novembre|desembre|xaneiro|febreiro|maio|xuno|xullo|outubro|decembro|"
@@ -301,15 +304,32 @@ _OF_DATES = re.compile(
     rb"martxo|apiril|maiatz|ekain|uztail|abuztu|irail|urri|azaro|abendu|january|february|march|april|june|"
     rb"july|"
     rb"august|"
-    rb"september|october|november|december|"
-    rb"(?:ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic)\.? \d|dos mil|mil nov|mil nou)"
+    rb"september|october|november|december"
 )
+_SHORT_MONTHS = rb"ene|feb|mar|abr|may|jun|jul|ago|sep|sept|oct|nov|dic"
+_YEARS_BEGIN = rb"dos mil|mil nov|mil nou"
+# Every date has numbers with signs between them, or a month: a quick look.
+_OF_DATES = re.compile(
+    rb"%b|\b(?:%b|(?:%b)\.? \d|%b)" % (_DATE_IN_FIGURES, _MONTH_NAMES, _SHORT_MONTHS, _YEARS_BEGIN)
+)
+_IN_FIGURES = re.compile(_DATE_IN_FIGURES)
+"""The same where none of these words stands: most stretches hold none, and it is found several times quicker."""
+_WORDS_OF_DATES = BytesAhoCorasick(
+    [
+        *b"|".join((_MONTH_NAMES, _YEARS_BEGIN)).split(b"|"),
+        *(short + after for short in _SHORT_MONTHS.split(b"|") for after in (b" ", b". ")),
+    ]
+)
+_TELLS_A_YEAR = re.compile(rb"19[2-9]\d|20[0-3]\d|/\d\d|-\d\d|del '?[01]\d|dos mil|mil nov|mil nou")
+"""Whatever `_DATED` finds holds one of these."""
 _BIRTH_BEFORE, _BIRTH_AFTER = 80, 120
 
 
 def dates_beside(seen: View) -> Iterator[Finding]:
     """Dates with their year of which somebody's birth may be one, and nothing says that they are of something else."""
     folded = seen.folded
+    if _TELLS_A_YEAR.search(folded) is None:
+        return
     for found in _DATED.finditer(folded):
         if not _may_be_of_birth(found):
             continue
@@ -364,7 +384,9 @@ def birth_dates(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     `at`: where such a word is.
     """
     for begin, end in stretches(seen, at, _BIRTH_BEFORE, _BIRTH_AFTER):
-        for sign in _OF_DATES.finditer(seen.folded, begin, end + _LONGEST_DATE):
+        reach = end + _LONGEST_DATE
+        signs = _OF_DATES if _is_in_words(seen.folded, begin, reach) else _IN_FIGURES
+        for sign in signs.finditer(seen.folded, begin, reach):
             near = max(begin, sign.start() - _LONGEST_DAY)
             if _DATE.search(seen.folded, near, sign.end() + _LONGEST_DATE):
                 yield from _births(seen, begin, end)
@@ -373,6 +395,14 @@ def birth_dates(seen: View, at: Iterable[int]) -> Iterator[Finding]:
         if seen.folded.find(b"jaio", begin, end) != -1:
             for found in _BASQUE.finditer(seen.folded, begin, end):
                 yield Finding(*found.span("date"), Kind.BIRTH_DATE)
+
+
+def _is_in_words(folded: bytes, begin: int, end: int) -> bool:
+    """Whether a word of this stretch begins as those of `_OF_DATES` do."""
+    return any(
+        not folded[begin + place - 1 : begin + place].isalnum()
+        for _, place, _ in _WORDS_OF_DATES.find_matches_as_indexes(folded[begin:end], overlapping=True)
+    )
 
 
 def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:

@@ -101,7 +101,8 @@ def plates_beside(seen: View) -> Iterator[Finding]:
         yield from _plate(seen, digits.start(), beside=True)
 
 
-_FOUR_DIGITS = re.compile(rb"(?<!\d)\d{4}(?=[ .\-\xb7/_]{0,3}[a-z])")
+# The digit before the look behind it: the engine finds a class of bytes much quicker than it looks behind itself.
+_FOUR_DIGITS = re.compile(rb"\d(?<!\d\d)\d{3}(?=[ .\-\xb7/_]{0,3}[a-z])")
 
 
 def plates_abroad(seen: View, at: Iterable[int]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ftworker.curation.privacy import numbers, phones
+from ftworker.curation.privacy import numbers, phones, triggers
 from ftworker.curation.privacy.folding import view
 
 ALL_TOGETHER = b"xx00" + b"0" * 40
@@ -77,6 +77,18 @@ def test_whatever_is_called_a_dni_holds_a_word_for_it(pattern: re.Pattern[bytes]
         assert any(word in written for word in numbers._DNI_WORDS)
 
     is_called_one()
+
+
+@settings(
+    max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+@given(st.from_regex(triggers._OLD_PLATE))
+def test_whatever_is_an_old_plate_ends_as_one(written: bytes) -> None:
+    found = triggers._OLD_PLATE.search(written)
+    assert found is not None
+    digits = re.search(rb"\d{4}", found[0])
+    assert digits is not None
+    assert triggers._OLD_PLATE_ENDS.match(written, found.start() + digits.start())
 
 
 def test_no_picture_of_a_telephone_is_a_letter_of_the_fold() -> None:
