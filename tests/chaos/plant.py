@@ -372,6 +372,9 @@ class Plant:
             self.waited_for.update({NUMBERS.sub("N", what) for what in due})
             quiet = 0 if due else quiet + 1
             if quiet == 3:
+                if self.stream_loss is not None:
+                    # All of it is there, and promised from now on.
+                    self.stream_loss.held.clear()
                 return []
             time.sleep(0.3)
         return due
