@@ -19,8 +19,6 @@ from tests.chaos.crash_deeds import DEEDS
 from tests.chaos.crash_hand import DONE_SECONDS, Deed, Hand, Scene
 from tests.chaos.crash_plant import CrashPlant
 
-TIMES: Final = 2
-"""At most so many times that a command passes one point are crashed at."""
 TRIES: Final = 3
 PATIENCE_SECONDS: Final = 5.0
 """After which a person, who sees no effect, gives the command again."""
@@ -72,7 +70,7 @@ def tell(hand: Hand, deed: Deed, done: Crashed) -> list[tuple[str, int]]:
         (name, time_of)
         for name, count in passed.items()
         if name.startswith(f"command {deed.command}: ") and re.search(deed.only, name)
-        for time_of in range(1, min(TIMES, count) + 1)
+        for time_of in range(1, min(deed.times, count) + 1)
     ]
 
 

@@ -124,7 +124,7 @@ def calm(hand: Hand) -> None:
 
 DEEDS = (
     Deed("runs start", start),
-    Deed("runs start (--wait)", start_and_wait, only=" (commit|call of OpenAI) in ", is_alone=True),
+    Deed("runs start (--wait)", start_and_wait, only=" (commit|call of OpenAI) in ", times=1, is_alone=True),
     Deed("runs approve", approve),
     Deed("runs cancel (waits)", cancel_early),
     Deed("runs cancel (trains)", cancel_job, after=calm),

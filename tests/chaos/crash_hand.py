@@ -50,6 +50,8 @@ class Deed:
     scene: Callable[[Hand], Scene]
     only: str = ""
     """Points to crash at, a regular expression; the others are passed by other deeds or processes as well."""
+    times: int = 2
+    """At most so many times that it passes one point are crashed at."""
     is_alone: bool = False
     """While the command runs nobody else takes a step: no tick comes."""
     needs_rabbitmq: bool = False
