@@ -59,7 +59,7 @@ OF_FILES = re.compile(
     rb"modelo|version|aula|clave|practica|entreg\w+|zip|tarea|plantilla|nomenclatura|nombr\w+ (?:el|la|los)|"
     rb"llamad[oa])\b"
 )
-TOKEN = re.compile(rb"(?<![\w.@/#\-+\\=])[a-z0-9_](?=[\w.\-]{0,28}[\d_.\-])[\w.\-]{3,30}(?![\w@/=])")
+TOKEN = re.compile(rb"(?<![\w.@/#\-+\\=])[a-z0-9_](?=[\w.\-]{0,28}(?:[\d_]|[.\-]\w))[\w.\-]{3,30}(?![\w@/=])")
 _ENDS_IN_FIGURES = re.compile(rb"[a-z][._\-]?\d{2,4}[a-z]{0,2}$|^\d{2,4}[a-z]")
 CAPITAL_WITHIN = re.compile(r"[a-záéíóúñ0-9_][A-ZÁÉÍÓÚÑ]|[A-ZÁÉÍÓÚÑ]{2}[a-záéíóúñ]")
 FILE_OR_SITE = re.compile(
@@ -87,8 +87,17 @@ _LETTERS_OF_NO_WORD = 9
 _BEFORE, _AFTER = 90, 60
 """How far around a name what is said of accounts counts."""
 _RIGHT_BEFORE = 30
+_TAGGED = re.compile(rb"(?<![\w#./])([a-z][\w.]{2,31})#\d{3,5}(?!\w)")
+NO_TAGGED = frozenset(
+    b"issue pr bug ticket color tarea ejercicio item fix caso nota page pagina version canal sala".split()
+)
+"""What has the number of something else behind its sign."""
 _CODE_BEHIND = (b"(", b"[", b"@", b"=", b"{")
 _LONGEST = 32
+_FIGURE_FOR_LETTER = re.compile(rb"[a-z]{1,8}[0134-7][a-z]{2,12}(?:\.[a-z]{3})?")
+"""As in "N4hia.exe": a figure within a word."""
+_SMALL_LETTERS = re.compile(r"[a-zñ]{2}")
+"""No formula: "CH3COOH"."""
 _STRONG = re.compile(rb"[a-z]{2}_\w*\d{2}|\.[a-z]+_\d|^x+_|_x+$|^__?\W?[a-z]{3}|[a-z]{3}__")
 _PARTS = re.compile(rb"[a-z]+")
 _FEWEST_OF_A_NAME = 4
@@ -103,6 +112,11 @@ def signed_accounts(seen: View, at: Iterable[int]) -> Iterator[Finding]:
         if place < read_to:
             continue
         begin = max(0, place - _LONGEST)
+        if seen.folded[place : place + 1] == b"#":
+            tagged = _TAGGED.search(seen.folded, begin, place + 6)
+            if tagged is not None and tagged[1] not in NO_TAGGED:
+                yield Finding(*tagged.span(), Kind.HANDLE)
+            continue
         found = next(
             (token for token in TOKEN.finditer(seen.folded, begin, place + _LONGEST) if token.end() > place),
             None,
@@ -139,9 +153,12 @@ def accounts_beside(seen: View) -> Iterator[Finding]:
     for found in TOKEN.finditer(seen.folded):
         start, name = found.start(), found[0].rstrip(b".-")
         near = (max(0, start - _BEFORE), found.end() + _AFTER)
+        written = _FIGURE_FOR_LETTER.fullmatch(name) and _SMALL_LETTERS.search(
+            seen.text, start, start + len(name)
+        )
         if (
-            is_shaped(seen, name, start)
-            and not is_no_account(seen, name, start + len(name))
+            (is_shaped(seen, name, start) or written)
+            and (written or not is_no_account(seen, name, start + len(name)))
             and not (OF_PROGRAMS.search(seen.folded, *near) or OF_FILES.search(seen.folded, *near))
         ):
             yield Finding(start, start + len(name), Kind.HANDLE)

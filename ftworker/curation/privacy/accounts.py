@@ -14,6 +14,7 @@ from ftworker.curation.privacy.account_shapes import (
     CAPITAL_WITHIN,
     FILE_OR_SITE,
     NO_SIGNED_NAME,
+    NO_TAGGED,
     NUMBER,
     OF_PROGRAMS,
     SERVICE,
@@ -136,7 +137,6 @@ _SIGNED = re.compile(rb"[a-z\d]_|_[a-z]|[a-z]{3}[.\-]?\d|\d[a-z]{3}|git|\buid\b|
 """A quick look: what such a name or number must hold."""
 _TAGGED = re.compile(rb"(?<![\w#./])([\w.]{2,32})#(?P<tag>\d{3,5}|[a-z0-9]{3,5})(?!\w)")
 """Of Discord as it was: "hugo#4521"."""
-_NO_TAGGED = frozenset(b"issue pr bug ticket color tarea ejercicio item fix".split())
 _MAIL_NAME = re.compile(
     rb"\b(?:(?:mi|el meu|o meu|my|su|nire) (?:gmail|hotmail|outlook|yahoo|icloud|correo(?: de (?:teams|"
     rb"gmail|outlook|"
@@ -218,7 +218,7 @@ def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
     yield from _shaped_names(seen, begin, stop)
     for found in _TAGGED.finditer(folded, begin, stop):
         told = found["tag"].isdigit() or spoken_of(folded, *found.span())
-        if told and found[1] not in _NO_TAGGED and any(97 <= sign < 123 for sign in found[1]):
+        if told and found[1] not in NO_TAGGED and any(97 <= sign < 123 for sign in found[1]):
             yield Finding(found.start(), found.end(), Kind.HANDLE)
     for found in _MAIL_NAME.finditer(folded, begin, stop):
         name = found["name"].rstrip(b".")

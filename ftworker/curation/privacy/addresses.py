@@ -90,17 +90,24 @@ _NEED_A_HOME = frozenset(
     )
 )
 """What stands in lessons too: only where somebody's home is spoken of."""
+_OWN_HOME = re.compile(
+    rb"\b(?:[bv]iv(?:o|imos|e|en|im)|visc|mi|mis|meva|meu|nuestr[oa]|su|tu|me|nos|direccion|domicilio|domicili|"
+    rb"empadron\w+|"
+    rb"envi\w+|recog\w+|recoj\w+|qued(?:amos|em)|remitente)\b"
+)
+"""Who lives in a street where there are museums too."""
 _HOME_AFTER = re.compile(
     rb"\b(?:viv[oi]\w*|mi casa|nuestra casa|vivim|mi direccion|mi domicilio|mi calle|mi piso)\b"
 )
 OF_HISTORY = re.compile(
     rb"\b(?:atentad\w+|asesin\w+|arquitect\w+|modernis\w+|gaudi|inaugur\w+|construid\w+|manual|bachillerato|"
-    rb"fachada|siglo|"
+    rb"fachada|siglo|edificio historico|catedral|palacio|sede de|casa natal|nacio en|murio en|"
     rb"novela|capitulo|cuadros?|pintor\w*|monument\w+|museo|personajes?|protagonista)\b"
 )
 _WIDE = 90
 _SMALL_TOWN = re.compile(
-    rb", ?(?:(?:el|la|los|las) )?[a-z']{4,20}(?: (?:de|del|de la|de los|la))?(?: [a-z']{2,20})?(?=[.;)\n]|$|, gracias)"
+    rb", ?(?:(?:el|la|los|las) )?[a-z']{4,20}(?: (?:de|del|de la|de los|la))?(?: [a-z']{2,20})?(?=[.;)\n]|$|"
+    rb", gracias)"
 )
 """Written without capitals, as the rest: "camino de los almendros s/n, la alberca"."""
 _BOX = re.compile(rb"(?<![\w/.])apartado (?:de correos|postal) (?:n\.?\xba |numero )?\d{1,5}(?!\w)")
@@ -184,7 +191,7 @@ def addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
         if number is not None and (
             FLAT.match(folded, number.end())
             or _goes_on(seen, number.end())
-            or _home(folded, place)
+            or is_home_spoken_of(folded, place)
             or (_CLAUSE_END.match(folded, number.end()) and _is_of_a_speaker(seen, place, number.end()))
         ):
             yield Finding(place, rest(seen, number.end()), Kind.ADDRESS)
@@ -208,7 +215,10 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
     apart = None if number else LONG_NUMBER.match(folded, end) or _APART_NUMBER.match(folded, end)
     if number is None and apart is None:
         return None
-    home = _home(folded, street.start()) or _HOME_AFTER.search(folded, end, end + _CUE_CHARACTERS) is not None
+    home = (
+        is_home_spoken_of(folded, street.start())
+        or _HOME_AFTER.search(folded, end, end + _CUE_CHARACTERS) is not None
+    )
     if number is None:
         number = apart
         if number is None or not (home or _goes_on(seen, number.end()) or _is_no_year(number[0], capital)):
@@ -230,7 +240,7 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
         return None  # "Fortunata vive en la Cava de San Miguel, 11"
     # A monument or an event of a lesson: "atentado en la calle Claudio Coello, 104".
     begin, stop = max(0, street.start() - _WIDE), number.end() + _WIDE
-    if not home and (
+    if not _OWN_HOME.search(folded, begin, stop) and (
         OF_HISTORY.search(folded, begin, street.start()) or OF_HISTORY.search(folded, number.end(), stop)
     ):
         return None
@@ -298,7 +308,7 @@ def _kalea(seen: View, place: int) -> Iterator[Finding]:
         begins = name.start() if name and name[0].split()[0].lower() not in _ARTICLES else None
     else:
         begins = place if text[place].isupper() else name.start() if name else None
-        if begins is None and _home(seen.folded, place):
+        if begins is None and is_home_spoken_of(seen.folded, place):
             small = _SMALL_KALEA.search(seen.folded, max(0, place - 45), place)
             begins = small.start("name") if small else None
     number = NUMBER.match(seen.folded, street.end())
@@ -354,5 +364,17 @@ _DOOR = re.compile(rb"(?<=[a-z.,\xba\xb0] )(?:n\S{0,2} ?)?\d{1,3}(?: ?(?:bis|[a-
 _NAME_WORD = re.compile(rb"[a-z'.\xba\xaa]+")
 
 
-def _home(folded: bytes, before: int) -> bool:
+def goes_on_to_a_town(seen: View, end: int) -> bool:
+    """Whether an address ends here with its town or its postal code, or those follow."""
+    return (
+        _TOWN_AT_ITS_END.search(seen.folded, max(0, end - 60), end) is not None
+        or town_behind(seen.folded, end) > end
+    )
+
+
+_TOWN_AT_ITS_END = re.compile(rb"[ ,]\d{5},? [a-z ]{3,30}\)?$")
+
+
+def is_home_spoken_of(folded: bytes, before: int) -> bool:
+    """Whether somebody's home, or where something is sent, is spoken of right before this place."""
     return _HOME_CUE.search(folded, max(0, before - _CUE_CHARACTERS), before) is not None

@@ -35,7 +35,7 @@ def beside(seen: View, found: Sequence[Finding]) -> Iterator[Finding]:
 _OF_PAPERS = frozenset((Kind.DNI, Kind.NIE, Kind.NUSS, Kind.IBAN, Kind.CCC, Kind.PHONE, Kind.RECORD_NUMBER))
 _NAMED_BEFORE = re.compile(
     r"(?P<name>[A-ZÁÉÍÓÚÑÇ][^\W\d_]+(?:[ -](?:(?:de|del|la|los|y|i) ){0,2}[A-ZÁÉÍÓÚÑÇ][^\W\d_]+){1,3})"
-    r"(?:,| -| –| \(|:|;)? ?(?:(?:con|y|cuyo|el|mi|su) )?(?:n[ºo.°]{0,2} ?(?:de )?)?"
+    r"(?:,| -| –| \(|:|;)? ?(?:(?:con|y|cuyo|el|mi|su) ){0,2}(?:n[ºo.°]{0,2} ?(?:de )?)?"
     r"(?i:dni|d\.n\.i\.?|nie|n\.i\.e\.?|nif|documento|pasaporte|nuss|iban|cuenta|m[oó]vil|tel[eé]fono|"
     r"tlfn?o?|telf?)?"
     r"[ .:nº°]{0,4}$"

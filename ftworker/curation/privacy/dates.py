@@ -484,11 +484,14 @@ def _is_of_a_birth(seen: View, found: re.Match[bytes]) -> bool:
         and not born[0].startswith(_OF_PEOPLE_ALONE)
         and not _is_said_of_a_person(seen, born.start())
     ):
-        return _KIN.search(seen.folded, begin, stop) is not None
+        return _RELATIVE.search(seen.folded, begin, stop) is not None
     return not is_told_in_a_lesson(seen, *found.span()) and not is_worked_on(seen, *found.span())
 
 
-_OF_PEOPLE_ALONE = (b"cumplea", b"cumplire", b"cumplo", b"cumple ", b"cumpe", b"nacid", b"nacim")
+_OF_PEOPLE_ALONE = (b"cumplea", b"cumplire", b"cumplo", b"cumpe", b"nacid", b"nacim")
+_RELATIVE = re.compile(
+    rb"\b(?:hij|herman|prim|sobrin|niet|nen|nin|peque|alumn|mellizo|gemel|cri)(?:[oae]s?|it[oa]s?)\b|\bbebe\b"
+)
 _BORN = re.compile(
     rb"\b(?:na[cs]i(?:o|d[oa]s?|mos|miento)?|nac\w{0,3}\b\.?|cumple\w*|cumplo|cumpli\w*|cumpe\w*|cumplean\w*|bday|"
     rb"birthday|fd?n\b|f\. ?n\b|naix\w*|nascu\w*|neixer|naceu|nacin|nad[oa]|jaio\w*|aniversari\w*|anos)\b"

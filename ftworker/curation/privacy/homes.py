@@ -9,7 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ftworker.curation.privacy.addresses import NOT_AN_ADDRESS_AFTER, OF_HISTORY
+from ftworker.curation.privacy.addresses import (
+    NOT_AN_ADDRESS_AFTER,
+    OF_HISTORY,
+    goes_on_to_a_town,
+    is_home_spoken_of,
+)
 from ftworker.curation.privacy.contexts import sentence_span
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
@@ -119,6 +124,13 @@ def _by_its_door(seen: View, place: int) -> Iterator[Finding]:
         return
     start, end = named.start("name"), rest(seen, named.end("number"))
     first = seen.folded[start : named.end("name")].split(b" ")[0]
+    # "Biología 4, 2º B" is a class: a home is spoken of, or a town follows, or no other thing has so long a number.
+    if not (
+        is_home_spoken_of(seen.folded, start)
+        or goes_on_to_a_town(seen, end)
+        or (seen.folded[place : place + 1] in b"pd" and len(named["number"]) > _MOST_OF_A_ROOM)
+    ):
+        return
     if (
         end > place
         and first not in _NO_STREETS
@@ -129,6 +141,7 @@ def _by_its_door(seen: View, place: int) -> Iterator[Finding]:
 
 _DOORS = frozenset(b"piso portal".split())
 _LONGEST_NAME = 60
+_MOST_OF_A_ROOM = 2
 _NUMBER_BEFORE = re.compile(rb"\d(?:,| -)? ?\d{0,2}$")
 _NAMED_BEFORE = re.compile(
     r"(?<![\w.])(?P<name>[A-ZÁÉÍÓÚÑÇ][^\W\d_]{2,}"

@@ -111,6 +111,7 @@ FLAT = re.compile(
     rb"\.(?!p))(?<=[ ][a-h]))" % (_SIDE, _SIDE, _SIDE, _ORDINAL, _SIDE)
 )
 CODE_AND_TOWN = re.compile(
+    rb"(?:,|\.|\s-|\s\()?\s?\(?[a-z]\d{4}(?:[a-z]{3})?(?!\w)|"  # of Argentina: "C1424 CABA"
     rb"(?:,|\.|\s-|\s\()?\s?(?:(?:c\.?p\.?:?|codigo postal|codi postal)\s?)?(?:0[1-9]|[1-4]\d|"
     rb"5[0-2])\d{3}(?!\d)(?:,|\s-)?|,? c\.?p\.?:? ?\d{5}(?!\d)"
 )
@@ -119,6 +120,8 @@ TOWN = re.compile(
     rb"([a-z'_\-]{3,20})((?: (?:de|del|la|el|los|las|d'|l'|i|al|en|do|da|"
     rb"y)){0,2} ?[a-z'_\-]{3,20}){0,3}\)?"
 )
+_LETTER = re.compile(rb",? [\"'\xab][a-z][\"'\xbb](?!\w)")
+"""Of a door: 'piso 8 "C"'."""
 _BRACKET = re.compile(rb"[ ,]{0,2}\(")
 """As in "calle Mayor 12 (3º C)"."""
 _SIDE_OF_TOWN = re.compile(rb" (?:pte|ote|nte|poniente|oriente|norte|sur)(?![\w])\.?")
@@ -207,6 +210,8 @@ def rest(seen: View, end: int) -> int:
         if bracket is not None and not seen.folded.startswith(b")", flat.end()):
             break
         end = flat.end() + (bracket is not None)
+        letter = _LETTER.match(seen.folded, end)
+        end = letter.end() if letter else end
     quarter = _QUARTER.match(seen.folded, end)
     if quarter is not None and seen.text[quarter.end()].isupper():
         end = town_end(seen, quarter.end())

@@ -231,6 +231,11 @@ def by_signs(seen: View, digits: bytes) -> list[tuple[int, int]]:
         if folded[at - 3 : at].isalpha() or folded[at + 1 : at + 4].isalpha():
             found.append((at, Family.SIGNED))
         at = folded.find(b"_", at + 1)
+    at = folded.find(b"#")
+    while at != -1:
+        if digits.startswith(b"000", at + 1) and folded[at - 3 : at].isalnum():
+            found.append((at, Family.SIGNED))
+        at = folded.find(b"#", at + 1)
     at = folded.find(b"\xba")
     while at != -1:
         if _FLOOR.search(folded, max(0, at - _LONGEST_FLOOR), at):

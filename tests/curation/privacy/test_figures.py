@@ -6,6 +6,7 @@ import pytest
 
 from ftworker.curation.privacy import Kind, Scanner
 from tests.curation.privacy.measured import (
+    EIGHTH,
     FIFTH,
     FOURTH,
     GRAMMAR,
@@ -66,6 +67,7 @@ def test_lessons_are_left_alone() -> None:
         (FIFTH, 660, 835),
         (SIXTH, 320, 420),
         (SEVENTH, 275, 420),
+        (EIGHTH, 290, 420),
     ],
 )
 def test_the_independent_sets_are_found_too(of: int, spans: int, held: int) -> None:
@@ -102,7 +104,7 @@ def test_the_ways_of_writing_that_the_rules_were_developed_by_are_found() -> Non
 
 @pytest.mark.parametrize(
     "set_, people",
-    [("independent", 60), ("second", 50), ("third", 40), ("fifth", 155), ("sixth", 59), ("seventh", 53)],
+    [("independent", 60), ("second", 50), ("third", 40), ("fifth", 155), ("sixth", 59), ("seventh", 53), ("eighth", 82)],
 )
 def test_people_on_the_independent_rosters_are_found(set_: str, people: int) -> None:
     scanner = Scanner(roster=roster(f"{set_}_roster.txt"))
