@@ -6,7 +6,9 @@ The reason for each setting is in docs/RELIABILITY.md; the measurements behind t
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import os
 import threading
 from contextlib import suppress
 from functools import cache
@@ -20,6 +22,7 @@ from ftworker.events.amqp import heartbeat_seconds
 from ftworker.events.closing import TASKS_DEAD_QUEUE
 from ftworker.installation import Installation, open_installation
 from ftworker.logs import setup_logging
+from ftworker.loop_watch import ANSWERS, LoopWatch
 from ftworker.settings import Settings
 from ftworker.store import processes
 from ftworker.trainings import stop_jobs, wait_for_jobs
@@ -197,12 +200,13 @@ _trains = threading.Event()
 
 @signals.worker_ready.connect
 def _say_alive(sender: Any = None, **_: Any) -> None:
-    """Renew this worker's row in `ftworker.processes` from a thread: a long task must not make it look dead."""
+    """Renew this worker's row in `ftworker.processes` from a thread: a long task must not make it look dead, and a
+    loop that stands still must not look alive."""
     consumed = {queue.name for queue in sender.task_consumer.queues}
     name = "worker" if SHORT_QUEUE in consumed else "trainer"
     if TRAINING_QUEUE in consumed:
         _trains.set()
-    threading.Thread(target=_renew_until_stopped, args=(name,), name="alive", daemon=True).start()
+    threading.Thread(target=_renew_until_stopped, args=(name, sender), name="alive", daemon=True).start()
 
 
 @signals.worker_shutting_down.connect
@@ -222,9 +226,18 @@ def _wait_for_checkpoints(**_: Any) -> None:
         logger.warning("a training has not stopped within %g s; it goes on by itself", JOBS_STOP_SECONDS)
 
 
-def _renew_until_stopped(name: str) -> None:
+def _renew_until_stopped(name: str, consumer: Any) -> None:
     store = installation().store
+    watch = LoopWatch(ANSWERS * installation().settings.network.answer_seconds, processes.BEAT_SECONDS)
+    if consumer.hub is not None:  # other pools than prefork have none
+        consumer.hub.on_tick.add(watch.turned)
     while not _stopping.is_set():
+        if watch.stands_still(is_excused=consumer.hub is None or consumer.connection is None):
+            logger.critical(
+                "the loop stands still: this %s ends, to be started again; its stack follows", name
+            )
+            faulthandler.dump_traceback()
+            os._exit(os.EX_SOFTWARE)
         with suppress(FtworkerError), store.transaction() as cursor:
             processes.seen(cursor, name)
         _stopping.wait(processes.BEAT_SECONDS)

@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from kombu.asynchronous import get_event_loop
 from kombu.transport import redis, virtual
 
 _connection_parameters = redis.Channel._connparams  # noqa: SLF001 - the one place that knows the class
@@ -42,21 +41,20 @@ class PlaceKeepingQoS(redis.QoS):  # type: ignore[misc]
             raise
 
 
-class LeavesTheLoop:
-    """Goes before a connection's class: the event loop stops watching the socket while it is still open."""
-
-    def disconnect(self, *arguments: Any, **named: Any) -> None:
-        loop = get_event_loop()
-        # A child has the parent's loop too, and must not stop what the parent watches.
-        if loop is not None and self._sock is not None and self.pid == os.getpid():  # type: ignore[attr-defined]
-            loop.poller.unregister(self._sock)  # type: ignore[attr-defined]
-        super().disconnect(*arguments, **named)  # type: ignore[misc]
-
-
 def _leaving_parameters(channel: Any, *arguments: Any, **named: Any) -> dict[str, Any]:
+    """kombu's parameters of a connection, of a class whose sockets the event loop stops watching before they close."""
     parameters: dict[str, Any] = _connection_parameters(channel, *arguments, **named)
-    kind = parameters["connection_class"]
-    parameters["connection_class"] = type(kind.__name__, (LeavesTheLoop, kind), {})
+    kind: Any = parameters["connection_class"]
+
+    class Leaving(kind):  # type: ignore[misc]
+        def disconnect(self, *arguments: Any, **named: Any) -> None:
+            poller = channel.connection.cycle.poller if channel.connection is not None else None
+            # A child has the parent's poller too, and must not stop what the parent watches.
+            if poller is not None and self._sock is not None and self.pid == os.getpid():
+                poller.unregister(self._sock)
+            super().disconnect(*arguments, **named)
+
+    parameters["connection_class"] = Leaving
     return parameters
 
 

@@ -60,6 +60,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "ftworker.embedded",
         "ftworker.events",
         "ftworker.logs",
+        "ftworker.loop_watch",
         "ftworker.providers",
         "ftworker.silence",
         "ftworker.sources",

@@ -14,7 +14,7 @@ from typing import Any
 import kombu
 import pytest
 import redis
-from kombu.asynchronous import Hub, set_event_loop
+from kombu.asynchronous import Hub
 from kombu.transport.redis import Channel
 
 from ftworker.valkey_channel import mend_channels
@@ -94,7 +94,6 @@ def take_beyond_a_silence(url: str, mended: bool, told: Any) -> None:
     if mended:
         mend_channels()
     hub = Hub()
-    set_event_loop(hub)
     options = {"health_check_interval": HEALTH_SECONDS, "socket_timeout": 5.0, "brpop_timeout": 1}
     tasks = kombu.Queue("tasks")
     everyone = kombu.Queue("everyone", kombu.Exchange("everyone", type="fanout"), exclusive=True)
