@@ -110,6 +110,9 @@ def _note_the_past(store: Store, source: Source, now: datetime, last_row: tuple[
     # With numbered rows, only what the next looks will see again: the newest.
     for batch in _batches(source.snapshot(last_row)):
         with store.transaction() as cursor:
+            # Another first look was quicker. What came since is not the past, and is the next sweep's.
+            if source_progress.read(cursor, source.name, BY_COUNT) is not None:
+                return 0
             store_changes.observe(cursor, source.name, batch, now, closed=True)
     _begin(store, source, BY_COUNT, *(last_row or ()))
     logger.info(

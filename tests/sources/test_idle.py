@@ -271,6 +271,23 @@ def test_two_sweeps_at_once_hand_on_each_conversation_once(
     assert conversations_in(store) == ["s1"]
 
 
+def test_a_first_look_that_another_was_quicker_than_takes_nothing_new_for_the_past(
+    store: Store, unnumbered: PostgresSource, rag: RagDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rag.run("INSERT INTO messages (conversation_id, role) VALUES ('pasada', 'user')")
+    really = unnumbered.snapshot
+
+    def another_before(after_row: tuple[str, ...] | None) -> list[ListedConversation]:
+        monkeypatch.setattr(unnumbered, "snapshot", really)
+        sweep_idle(store, unnumbered, NOON)
+        rag.run("INSERT INTO messages (conversation_id, role) VALUES ('nueva', 'user')")
+        return list(really(after_row))
+
+    monkeypatch.setattr(unnumbered, "snapshot", lambda after_row: iter(another_before(after_row)))
+    found = [sweep_idle(store, unnumbered, NOON + minutes(at)) for at in (1, 2, 40)]
+    assert (found, conversations_in(store)) == ([0, 0, 1], ["nueva"])
+
+
 def test_what_was_backfilled_and_does_not_go_on_is_not_swept(
     store: Store, timed: PostgresSource, n8n: PostgresSource, two_tables: RagDatabase
 ) -> None:
