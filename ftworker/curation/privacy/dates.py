@@ -288,8 +288,9 @@ _BORN_OR_BIRTHDAY = re.compile(
 _WORDS_BEFORE = re.compile(rb"[a-z_]{3,15}(?: [a-z_]{3,15}){0,2} $")
 _BIRTHDAY = re.compile(rb"\b(?:cumpl\w+|nacimiento|faig|hago|birthday|jaio|aniversari\w*)")
 _BIRTHDAY_BACK = 45
+# Each begins with the digit itself, so that the engine looks at digits alone.
 _DATE_IN_FIGURES = (
-    rb"\d ?[/\-] ?\d|\d ?([.\xb7_\\ ]|, ?)\d{1,2}(?: ?\1 ?)\d\d|\d{6}|\d (?:de|del|d) \d|"
+    rb"\d ?[/\-] ?\d|\d ?([.\xb7_\\ ]|, ?)\d{1,2}(?: ?\1 ?)\d\d|\d\d{5}|\d (?:de|del|d) \d|"
     rb"\d[a-z.\xba]{0,3}[ .\-/](?:del? (?:mes de )?|d |d'|of )?(?:ene|feb|mar|abr|may|jun|jul|ago|sep|set|"
     rb"oct|nov|"
     rb"dic|gen|mai|"
