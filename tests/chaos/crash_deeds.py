@@ -14,7 +14,7 @@ from ftworker.runs import control
 from ftworker.runs.states import RunState
 from ftworker.store.runs import RunRow
 from tests.chaos import crash_data_deeds as data
-from tests.chaos.crash_hand import Deed, Hand, Scene
+from tests.chaos.crash_hand import LEAST, Deed, Hand, Scene
 
 
 def start(
@@ -77,7 +77,12 @@ def promote(hand: Hand, pipeline: str) -> Scene:
         states = (RunState.TRAINED, RunState.PROMOTED)
         return [run for run in hand.runs(pipeline) if run.state in states]
 
-    while len(promotable()) < 2:
+    def content(run: RunRow) -> Any:
+        """Of two names for the same content an alias does not move from one to the other."""
+        return hand.vendors.state()["ollama"].get(run.model, run.model)
+
+    while len({content(run) for run in promotable()}) < 2:
+        hand.publish(LEAST)
         hand.until(hand.begin(pipeline), RunState.TRAINED)
 
     def serving() -> Any:
@@ -85,7 +90,8 @@ def promote(hand: Hand, pipeline: str) -> Scene:
             "SELECT run_id FROM ftworker.promotions WHERE pipeline = %(p)s AND demoted_at IS NULL", p=pipeline
         )
 
-    chosen = next(run for run in promotable() if run.id != serving())
+    present = [content(run) for run in promotable() if run.id == serving()]
+    chosen = next(run for run in promotable() if content(run) not in present)
 
     def wrong() -> str:
         return hand.is_not(chosen.id, RunState.PROMOTED) or (

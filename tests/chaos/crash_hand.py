@@ -181,6 +181,7 @@ class Hand:
     def begin(self, pipeline: str) -> int:
         """A new run; the sweep finds it."""
         self.clear(pipeline)
+        wait_until(lambda: not list(self.there.due()), DONE_SECONDS, interval=0.2)
         self.make_wait(pipeline)
         return cutting.start_by_hand(self.store, self.there.settings, pipeline, self.store.now)
 
