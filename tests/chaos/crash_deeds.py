@@ -90,6 +90,9 @@ def promote(hand: Hand, pipeline: str) -> Scene:
             "SELECT run_id FROM ftworker.promotions WHERE pipeline = %(p)s AND demoted_at IS NULL", p=pipeline
         )
 
+    if serving() is None:
+        # So that there is one that another takes the place of.
+        hand.must("runs", "promote", str(promotable()[0].id))
     present = [content(run) for run in promotable() if run.id == serving()]
     chosen = next(run for run in promotable() if content(run) not in present)
 
