@@ -43,7 +43,8 @@ _SOMEBODYS = re.compile(
     rb"segui\w*|busca\w*|tu|su|sus|te|tengo|tiene|he puesto|he creado|puse|cree|hice|pon(?:go|ed|me)?|nuestr[oa]|"
     rb"se llama|se hace|de (?:un|una|el|la) \w+|dice|escrib\w+|subo|subid\w+|juego|juega|pasa\w*|insulta\w*|"
     rb"amenaz\w+|"
-    rb"hace|paso|ha|han|es|pregunta\w*|entro|el perfil|la cuenta|user|usuario|nick|dm|add|etiqueta\w*)\b"
+    rb"hace|paso|ha|han|es|firm\w+|puedo|quien|llega\w*|entr\w+|habla\w*|aparec\w+|bloque\w+|pregunta\w*|entro|"
+    rb"el perfil|la cuenta|user|usuario|nick|dm|add|etiqueta\w*)\b"
 )
 OF_PROGRAMS = re.compile(
     rb"\b(?:api|linux|ubuntu|mysql|sql|servidor(?! de discord)|funcion|codigo(?! de amig)|variables?|bots?|"
@@ -52,11 +53,13 @@ OF_PROGRAMS = re.compile(
     rb"base)|"
     rb"clave primaria|json|html|css|php|java|python|regex|expresion regular|fichero|carpeta|directorio|root|terminal|"
     rb"consola|contador|atributo|parametro|columna|select|formulario|array|lista|diccionario|print|def|return|string|"
-    rb"objeto|instancia|query|insert|update|latex|excel|dataframe|csv)\b"
+    rb"bucle|range|puntos|bloque mover|norma|cifrado|rsa|pixeles|captura|objeto|instancia|query|insert|update|"
+    rb"latex|excel|dataframe|csv)\b"
 )
 OF_FILES = re.compile(
     rb"\b(?:archivo|fichero|pdf|adjunt\w*|foto|documento|carpeta|asunto|ref|referencia|codigo|usb|wifi|"
-    rb"modelo|version|aula|clave|practica|entreg\w+|zip|tarea|plantilla|nomenclatura|nombr\w+ (?:el|la|los)|"
+    rb"modelo|version|grupo(?! de)|contrasena debe|aula|clave|practica|entreg\w+|zip|tarea|plantilla|nomenclatura|"
+    rb"nombr\w+ (?:el|la|los)|"
     rb"llamad[oa])\b"
 )
 TOKEN = re.compile(rb"(?<![\w.@/#\-+\\=])[a-z0-9_](?=[\w.\-]{0,28}(?:[\d_]|[.\-]\w))[\w.\-]{3,30}(?![\w@/=])")
@@ -98,6 +101,9 @@ _FIGURE_FOR_LETTER = re.compile(rb"[a-z]{1,8}[0134-7][a-z]{2,12}(?:\.[a-z]{3})?"
 """As in "N4hia.exe": a figure within a word."""
 _SMALL_LETTERS = re.compile(r"[a-zñ]{2}")
 """No formula: "CH3COOH"."""
+_TOLD_BEFORE = re.compile(
+    rb"\b(?:soy|soc|son|como|llam[ao]|firm[ao]|por|dm|md|perfil|a|es|e|is) [\"'*]{0,2}$"
+)
 _STRONG = re.compile(rb"[a-z]{2}_\w*\d{2}|\.[a-z]+_\d|^x+_|_x+$|^__?\W?[a-z]{3}|[a-z]{3}__")
 _PARTS = re.compile(rb"[a-z]+")
 _FEWEST_OF_A_NAME = 4
@@ -135,7 +141,9 @@ def is_somebodys(seen: View, name: bytes, start: int) -> bool:
     near = (max(0, start - _BEFORE), end + _AFTER)
     named = holds_a_name(name)
     if not named and not is_shaped(seen, name, start):
-        return False
+        # "soy dracarys_uwu": where accounts are told.
+        told = b"_" in name and len(name) > 6 and _TOLD_BEFORE.search(seen.folded, max(0, start - 12), start)
+        return bool(told) and not is_no_account(seen, name, end) and spoken_of(seen.folded, start, end)
     if is_no_account(seen, name, end):
         return False
     if OF_PROGRAMS.search(seen.folded, *near):

@@ -155,7 +155,8 @@ _TOLD_PLAINLY = re.compile(
 )
 # "mi snap es aitanasv": of networks, an account needs no sign; "mi insta es privado" tells what it is like.
 _OWN_NETWORK = re.compile(
-    rb"(?:(?:mi|meu|my|nire)\s(?:%b|user(?: ?name)?|nick(?:name)?|alias|gamer ?tag)(?: (?:es|"
+    rb"(?:(?:mi|meu|my|nire)\s(?:%b|user(?: ?name)?|nick(?:name)?|alias|gamer ?tag)(?: (?:en|de|del) (?:el |"
+    rb"la )?\w+(?: \w+)?)?(?: (?:es|"
     rb"e|is|"
     rb"da)\s|\s?:)|"
     rb"(?:insta|ig|snap)\s?:)" % _NETWORK
@@ -301,6 +302,7 @@ def _fills_a_slot(seen: View, name: bytes, start: int, end: int) -> bool:
     capital = CAPITAL_WITHIN.search(seen.text, start, end) and not seen.text[start:end].isupper()
     joined = _JOINED.fullmatch(name) and (holds_a_name(name) or any(48 <= sign < 58 for sign in name))
     lengthened = _LENGTHENED.search(name)
+    joined = joined or b"_" in name
     figures = name[-2:].isdigit() and any(97 <= sign < 123 for sign in name[:3])
     if not (capital or joined or lengthened or figures or holds_a_name(name)):
         return False
@@ -396,7 +398,7 @@ _BRANDS = frozenset(
 _SLOT = re.compile(
     rb"(?:\b(?:es|e|is|soy|soc|son|como|por|con|de|a|llamar|llama|user|usuari[oa]|cuenta|perfil|falso|nick|tag|"
     rb"canal|dm|md|"
-    rb"add|etiqueta(?:d|me|dme)|menciona(?:d|me|dme)|subido|subio|mi|tal|llamo)[,:]?|[:(]|->) ?%b"
+    rb"add|etiqueta(?:d|me|dme)|menciona(?:d|me|dme)|subido|subio|mi|tal|llamo)[,:]? |[:(] ?|-> ?)%b"
     rb"(?P<name>[a-z0-9_][\w.\-]{4,30})" % _OPENED
 )
 """Where an account is told."""

@@ -104,6 +104,13 @@ OF_HISTORY = re.compile(
     rb"fachada|siglo|edificio historico|catedral|palacio|sede de|casa natal|nacio en|murio en|"
     rb"novela|capitulo|cuadros?|pintor\w*|monument\w+|museo|personajes?|protagonista)\b"
 )
+_OF_AN_OFFICE = re.compile(
+    rb"\b(?:consejeria|conselleria|ministerio|delegacion|ayuntamiento|ajuntament|concello|congreso|senado|embajada|"
+    rb"consulado|museu|teatro|auditorio|estadio|universidad de|universitat de|facultad de|rectorado|registro civil|"
+    rb"juzgado|comisaria|hacienda|sede (?:electronica|central|social|del?)|basilica|sagrada familia|biblioteca publica|"
+    rb"biblioteca municipal|secretaria (?:general|virtual)|fundacion|editorial)\b"
+)
+"""Whose address is everybody's."""
 _WIDE = 90
 _SMALL_TOWN = re.compile(
     rb", ?(?:(?:el|la|los|las) )?[a-z']{4,20}(?: (?:de|del|de la|de los|la))?(?: [a-z']{2,20})?(?=[.;)\n]|$|"
@@ -146,7 +153,8 @@ NOT_AN_ADDRESS_AFTER = re.compile(
 )
 _HOME_CUE = re.compile(
     rb"\b(?:[bv]iv[oeia]\w*|visc|viu|remitente|tutora?|datos|mudanza|cambi\w+ de (?:casa|piso|domicilio)|cojo|"
-    rb"academia|factura|tecnico|reparacion|espera\w*|fiesta|soi de|soy de|nos vemos|queda|lejos|cerca|corresponde|"
+    rb"academia|factura|tecnico|reparacion|espera\w*|fiesta|soi de|soy de|somos de|nos vemos|queda|lejos|cerca|"
+    rb"corresponde|"
     rb"transporte|direccion?|adreca|enderezo|helbidea|domicilio|domicili|mi casa|casa de|"
     rb"casa meva|me mude|nos mudamos|mudado|mudamos|resid[eo]\w*|mi calle|mi piso|trabaj[ao]|"
     rb"live at|live in|address|bizi|moro|quedamos|quedem|esta en|estoy en|estem|empadronad[oa]|envi[aeo]\w*|"
@@ -241,7 +249,9 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
     # A monument or an event of a lesson: "atentado en la calle Claudio Coello, 104".
     begin, stop = max(0, street.start() - _WIDE), number.end() + _WIDE
     if not _OWN_HOME.search(folded, begin, stop) and (
-        OF_HISTORY.search(folded, begin, street.start()) or OF_HISTORY.search(folded, number.end(), stop)
+        OF_HISTORY.search(folded, begin, street.start())
+        or OF_HISTORY.search(folded, number.end(), stop)
+        or _OF_AN_OFFICE.search(folded, begin, street.start())
     ):
         return None
     # "la calle hay 3 coches": without a capital only where somebody's home is spoken of.

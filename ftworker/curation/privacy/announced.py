@@ -319,7 +319,7 @@ class Announced:
         if told and not (sure and cues.SPEAKER.search(sentence_around(seen, start, end))):
             return None
         end, more, _ = self._words.extended(seen, start, end, word, unknown=True)
-        if cue is Cue.SELF and given and not (large or more):
+        if cue in {Cue.SELF, Cue.WEAK} and given and not (large or more):
             # "soy nerea rubio, de 2B": fair hair is nobody's surname elsewhere.
             common = _COMMON_BEHIND.match(seen.folded, end)
             if common is not None and common[1] in self._words.lexicon.common_surnames:

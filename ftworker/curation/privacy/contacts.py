@@ -57,7 +57,8 @@ _MAIL_BEFORE = re.compile(rb"\b(?:correo|mail|email|gmail|e-mail)\b[^.\n]{0,20}$
 
 _OWN_BACK = 40
 _OWN_MAIL = re.compile(
-    rb"\b(?:mi|meu|nire|mis|el suyo|el mio) (?:\w+ )?(?:correo|mail|email|e-mail|correu|gmail|posta\w*)\b[^.\n@]{0,25}$"
+    rb"\b(?:mi|meu|nire|mis|el suyo|el mio) (?:\w+ )?(?:correo|mail|email|e-mail|correu|gmail|"
+    rb"posta\w*)\b[^.\n@]{0,25}$"
 )
 """Whoever calls it their own has no address of a documentation."""
 

@@ -225,6 +225,16 @@ def is_of_here_and_now(seen: View, start: int, end: int) -> bool:
     return any(cue.search(folded, *reach) for cue in (cues.PRIVATE, cues.SPEAKER, cues.OFFICE, cues.PRESENT))
 
 
+def is_called_first(seen: View, start: int, end: int) -> bool:
+    """Whether a text or a line begins with this and a comma, and goes on to somebody: "Pau, tu tabla ..."."""
+    begins = not seen.folded[:start].strip() or seen.folded[:start].endswith(b"\n")
+    return (
+        begins
+        and seen.folded[end : end + 2] == b", "
+        and _SECOND_PERSON.search(sentence_around(seen, start, end)) is not None
+    )
+
+
 def is_used_as_name(seen: View, start: int) -> bool:
     """Whether a word that is also a common one stands where names do: within a sentence, after no article."""
     before = seen.folded[max(0, start - 20) : start]

@@ -41,7 +41,8 @@ def _phrases(cue: Cue, text: str) -> dict[str, Cue]:
 CUES: dict[str, Cue] = {
     **_phrases(
         Cue.SELF,
-        """me llamo|yo me llamo|mi nombre es|mi nombre completo es|me llaman|me dicen|mis amigos me llaman
+        """m llamo|me yamo
+        me llamo|yo me llamo|mi nombre es|mi nombre completo es|me llaman|me dicen|mis amigos me llaman
         nombre y apellidos|nombre completo|nombre del alumno|nombre de la alumna|nombre alumno
         nombre alumna|alumno a|de parte de|em dic|em diuen|el meu nom es|nom i cognoms|chamome
         o meu nome e|nire izena|my name is|my name s|my full name is|they call me|i am called|habla con
@@ -50,7 +51,7 @@ CUES: dict[str, Cue] = {
     **_phrases(Cue.CALLED, """se llama|se llamaba|es llama|es diu|es deia|chamase|is called|is named
         name is|su nombre es|apellida"""),
     **_phrases(
-        Cue.WEAK, "soy|yo soy|soc|jo soc|eu son|i am|i m|te habla|os habla|le habla|le escribe|te escribe"
+        Cue.WEAK, "soy|yo soy|soi|yo soi|soc|jo soc|eu son|i am|i m|te habla|os habla|le habla|le escribe|te escribe"
     ),
     **_phrases(
         Cue.ROLE,
@@ -100,7 +101,8 @@ CUES: dict[str, Cue] = {
         "solicitante|titular|interesado|interesada|destinatario|destinataria|remitente|firmante|"
         "nombre|apellidos|primer apellido|apellidos y nombre|apellidos nombre|nom|cognoms|nome|apelidos"
     ),
-    **_phrases(Cue.AFTER, """naiz|dut izena|du izena|deitzen naiz|da nire lagun|nire irakaslea da"""),
+    **_phrases(Cue.AFTER, """naiz|dut izena|du izena|deitzen naiz|da nire lagun|nire irakaslea da
+        y yo hemos|y yo no|y yo vamos|y yo estamos"""),
 }  # fmt: skip
 
 DETERMINERS = frozenset(

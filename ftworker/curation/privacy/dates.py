@@ -62,7 +62,7 @@ _DATE = re.compile(
     rb"of )?(?:%b|%b|este ano|'?\d{2})\b)?|"
     rb"(?:\d{1,2}|%b) (?:de|del|d) (?:\d{1,2}|%b) (?:de|del|dl|d) (?:%b|%b|\d{2})\b|"
     rb"%b,? (?:de |del )?%b,? (?:el )?dia \d{1,2}|\d{1,2} del \d{1,2}(?= *(?:[.,;)\n]|$| (?:y|es|cumpl|hago)\b))|"
-    rb"%b(?:,? el)? (?:dia )?\d{1,2}(?:st|nd|rd|th)?(?:,? (?:del? )?%b)?|(?:%bk?o? )?%b\w* \d{1,2}[a-z]{0,3}|"
+    rb"%b(?:,? el)? (?:dia )?\d{1,2}(?:st|nd|rd|th)?(?:,? (?:del? )?%b)?|(?:%b(?:e?k?o)? )?%b\w* \d{1,2}[a-z]{0,3}|"
     rb"\d{1,2}[/\-]\d{1,2}"
     # Nor the birthday of somebody long dead: "27 de enero de 1756".
     rb")(?![\w/]|[.,\-]\d|,? (?:de |del )?1(?:[0-8]\d|9[01])\d\b)"
@@ -476,9 +476,11 @@ def _is_of_a_birth(seen: View, found: re.Match[bytes]) -> bool:
     if year is not None and not _FIRST_PUPILS <= int(year[0]) <= _LAST_OF_SMALL:
         return False
     begin, stop = sentence_span(seen, *found.span())
+    if seen.folded[begin - 1 : begin] == b":":
+        begin = sentence_span(seen, begin - 1, begin - 1)[0]
     begin, stop = max(begin, found.start() - _BIRTH_CHARACTERS), min(stop, found.end() + _DATED_ON)
     born = _BORN.search(seen.folded, begin, found.start()) or _BORN.search(seen.folded, found.end(), stop)
-    if born is None or _OF_OTHER_DATES.search(seen.folded, begin, stop):
+    if born is None or born[0].endswith(b"idos") or _OF_OTHER_DATES.search(seen.folded, begin, stop):
         return False
     if (
         born[0].startswith(_OF_OTHERS_TOO)
@@ -491,11 +493,14 @@ def _is_of_a_birth(seen: View, found: re.Match[bytes]) -> bool:
 
 _OF_PEOPLE_ALONE = (b"cumplea", b"cumplire", b"cumplo", b"cumpe", b"nacid", b"nacim")
 _RELATIVE = re.compile(
-    rb"\b(?:hij|herman|prim|sobrin|niet|nen|nin|peque|alumn|mellizo|gemel|cri)(?:[oae]s?|it[oa]s?)\b|\bbebe\b"
+    rb"\b(?:menor(?:es)?|mayor|mediano|estudiante|solicitante|aspirante|madre|padre|bebe)\b|"
+    rb"\b(?:hij|herman|prim|sobrin|niet|nen|nin|peque|alumn|mellizo|gemel|cri|interesad|abuel|chic)(?:[oae]s?|"
+    rb"it[oa]s?)\b"
 )
 _BORN = re.compile(
-    rb"\b(?:na[cs]i(?:o|d[oa]s?|mos|miento)?|nac\w{0,3}\b\.?|cumple\w*|cumplo|cumpli\w*|cumpe\w*|cumplean\w*|bday|"
-    rb"birthday|fd?n\b|f\. ?n\b|naix\w*|nascu\w*|neixer|naceu|nacin|nad[oa]|jaio\w*|aniversari\w*|anos)\b"
+    rb"\b(?:mi fecha|na[cs]i(?:o|d[oa]s?|mos|miento)?|nac\w{0,3}\b\.?|cumple\w*|cumplo|cumpli\w*|cumpe\w*|"
+    rb"cumplean\w*|bday|"
+    rb"birthday|fd?n\b|f\. ?n\b|naix\w*|nascu\w*|neixer|naceu|nacin|nad[oa]|jaio\w*|aniversari\w*)\b"
     rb"(?! (?:del?|de la) (?!mi|su|la nina|el nino|alumn|hij|menor))"
 )
 _SPACED = re.compile(

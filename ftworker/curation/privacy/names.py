@@ -19,6 +19,7 @@ from ftworker.curation.privacy.contexts import (
     ARTICLE_BEFORE,
     begins_sentence,
     is_beside_figures,
+    is_called_first,
     is_in_an_exercise,
     is_of_a_lesson,
     is_of_a_story,
@@ -253,6 +254,7 @@ class NameRules:
                 or len(more)
                 or is_used_as_name(seen, start)
                 or is_spoken_of(seen, start, stop)
+                or is_called_first(seen, start, stop)
                 or _DID_AT_SCHOOL.match(seen.folded, stop)
                 else None
             ), stop

@@ -107,7 +107,8 @@ FLAT = re.compile(
     rb"n\.?\s?[\xba\xb0]\s?\d{1,3}(?!\w)|\d{1,2}(?:r|n|t|e|on|er)\s?(?:\d{1,2}(?:a|\xaa)|[a-h])(?!\w)|"
     rb"\d{1,2}-\d{1,2}(?!\w)|"
     rb"\d[a-h](?!\w)|\d{1,2}\s?-\s?[a-h](?!\w)|"
-    rb"\d\.? [b-h](?=[,.;)\n]|$| (?:y|en|de|cp|c\.p|-|\d{5}|\())|\d\. a(?=[,;)\n]|$|\. )|[a-h](?=[,;)\n]|$|"
+    rb"\d\.? [b-h](?=[,.;)\n]|$| (?:y|en|de|cp|c\.p|-|\d{5}|\())|\d\. a(?=[,;)\n]|$|\. )|"
+    rb"(?<=\d )\d{1,2} a(?=\s*(?:[,;.)\n]|$))|[a-h](?=[,;)\n]|$|"
     rb"\.(?!p))(?<=[ ][a-h]))" % (_SIDE, _SIDE, _SIDE, _ORDINAL, _SIDE)
 )
 CODE_AND_TOWN = re.compile(
@@ -127,7 +128,8 @@ _BRACKET = re.compile(rb"[ ,]{0,2}\(")
 _SIDE_OF_TOWN = re.compile(rb" (?:pte|ote|nte|poniente|oriente|norte|sur)(?![\w])\.?")
 _QUARTER = re.compile(
     rb",? (?:bo\.?|col\.?|colonia|fracc\.?|fraccionamiento|urb\.?|urbanizacion|barrio|b\xba|barriada|"
-    rb"pol\. ind\.|aa\.? ?hh\.?|asoc\.|coop\.|conj\.|cdla\.?|ciudadela|reparto|rpto\.?|corregimiento|distrito|res\.|"
+    rb"pol\. ind\.|aa\.? ?hh\.?|asoc\.|coop\.|conj\.|cdla\.?|ciudadela|reparto|rpto\.?|corregimiento|distrito|"
+    rb"res\.|finca|caserio|cortijo|"
     rb"sector|vereda|vda\.) "
     rb"(?:(?:de la|de los|de las|del|de) )?(?=[a-z])"
 )

@@ -75,7 +75,8 @@ _WORDS: dict[int, str] = {
         meu_canal padlet hackerrank wuolah quizlet replit kaggle goodreads habbo osu genially codeforces deviantart
         itch codewars leetcode blooket gimkit lol_es efootball perfil_falso se_hace_llamar ko_fi linktr behance
         vk_com bsky genius_com patreon contrasena dm md cuenta_se_llama
-        etiquetame seguirme me_puedes_seguir aula_virtual mencioname add_me mi_tag chess
+        etiquetame seguirme me_puedes_seguir bloquead* me_insulta me_amenaza se_hace_pasar hackea* suplant*
+        aula_virtual mencioname add_me mi_tag chess
     """,
     Family.SPELT_PHONE: """
         telef* tel telf tfn tfno tfo tlf* movil* mobil* whats* wasap* wassap* wa guasap* whasap* bizum* llama*

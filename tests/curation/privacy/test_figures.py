@@ -104,7 +104,15 @@ def test_the_ways_of_writing_that_the_rules_were_developed_by_are_found() -> Non
 
 @pytest.mark.parametrize(
     "set_, people",
-    [("independent", 60), ("second", 50), ("third", 40), ("fifth", 155), ("sixth", 59), ("seventh", 53), ("eighth", 82)],
+    [
+        ("independent", 60),
+        ("second", 50),
+        ("third", 40),
+        ("fifth", 155),
+        ("sixth", 59),
+        ("seventh", 53),
+        ("eighth", 82),
+    ],
 )
 def test_people_on_the_independent_rosters_are_found(set_: str, people: int) -> None:
     scanner = Scanner(roster=roster(f"{set_}_roster.txt"))
