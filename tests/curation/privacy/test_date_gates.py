@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ftworker.curation.privacy import dates
+from ftworker.curation.privacy import date_spellings
 
 PIECES = st.sampled_from(
     [
@@ -50,14 +50,14 @@ PIECES = st.sampled_from(
 @example(b"mar 3", 0)
 def test_figures_alone_are_looked_for_only_where_no_word_of_a_date_stands(folded: bytes, begin: int) -> None:
     end = len(folded)
-    if not dates._is_in_words(folded, begin, end):
-        in_figures = [found.span() for found in dates._IN_FIGURES.finditer(folded, begin, end)]
-        assert in_figures == [found.span() for found in dates._OF_DATES.finditer(folded, begin, end)]
+    if not date_spellings.is_in_words(folded, begin, end):
+        in_figures = [found.span() for found in date_spellings.IN_FIGURES.finditer(folded, begin, end)]
+        assert in_figures == [found.span() for found in date_spellings.OF_DATES.finditer(folded, begin, end)]
 
 
 @settings(
     max_examples=200, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
-@given(st.from_regex(dates._DATED))
+@given(st.from_regex(date_spellings.DATED))
 def test_whatever_is_dated_tells_a_year(written: bytes) -> None:
-    assert dates._TELLS_A_YEAR.search(written)
+    assert date_spellings.TELLS_A_YEAR.search(written)
