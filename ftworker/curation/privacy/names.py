@@ -13,10 +13,9 @@ from collections.abc import Iterable, Sequence
 from ahocorasick_rs import BytesAhoCorasick
 
 from ftworker.curation.privacy import cues, triggers
-from ftworker.curation.privacy.announced import Announced, word_before
+from ftworker.curation.privacy.announced import Announced
 from ftworker.curation.privacy.beside import named_beside
 from ftworker.curation.privacy.contexts import (
-    ARTICLE_BEFORE,
     begins_sentence,
     is_beside_figures,
     is_called_first,
@@ -33,7 +32,8 @@ from ftworker.curation.privacy.cues import Cue
 from ftworker.curation.privacy.folding import View, fold
 from ftworker.curation.privacy.kinds import Finding
 from ftworker.curation.privacy.lexicon import PARTICLES, Figures, known_figures
-from ftworker.curation.privacy.spans import CAPITAL_BEFORE, NEXT_WORD, Name, NameWords, words_ahead
+from ftworker.curation.privacy.repeats import DID_AT_SCHOOL, Repeats
+from ftworker.curation.privacy.spans import NEXT_WORD, Name, NameWords, apart, words_ahead
 from ftworker.curation.privacy.triggers import Family
 
 _NEXT_WORD_HERE = re.compile(rb"[a-z_]+")
@@ -51,12 +51,6 @@ _AND_NAME = re.compile(
 )
 _NAME_AND = re.compile(rb"\b([a-z_]+) (?:y|i|e|and|eta) (?:a |con |amb )?$")
 _NAME_IN_A_ROW = re.compile(rb", ([a-z_]{3,})(?=,| (?:y|i|e|eta) )")
-_DID_AT_SCHOOL = re.compile(
-    rb" (?:(?:no )?(?:ha|han) [a-z]+[ai]do|falt[ao]|no (?:viene|vino|trae|trajo|puede)|dice que|dijo que|"
-    rb"me |nos |"
-    rb"necesita|quiere)\b"
-)
-"""What somebody does whose name begins the sentence, and no sun or sea does."""
 _TAUGHT_BY = re.compile(
     rb"\b(?:grupo|clase|nota|tutoria|examen|optativa|asignatura|hora) (?:de|con) $|\b(?:al|lo|el|la) de $"
 )
@@ -75,6 +69,7 @@ class NameRules:
         self._words = NameWords(roster)
         self._own_terms = Figures(allow)
         self._figures = known_figures()
+        self._repeats = Repeats(self._words, self._figures)
         self._announced = Announced(self._words, self._own_terms, self._figures)
         self._cues = tuple(cues.CUES.values())
         phrases = [b" %b " % phrase.encode() for phrase in cues.CUES]
@@ -109,8 +104,8 @@ class NameRules:
             elif family == Family.NAMES:
                 standing.append((start, end))
         if not announced and not standing:
-            return _apart(self._of_papers(seen, shaped)) if shaped else []
-        found = _apart(announced)
+            return apart(self._of_papers(seen, shaped)) if shaped else []
+        found = apart(announced)
         waiting = found[::-1]
         mentioned: set[bytes] = set()
         left: list[Name] = []
@@ -130,37 +125,13 @@ class NameRules:
             found += self._among(seen, found, left)
         if shaped:
             found += self._of_papers(seen, shaped)
-        found = _apart(found)
+        found = apart(found)
         beside = self._beside(seen, found)
-        return _apart([*found, *beside]) if beside else found
+        return apart([*found, *beside]) if beside else found
 
     def again(self, views: Sequence[View], known: Iterable[Name]) -> list[list[Name]]:
         """In each view, where people who are known by now are named again: by a part of the name, or in lower case."""
-        words = sorted(
-            word
-            for word in {word for name in known for word in name.words}
-            if len(word) > 2 and (word not in cues.NOT_NAMES or word in self._words.lexicon.given)
-        )
-        if not words:
-            return [[] for _ in views]
-        known_words = frozenset(words)
-        return [self._again(seen, words, known_words) for seen in views]
-
-    def _again(self, seen: View, words: Iterable[bytes], known: frozenset[bytes]) -> list[Name]:
-        found = []
-        # A conversation has a few names: to look for each costs less than to build an automaton of them.
-        for word in words:
-            start = seen.words.find(b" %b " % word)
-            while start != -1:
-                end, more, _ = self._words.extended(seen, start, start + len(word), word, unknown=False)
-                # "candela urrutia" is she again, though a candle is a candle.
-                whole = bool(more) and known.issuperset(more)
-                if (whole or self._is_again(seen, start, word)) and not self._is_elsewhere(
-                    seen, start, (word, *more), known
-                ):
-                    found.append(Name(start, end, (word, *more)))
-                start = seen.words.find(b" %b " % word, start + 1)
-        return _apart(found) if found else found
+        return self._repeats.again(views, known)
 
     def _standing(  # noqa: PLR0917
         self,
@@ -255,7 +226,7 @@ class NameRules:
                 or is_used_as_name(seen, start)
                 or is_spoken_of(seen, start, stop)
                 or is_called_first(seen, start, stop)
-                or _DID_AT_SCHOOL.match(seen.folded, stop)
+                or DID_AT_SCHOOL.match(seen.folded, stop)
                 else None
             ), stop
         if word in mentioned:
@@ -412,48 +383,6 @@ class NameRules:
         if not (large and rare) or not is_used_as_name(seen, start):
             return None
         return Name(start, end, words)
-
-    def _is_again(self, seen: View, start: int, word: bytes) -> bool:
-        if seen.text[start].isupper():
-            before = seen.folded[max(0, start - 45) : start]
-            if cues.SAINT_OR_RANK.search(before) or cues.PLACE_BEFORE.search(before):
-                return False
-            return not (word in self._words.lexicon.ambiguous and ARTICLE_BEFORE.search(before))
-        if word in self._words.lexicon.ambiguous or word in self._words.lexicon.common_surnames:
-            return _DID_AT_SCHOOL.match(seen.folded, start + len(word)) is not None
-        return self._words.is_given(word) or self._words.is_surname(word)
-
-    def _is_elsewhere(
-        self, seen: View, start: int, words: tuple[bytes, ...], known: frozenset[bytes]
-    ) -> bool:
-        """Whether this is a part of somebody else's name: of a figure's, or after a given name that nobody has here."""
-        if self._figures.include(words) or (
-            self._figures.mention(words[0])
-            and self._figures.begins(
-                words_ahead(seen, start + len(words[0]), words[0], self._figures.beside(words[0]))
-            )
-            > 1
-        ):
-            return True
-        before = word_before(seen.folded, start, 25)
-        return (
-            before not in known
-            and self._words.is_given(before)
-            and before not in cues.NOT_NAMES
-            and CAPITAL_BEFORE.search(seen.text, max(0, start - 25), start) is not None
-        )
-
-
-def _apart(names: list[Name]) -> list[Name]:
-    """In order and without overlaps: of names that overlap the longest, and a sure one before an unsure one."""
-    kept: list[Name] = []
-    for name in sorted(names, key=lambda name: (name.start, -name.end, not name.sure)):
-        if kept and name.start < kept[-1].end:
-            if name.end - name.start > kept[-1].end - kept[-1].start:
-                kept[-1] = name
-            continue
-        kept.append(name)
-    return kept
 
 
 def name_words(text: str) -> tuple[bytes, ...]:

@@ -200,3 +200,15 @@ def words_ahead(seen: View, end: int, word: bytes, beside: frozenset[bytes]) -> 
         words.append(found[1])
         end = found.end()
     return words
+
+
+def apart(names: list[Name]) -> list[Name]:
+    """In order and without overlaps: of names that overlap the longest, and a sure one before an unsure one."""
+    kept: list[Name] = []
+    for name in sorted(names, key=lambda name: (name.start, -name.end, not name.sure)):
+        if kept and name.start < kept[-1].end:
+            if name.end - name.start > kept[-1].end - kept[-1].start:
+                kept[-1] = name
+            continue
+        kept.append(name)
+    return kept
