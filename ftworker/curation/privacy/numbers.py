@@ -196,7 +196,11 @@ def bank_numbers(seen: View, begin: int, end: int, digits: bytes) -> Iterator[Fi
             len(digits) in (15, 16)
             and digits[:1] in b"3456"
             and len(set(digits)) > 3
-            and (_cue(_CARD_CUE, seen, found.start()) or _CARD_AFTER.match(seen.folded, found.end()))
+            and (
+                _cue(_CARD_CUE, seen, found.start())
+                or _CARD_AFTER.match(seen.folded, found.end())
+                or (len(digits) == 16 and luhn(digits) and _in_fours(found[0]))
+            )
         ):
             yield Finding(found.start(), found.end(), Kind.CARD)
 
@@ -222,6 +226,11 @@ def social_security_numbers(seen: View, begin: int, end: int, digits: bytes) -> 
     for found in _NUSS_ANYHOW.finditer(seen.folded, begin, end):
         if _cue(_NUSS_CUE, seen, found.start()):
             yield Finding(found.start(), found.end(), Kind.NUSS)
+
+
+def _in_fours(written: bytes) -> bool:
+    """Whether no group was written in another way than some of a card's groups together ("442363953230 1690")."""
+    return all(len(group) % 4 == 0 for group in re.findall(rb"\d+", written))
 
 
 def luhn(digits: bytes) -> bool:
