@@ -95,6 +95,7 @@ NO_TAGGED = frozenset(
     b"issue pr bug ticket color tarea ejercicio item fix caso nota page pagina version canal sala".split()
 )
 """What has the number of something else behind its sign."""
+_OF_SKYPE = b"live:"
 _CODE_BEHIND = (b"(", b"[", b"@", b"=", b"{")
 _LONGEST = 32
 _FIGURE_FOR_LETTER = re.compile(rb"[a-z]{1,8}[0134-7][a-z]{2,12}(?:\.[a-z]{3})?")
@@ -131,7 +132,10 @@ def signed_accounts(seen: View, at: Iterable[int]) -> Iterator[Finding]:
             continue
         read_to = found.end()
         name = found[0].rstrip(b".-")
-        if is_somebodys(seen, name, found.start()):
+        before = max(0, found.start() - len(_OF_SKYPE))
+        if seen.folded[before : found.start()] == _OF_SKYPE:
+            yield Finding(before, found.start() + len(name), Kind.HANDLE)
+        elif is_somebodys(seen, name, found.start()):
             yield Finding(found.start(), found.start() + len(name), Kind.HANDLE)
 
 

@@ -91,8 +91,8 @@ _NEED_A_HOME = frozenset(
 )
 """What stands in lessons too: only where somebody's home is spoken of."""
 _OWN_HOME = re.compile(
-    rb"\b(?:[bv]iv(?:o|imos|e|en|im)|visc|mi|mis|meva|meu|nuestr[oa]|su|tu|me|nos|direccion|domicilio|domicili|"
-    rb"empadron\w+|"
+    rb"\b(?:[bv]iv(?:o|imos|e|en|im)|visc|mi|mis|meva|meu|nuestr[oa]|su|tu|me|nos|domicilio|domicili|"
+    rb"direccion(?! de (?:la|las|los) (?!alumn|famil|nin|madre|menor|tutor))|empadron\w+|"
     rb"envi\w+|recog\w+|recoj\w+|qued(?:amos|em)|remitente)\b"
 )
 """Who lives in a street where there are museums too."""
@@ -106,7 +106,8 @@ OF_HISTORY = re.compile(
 )
 _OF_AN_OFFICE = re.compile(
     rb"\b(?:consejeria|conselleria|ministerio|delegacion|ayuntamiento|ajuntament|concello|congreso|senado|embajada|"
-    rb"consulado|museu|teatro|auditorio|estadio|universidad de|universitat de|facultad de|rectorado|registro civil|"
+    rb"consulado|museo|museu|exposicion|teatro|auditorio|estadio|universidad de|universitat de|"
+    rb"facultad de|rectorado|registro civil|"
     rb"juzgado|comisaria|hacienda|sede (?:electronica|central|social|del?)|basilica|sagrada familia|biblioteca publica|"
     rb"biblioteca municipal|secretaria (?:general|virtual)|fundacion|editorial)\b"
 )

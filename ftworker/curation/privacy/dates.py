@@ -160,7 +160,7 @@ _AGED = re.compile(
 """An age and the date of it: "mi niña de 14 años (12-3-2010)"."""
 _ASKED = re.compile(
     rb"(?:\bfecha (?:de )?nac\w*|\bcuando (?:naciste|naci|cumples(?: anos)?|es tu cumple\w*)|"
-    rb"\btu cumple\w*|\bquan (?:vas|va) neixer)[^?\n]{0,12}"
+    rb"\b(?:tu cumple|mi fecha)\w*|\bquan (?:vas|va) neixer)[^?\n]{0,12}"
     rb"\?[\s\-\w:]{0,14}?(?P<date>%b)" % DATE.pattern
 )
 """The question, and the answer after it."""

@@ -106,6 +106,8 @@ _NUSS_CUE = re.compile(
 
 _CUE_CHARACTERS = 40
 """How far before a number a word such as "expediente" still speaks of it."""
+_FAR_CHARACTERS = 160
+"""The same for a number whose check digits are right."""
 
 
 def digits_together(folded: bytes) -> bytes:
@@ -224,7 +226,10 @@ def social_security_numbers(seen: View, begin: int, end: int, digits: bytes) -> 
         if (alike and (written or _cue(_NUSS_CUE, seen, found.start()))) or right:
             yield Finding(found.start(), found.end(), Kind.NUSS)
     for found in _NUSS_ANYHOW.finditer(seen.folded, begin, end):
-        if _cue(_NUSS_CUE, seen, found.start()):
+        number = re.sub(rb"\D", b"", found[0])
+        # With right check digits its word may be a sentence away: "el NUSS ... va con el mío, 471093 8475 03".
+        far = _FAR_CHARACTERS if int(number[:10]) % 97 == int(number[10:]) else _CUE_CHARACTERS
+        if _cue(_NUSS_CUE, seen, found.start(), far):
             yield Finding(found.start(), found.end(), Kind.NUSS)
 
 
@@ -276,5 +281,5 @@ def _is_account(digits: bytes) -> bool:
     return right and len(set(digits)) > 2
 
 
-def _cue(cue: re.Pattern[bytes], seen: View, before: int) -> bool:
-    return cue.search(seen.folded, max(0, before - _CUE_CHARACTERS), before) is not None
+def _cue(cue: re.Pattern[bytes], seen: View, before: int, characters: int = _CUE_CHARACTERS) -> bool:
+    return cue.search(seen.folded, max(0, before - characters), before) is not None

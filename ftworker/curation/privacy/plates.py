@@ -47,7 +47,7 @@ _AND = re.compile(rb"\d [yeaou]$")
 """No letter of a plate: "P0401 y P0299"."""
 _VEHICLE = re.compile(
     rb"\b(?:matricul\w*|placas?|coche\w*|cotxe\w*|carro|motos?|motocicl\w*|furgo\w*|aparc\w*|vehicul\w*|"
-    rb"autobus|"
+    rb"autobus|estaciona\w*|"
     rb"autocar|patinete|camion\w*|taxi|vehicles?|scooter|ciclomotor|quad|itv|parking|garaje|accidente|"
     rb"atropell\w+|"
     rb"choc[oa]\w*|golpe|"

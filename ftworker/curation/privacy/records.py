@@ -125,11 +125,16 @@ _COUNTED = re.compile(
     rb"documentos|ciudades|coincidencias|se obtiene|dividid\w|entre 23)"
 )
 _OF_A_MEETING = re.compile(rb"\b(?:zoom|meet|teams|webex|jitsi|webinar|videollamada)\b")
+_ISBN = re.compile(rb"97[89](?:[ \-]?\d){10}")
 _OF_A_MACHINE = re.compile(rb"0x|[0-9a-f]{8}-[0-9a-f]{4}-")
 _DIGITS = re.compile(rb"\d")
 _YEAR = re.compile(rb"(?:1[0-9]|20)\d{2}(?:-(?:1[0-9]|20)\d{2})?")
 # CURP and RFC of Mexico: eighteen or thirteen signs that nothing else looks like.
-_CURP = re.compile(rb"(?<!\w)[a-z]{4}\d{6}[hmx][a-z]{5}[a-z\d]\d(?!\w)|(?<!\w)[a-z&]{4}\d{6}[a-z\d]{3}(?!\w)")
+# The code of Spain's health service: ten letters, the first eight of them mostly B, and six digits.
+_CURP = re.compile(
+    rb"(?<!\w)[a-z]{4}\d{6}[hmx][a-z]{5}[a-z\d]\d(?!\w)|(?<!\w)[a-z&]{4}\d{6}[a-z\d]{3}(?!\w)|"
+    rb"(?<!\w)b{8}[a-z]{2}\d{6}(?!\w)"
+)
 
 
 def record_numbers(seen: View) -> Iterator[Finding]:
@@ -247,6 +252,7 @@ def _value_at(seen: View, end: int, fewest: int) -> tuple[int, int] | None:
         _YEAR.fullmatch(bare)
         or (bare.isdigit() and _COUNTED.match(seen.folded, value.end()))
         or (bare.isdigit() and (bare.endswith(b"000") or digits > 20))
+        or _ISBN.fullmatch(bare)
     )
     if counts or _NO_RECORD.fullmatch(bare) or _OF_A_MACHINE.match(bare):
         return None

@@ -11,6 +11,7 @@ from tests.curation.privacy.measured import (
     FOURTH,
     GRAMMAR,
     INDEPENDENT,
+    NINTH,
     SECOND,
     SETS,
     SEVENTH,
@@ -68,6 +69,7 @@ def test_lessons_are_left_alone() -> None:
         (SIXTH, 320, 420),
         (SEVENTH, 275, 420),
         (EIGHTH, 290, 420),
+        (NINTH, 305, 420),
     ],
 )
 def test_the_independent_sets_are_found_too(of: int, spans: int, held: int) -> None:
@@ -112,6 +114,7 @@ def test_the_ways_of_writing_that_the_rules_were_developed_by_are_found() -> Non
         ("sixth", 59),
         ("seventh", 53),
         ("eighth", 82),
+        ("ninth", 67),
     ],
 )
 def test_people_on_the_independent_rosters_are_found(set_: str, people: int) -> None:
