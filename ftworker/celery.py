@@ -89,6 +89,10 @@ def configuration() -> dict[str, Any]:
         "worker_soft_shutdown_timeout": 10.0,
         "worker_hijack_root_logger": False,
         "worker_send_task_events": False,
+        # Celery's own is exclusive: RabbitMQ locks it until it notices that a worker's old connection is gone, and the
+        # worker that came back ends. A durable one is shared; like the other it is gone when nobody uses it.
+        "control_queue_exclusive": False,
+        "control_queue_durable": broker_url.startswith("amqp"),
         "timezone": "UTC",
         "enable_utc": True,
         "beat_schedule": beat_schedule(settings),

@@ -32,7 +32,20 @@ def start(
 
 
 def start_and_wait(hand: Hand) -> Scene:
-    return start(hand, "tried", "--wait", ends=RunState.TRAINED)
+    """Killed right before the paid call, it leaves a run of which nobody can say that it was not paid: a person looks,
+    finds no job, and says so."""
+    scene = start(hand, "tried", "--wait", ends=RunState.TRAINED)
+
+    def wrong() -> str:
+        for run in hand.runs("tried"):
+            jobs = [
+                job for job in hand.vendors.state()["jobs"] if job["training_file"] == run.training_file_id
+            ]
+            if run.state is RunState.PARKED and not jobs:
+                hand.must("runs", "resolve", str(run.id), "--none")
+        return scene.wrong()
+
+    return Scene(scene.words, wrong)
 
 
 def approve(hand: Hand) -> Scene:

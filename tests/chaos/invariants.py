@@ -22,11 +22,14 @@ RESTING = frozenset(
     {"promoted", "packaged", "failed", "cancelled", "rejected", "parked", "awaiting_approval"}
 )
 HAVE_A_JOB = frozenset({"submitted", "trained", "promoted"})
-EXCUSED_ENDS = ("Could not start worker processes", "in _track_child_process", "kombu/transport/redis.py")
+EXCUSED_ENDS = (
+    *("Could not start worker processes", "in _track_child_process", "in get_process_queues"),
+    "kombu/transport/redis.py",
+)
 """Last words of a Celery worker that ended itself by a weakness of Celery 5.7 (docs/RELIABILITY.md): a child was
-killed while its pool was starting, or when its event loop began to listen to it; or the Redis transport, told that its
-connection broke, asks that connection for its host. A supervisor starts it again, as `ftworker up` and
-docker-compose.yml do."""
+killed while its pool was starting, when its event loop began to listen to it, or just before the connection was lost;
+or the Redis transport, told that its connection broke, asks that connection for its host. A supervisor starts it again,
+as `ftworker up` and docker-compose.yml do."""
 OURS = (f"ftworker/backfill/{STORE}", f"ftworker/sweep_idle/{QUIET}", f"ftworker/sweep_idle/{STILL}")
 """Sources of events that nobody published: a backfill made them, or the sweep over stores that tell nothing."""
 CELERY_WORKERS = ("worker", "trainer")
