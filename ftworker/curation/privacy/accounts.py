@@ -127,7 +127,7 @@ _OWN_IS = re.compile(
     rb"\b(?:el (?:mio|meu|suyo|tuyo|nuestro)|el de (?:[a-z]+ ){1,3}?|la cuenta de %b[^.\n]{0,70}?|"
     rb"(?:usuari[oa]|"
     rb"nick|user|perfil|canal)"
-    rb" [^.\n]{0,40}?)(?: ?)(?:es|era|se llama|:) [\"'\xab]?(?P<name>[a-z0-9_][\w.\-]{3,30})" % SERVICE
+    rb" [^.\n]{0,50}?)(?: ?)(?:es|era|se llama|:) [\"'\xab]?(?P<name>[a-z0-9_][\w.\-]{3,30})" % SERVICE
 )
 """Said of an account that was spoken of before: "los nicks: el mío es Trujillan0, el de Hugo es carba_gz"."""
 _GAME_ID = re.compile(

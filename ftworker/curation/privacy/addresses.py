@@ -108,8 +108,8 @@ _OF_AN_OFFICE = re.compile(
     rb"\b(?:consejeria|conselleria|ministerio|delegacion|ayuntamiento|ajuntament|concello|congreso|senado|embajada|"
     rb"consulado|museo|museu|exposicion|teatro|auditorio|estadio|universidad de|universitat de|"
     rb"facultad de|rectorado|registro civil|"
-    rb"juzgado|comisaria|hacienda|sede (?:electronica|central|social|del?)|basilica|sagrada familia|biblioteca publica|"
-    rb"biblioteca municipal|secretaria (?:general|virtual)|fundacion|editorial)\b"
+    rb"juzgado|comisaria|hacienda|sede (?:electronica|central|social|del?)|basilica|sagrada familia|"
+    rb"biblioteca (?:publica|municipal|nacional)|secretaria (?:general|virtual)|fundacion|editorial)\b"
 )
 """Whose address is everybody's."""
 _WIDE = 90

@@ -164,6 +164,11 @@ _ASKED = re.compile(
     rb"\?[\s\-\w:]{0,14}?(?P<date>%b)" % DATE.pattern
 )
 """The question, and the answer after it."""
+_ASKED_OF_SOMEBODY = re.compile(
+    rb"\b(?:fecha (?:de )?nac\w*|(?:cuando|que dia|q dia) (?:naci\w*|cumpl\w*|hac\w+ (?:los )?\d{1,2}))"
+    rb"[^?\n]{0,45}\?{1,3}[^?\n]{0,55}?(?P<date>%b)(?: y es (?P<rather>%b))?" % (DATE.pattern, DATE.pattern)
+)
+"""The same farther apart: "¿Cuándo cumple los 16 Salma? La fecha que tengo apuntada es 7 de marzo de 2010"."""
 _BORN_IN_SAID = (b"naci ", b"soy de ", b" es de ")
 _BORN_IN = re.compile(
     rb"\b(?:naci (?:en|por|a (?:principios|mediados|finales) de)|soy de|"
@@ -277,6 +282,13 @@ def _births(seen: View, begin: int, end: int) -> Iterator[Finding]:
     if folded.find(b"?", begin, end) != -1:
         for found in _ASKED.finditer(folded, begin, end):
             yield Finding(*found.span("date"), Kind.BIRTH_DATE)
+        for found in _ASKED_OF_SOMEBODY.finditer(folded, begin, end):
+            if OF_OTHER_DATES.search(folded, *found.span()) or is_told_in_a_lesson(seen, *found.span("date")):
+                continue
+            for group in ("date", "rather"):
+                told = ANY_YEAR.search(found[group] or b"")
+                if told and int(told[0]) >= FIRST_PUPILS:
+                    yield Finding(*found.span(group), Kind.BIRTH_DATE)
     for found in _BORN_OR_BIRTHDAY.finditer(folded, begin, end):
         if is_of_a_pupil(seen, found):
             yield Finding(*found.span("date"), Kind.BIRTH_DATE)

@@ -198,11 +198,13 @@ class NameRules:
                 and any(w not in self._words.lexicon.common_surnames for w in more)
             ):
                 return Name(start, stop, words), stop
-            return (
-                Name(start, stop, words)
-                if word in self._words.roster.given and not listed and len(word) > 3
-                else None
-            ), stop
+            rostered = word in self._words.roster.given and len(word) > 3
+            # "jimena" is somebody of here, or of the Cid.
+            of_here = rostered and not (
+                ambiguous or is_told_in_a_lesson(seen, start, stop) or is_in_an_exercise(seen, start, stop)
+            )
+            found = rostered and (not listed or (of_here and is_of_here_and_now(seen, start, stop)))
+            return (Name(start, stop, words) if found else None), stop
         dynasty = not more and _DYNASTY_BEFORE.search(seen.folded, max(0, start - 5), start) is not None
         acronym = (
             end - start < 5
@@ -346,7 +348,7 @@ class NameRules:
         return any(self._figures.holds([*before[-count:], *words]) for count in range(1, len(before) + 1))
 
     def _could_be_lower(self, seen: View, end: int, word: bytes) -> bool:
-        if word in self._words.roster.given and word not in self._words.lexicon.given and len(word) > 3:
+        if word in self._words.roster.given and word not in self._words.lexicon.ambiguous and len(word) > 3:
             return True
         following = NEXT_WORD.match(seen.folded, end)
         if following is None:

@@ -94,7 +94,7 @@ _FUNCTION = frozenset(
     b"bogota colombia mexico sin letra titulo aut dice pone sera seria universidad uni uned instituto cole "
     b"colegio centro moto ni "
     b"ciudadania fiscal tributaria nacional social medico medica salud oposicion pruebas acceso curso parte "
-    b"hoja".split()
+    b"hoja sistema viejo vieja antiguo antigua anterior origen actual inteligente".split()
 )
 _TOKEN = re.compile(rb"[ \n.:,=#('\xba\xb0\-]{0,4}((?:[a-z]\.){2,4}|[a-z]+)(?![a-z\d]|-\d)")
 _GAP = re.compile(rb"[ \n.:,=#(\xba\xb0\-]{0,5}")

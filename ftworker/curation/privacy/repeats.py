@@ -18,7 +18,7 @@ from ftworker.curation.privacy.spans import CAPITAL_BEFORE, Name, NameWords, apa
 DID_AT_SCHOOL = re.compile(
     rb" (?:(?:no )?(?:ha|han) [a-z]+[ai]do|falt[ao]|no (?:viene|vino|trae|trajo|puede)|dice que|dijo que|"
     rb"me |nos |"
-    rb"necesita|quiere)\b"
+    rb"necesita|quiere|cumple)\b"
 )
 """What somebody does whose name begins the sentence, and no sun or sea does."""
 

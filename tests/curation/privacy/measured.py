@@ -9,7 +9,7 @@ by somebody else, after the faults on it had been mended, and `third*` by somebo
 written anew by the ways in which people write. `fourth*` was written so once more, after figures had been told from
 pupils by the words of a lesson. `fifth*` are two such sets, of which one half each was held back until all else was
 done; what the held half had at first sight stands in docs/PRIVACY.md, and then it was looked at as well.
-`sixth*` to `ninth*` were written by another author each, and measured once before they were looked at.
+`sixth*` to `tenth*` were written by another author each, and measured once before they were looked at.
 `grammar*` was never unseen: each kind in every way of writing it that
 came to mind, with lessons that look as if, written by the author of the rules to develop them by. All are invented.
 
@@ -42,6 +42,7 @@ SIXTH = 10
 SEVENTH = 11
 EIGHTH = 12
 NINTH = 13
+TENTH = 14
 _FILES = {
     INDEPENDENT: "independent",
     SECOND: "second",
@@ -53,6 +54,7 @@ _FILES = {
     SEVENTH: "seventh",
     EIGHTH: "eighth",
     NINTH: "ninth",
+    TENTH: "tenth",
 }
 
 

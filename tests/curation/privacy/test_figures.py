@@ -17,6 +17,7 @@ from tests.curation.privacy.measured import (
     SEVENTH,
     SIXTH,
     STRUCTURED,
+    TENTH,
     THIRD,
     is_covered,
     lessons,
@@ -70,6 +71,7 @@ def test_lessons_are_left_alone() -> None:
         (SEVENTH, 275, 420),
         (EIGHTH, 290, 420),
         (NINTH, 305, 420),
+        (TENTH, 340, 420),
     ],
 )
 def test_the_independent_sets_are_found_too(of: int, spans: int, held: int) -> None:
@@ -115,6 +117,7 @@ def test_the_ways_of_writing_that_the_rules_were_developed_by_are_found() -> Non
         ("seventh", 53),
         ("eighth", 82),
         ("ninth", 67),
+        ("tenth", 98),
     ],
 )
 def test_people_on_the_independent_rosters_are_found(set_: str, people: int) -> None:
