@@ -173,6 +173,10 @@ _OF_THINGS = re.compile(
     rb"resguardo|localizador|solicitud|registro|dni|nif|numero de (?!tel)\w+)\b"
 )
 """What else has nine digits."""
+_CALLED = re.compile(rb"\b(?:al|a l'|ao) $")
+"""To whom something goes: "no me llega el codigo al 699032187"."""
+_BEHIND_A_CLASS = re.compile(rb"\b[1-6]\xba? ?[a-h], $")
+"""As in "Nayara Belmonte, 6ºB, 644881230"."""
 _OF_SUMS = re.compile(
     rb"[=+*\xd7\xf7<>]|\b(?:orden\w*|suma\w*|rest[ae]\w*|divi\w+|multipl\w+|cifras?|descomp\w+|factor\w*|"
     rb"redonde\w+|compar\w+|"
@@ -347,12 +351,18 @@ def _bare(seen: View, begin: int, end: int) -> Iterator[Finding]:
     folded = seen.folded
     for found in _PHONE_BARE.finditer(folded, begin, end):
         around = (max(0, found.start() - _ABOUT), found.end() + _ABOUT)
+        called = _CALLED.search(folded, around[0], found.start()) is not None
+        stands_free = (
+            not _NOT_BARE_BEFORE.search(folded, max(0, found.start() - 2), found.start())
+            or called
+            or _BEHIND_A_CLASS.search(folded, max(0, found.start() - 8), found.start())
+        )
         if (
             len(set(found[0])) > 3
             and not found[0].endswith(b"000")
-            and not _NOT_BARE_BEFORE.search(folded, max(0, found.start() - 2), found.start())
+            and stands_free
             and not _OF_SUMS.search(folded, *around)
-            and not _OF_THINGS.search(folded, *around)
+            and (called or not _OF_THINGS.search(folded, *around))
             and not _QUANTITY_AFTER.match(seen.text, found.end())
         ):
             yield Finding(found.start(), found.end(), Kind.PHONE)
