@@ -91,4 +91,6 @@ def test_a_worker_that_has_no_broker_for_long_goes_on_waiting(
     with redis.Redis.from_url(valkey_url) as broker:
         wait_until(lambda: broker.client_list(_type="normal"), 30)
         wait_until(lambda: process.output().count("Connected to") >= 2, 30, message=process.output)
+    # The loop of the new connection is the one that is watched.
+    time.sleep(LIMIT_SECONDS * 2)
     assert process.is_running()
