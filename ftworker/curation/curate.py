@@ -116,7 +116,8 @@ class _Case:
         """By all rules that need no scanner: what is usable, what is worth teaching."""
         for turn in turns:
             new = turn.index > self.after_turn
-            reason = self._broken(rules.USABLE, turn, shown=new)
+            every = self.trace is not None
+            reason = self._broken(rules.USABLE if every else rules.of_use(turn), turn, shown=new)
             if reason is None:
                 self.history.append(turn)
             if not new:
@@ -129,7 +130,8 @@ class _Case:
                     if self.trace is not None:
                         self.trace.add(turn.index, reason, "dropped", f"{len(turn.others)} other answers")
             if reason is None and taught is not None:
-                reason = self._broken(rules.TEACHABLE, taught, shown=True)
+                judged_by = rules.TEACHABLE if every else rules.of_worth(taught, self.settings)
+                reason = self._broken(judged_by, taught, shown=True)
             if reason is None and taught is not None:
                 self.lessons.append(taught)
             elif reason is not None:

@@ -105,8 +105,6 @@ def asked(words: str, before: Iterable[str]) -> str:
 
 def sha256_of(parts: Sequence[str]) -> bytes:
     """One hash of several normalised texts, each ended, so that no two lists of texts meet."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode(errors="backslashreplace"))
-        digest.update(b"\0")
-    return digest.digest()
+    # Hashed in one go: each further call costs half a microsecond, and a text is hashed in one.
+    ended = "\0".join([*parts, ""]).encode(errors="backslashreplace")
+    return hashlib.sha256(ended).digest()

@@ -125,5 +125,6 @@ def uncited(answer: str) -> str:
     """
     if " [" not in answer or "```" in answer:
         return answer
-    *cited_ones, last = _ENDS_A_CLAUSE.split(answer)
-    return "".join([*(clause[:-1] for clause in cited_ones), last]).strip()
+    clauses = _ENDS_A_CLAUSE.split(answer)
+    last = clauses.pop()
+    return ("".join([clause[:-1] for clause in clauses]) + last).strip() if clauses else last.strip()

@@ -7,7 +7,7 @@ what, so that `--explain` can show it. The first reason counts. docs/DATASETS.md
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -109,6 +109,17 @@ USABLE = (
     Rule("flaws", _flawed),
 )
 """Which turns can stand anywhere at all; the others are not even history of later ones."""
+
+
+def of_use(turn: Turn) -> Sequence[Rule]:
+    """Those of USABLE that can find anything in this turn; the others would say that it passes.
+
+    For whoever shows no steps: a rule that only measures takes three times as long to call as to decide here.
+    """
+    return _READ_FOR_USE if turn.question and turn.answer and not turn.failed else USABLE
+
+
+_READ_FOR_USE = USABLE[-1:]
 
 
 def _thumbs_down(turn: Turn, settings: CurationSettings) -> Verdict:
@@ -226,3 +237,20 @@ TEACHABLE = (
     Rule("unsupported", _supported),
 )
 """Which usable turns are worth teaching; the others may be history, because later questions may refer to them."""
+
+
+def of_worth(turn: Turn, settings: CurationSettings) -> Sequence[Rule]:
+    """Those of TEACHABLE that can find anything in this turn, as `of_use`."""
+    plain = (
+        turn.rating >= 0
+        and settings.min_answer_characters <= len(turn.answer) <= settings.max_answer_characters
+        and not turn.chunks
+        and not turn.rejected
+    )
+    return _READ_FOR_WORTH if plain else TEACHABLE
+
+
+# Neither measured at once nor about chunks and other answers.
+_READ_FOR_WORTH = tuple(
+    rule for rule in TEACHABLE if rule.judge in {_refuses, _asked_again, _language, _repeats, _signs}
+)

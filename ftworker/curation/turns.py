@@ -110,6 +110,23 @@ def _turn(
     passages: Sequence[Sequence[Chunk]],
     conversation: Conversation,
 ) -> Turn:
+    if len(answered) == 1 and not (answered[0].error or answered[0].correction):
+        # Nearly every turn: a third of the time of what the others need.
+        (message,) = answered
+        answer = spoken(message.content.strip())
+        own = _sign(message.rating or 0)
+        return Turn(
+            index=index,
+            question=_joined(asked),
+            answer=answer,
+            served=answer,
+            chunks=_served_order(passages) if passages else (),
+            rating=own or _sign(conversation.rating or 0),
+            own_rating=own,
+            model=_name(message.model or conversation.model),
+            failed=any(map(_error, asked)),
+            others=list(message.siblings),
+        )
     standing = _standing(answered)
     served = answer = spoken(_joined(standing))
     # Maps and lists and no generators, which take three times as long for the one message that most answers are.

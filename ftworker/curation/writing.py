@@ -89,11 +89,18 @@ class Writer:
 
     def _example(self, lessons: Sequence[Lesson], content: bytes, tokens: int, rating: int) -> Example:
         last = lessons[-1]
-        turns = [lesson.turn for lesson in lessons]
-        answered = [lesson.turn for lesson in lessons if not lesson.missing]
-        questions = [self._asked(turn) for turn in turns]
-        answers = [normalised(lesson.answer) for lesson in lessons]
-        rejected = [normalised(lesson.rejected) for lesson in lessons if lesson.rejected]
+        questions, answers, rejected = [], [], []
+        refusal, unsupported, corrected = True, False, False
+        for lesson in lessons:
+            turn = lesson.turn
+            questions.append(self._asked(turn))
+            answers.append(normalised(lesson.answer))
+            if lesson.rejected:
+                rejected.append(normalised(lesson.rejected))
+            refusal = refusal and turn.refusal
+            if not lesson.missing:
+                unsupported = unsupported or turn.unsupported
+                corrected = corrected or turn.corrected
         return Example(
             turn=last.turn.index,
             content=content,
@@ -103,9 +110,9 @@ class Writer:
             model=None if last.missing else last.turn.model,
             question_sha256=sha256_of(questions),
             pair_sha256=sha256_of([*questions, *answers, *rejected]),
-            refusal=False not in [turn.refusal for turn in turns],
-            unsupported=True in [turn.unsupported for turn in answered],
-            corrected=True in [turn.corrected for turn in answered],
+            refusal=refusal,
+            unsupported=unsupported,
+            corrected=corrected,
             tokenizer=self.counter.name,
         )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.triggers import digits_alike, stretches
 
 _RECORD = re.compile(
     rb"(?<![\w.,/\-])(?:"
@@ -21,6 +22,12 @@ _RECORD = re.compile(
     # Catalan health cards; pupils of the Canaries.
     rb"[a-z]{4} ?[01] ?\d{6} ?\d{2} ?\d(?!\w)|[a-z]\d{2}[a-z]\d{6,8}[a-z]?(?!\w))"
 )
+_HELD_BY_RECORDS = re.compile(rb"0(?=-|0000)")
+"""As `digits_alike` says it, what stands in whatever that pattern finds, at most `_RECORD_BEGINS_BEFORE` from its
+beginning: five digits in a row, or a hyphen or slash behind one."""
+_RECORD_BEGINS_BEFORE, _RECORD_ENDS_AFTER = 20, 80
+"""Fifteen letters and a sign before it at most, and 45 signs behind it with what the pattern looks at."""
+_HELD_BY_CURP = b"000000"
 _NO_RECORD = re.compile(
     rb"\d{1,2}[/\-]\d{1,2}(?:[/\-](?:\d{2}|\d{4}))?|(?:19|20)\d{2}[/\-]\d{1,2}[/\-]\d{1,2}|(?:1[4-9]|"
     rb"20)\d{2}[/\-](?:1[4-9]|20)?\d{2}"
@@ -139,7 +146,18 @@ _CURP = re.compile(
 
 def record_numbers(seen: View) -> Iterator[Finding]:
     """Numbers of pupils, records and passports, a word before which says so."""
-    for found in _RECORD.finditer(seen.folded):
+    noughts = digits_alike(seen.folded)
+    # Only near what each number holds: the pattern looks behind itself everywhere, 34 microseconds a text.
+    places = [found.start() for found in _HELD_BY_RECORDS.finditer(noughts)]
+    for begin, end in stretches(seen, places, _RECORD_BEGINS_BEFORE, _RECORD_ENDS_AFTER):
+        yield from _records(seen, begin, end)
+    if _HELD_BY_CURP in noughts:
+        for found in _CURP.finditer(seen.folded):
+            yield Finding(found.start(), found.end(), Kind.RECORD_NUMBER)
+
+
+def _records(seen: View, begin: int, end: int) -> Iterator[Finding]:
+    for found in _RECORD.finditer(seen.folded, begin, end):
         digits = found.end() - len(found[0].lstrip(_LETTERS_AND_GAPS))
         bare = seen.folded[digits : found.end()]
         if len(bare.translate(None, _NO_DIGITS)) < (7 if b"/" in bare else 6) or _NO_RECORD.fullmatch(bare):
@@ -151,8 +169,6 @@ def record_numbers(seen: View) -> Iterator[Finding]:
             prefix = seen.text[found.start() : digits]
             own = prefix.isupper() and not _RECORD_CUE.search(seen.folded, found.start(), digits)
             yield Finding(found.start() if own else digits, found.end(), Kind.RECORD_NUMBER)
-    for found in _CURP.finditer(seen.folded):
-        yield Finding(found.start(), found.end(), Kind.RECORD_NUMBER)
 
 
 def announced_numbers(seen: View, at: Iterable[int]) -> Iterator[Finding]:
