@@ -197,6 +197,10 @@ _PLATE = re.compile(rb"\d{4}(?:[ .\-\xb7/_]| - )?[bcdfghjklmnpqrstvwxyz]{3}(?![\
 _OLD_PLATE = re.compile(
     rb"(?<!\w)(?!(?:de|el|en|la|un|es) )[a-z]{1,2}[ \-]?\d{4}(?: [a-z]{2}|-?[a-z]{1,2})(?![\w\-])"
 )
+# What one or the other goes on with behind its digits: most fours of digits are years, which one look is enough for.
+_AFTER_DIGITS_OF_A_PLATE = re.compile(
+    rb"(?:(?:[ .\-\xb7/_]| - )?[bcdfghjklmnpqrstvwxyz]{3}| [a-z]{2}|-?[a-z]{1,2})(?![\w\-])"
+)
 _FLOOR = re.compile(rb"[a-z.] ?,? ?(?:n\S{0,2} ?)?\d{1,3}(?:,| -)? ?\d{1,2}\.?$")
 _LONGEST_FLOOR = 16
 _OLD_PLATE_ENDS = re.compile(rb"\d{4}(?: [a-z]{2}|-?[a-z]{1,2})(?![\w\-])")
@@ -247,7 +251,9 @@ def by_signs(seen: View, digits: bytes) -> list[tuple[int, int]]:
         if digits.startswith(b"0", at + 4):
             if _CODE_OF_TOWN.match(folded, at):
                 found.append((at, Family.CODED))
-        elif _PLATE.match(folded, at) or _is_old_plate(folded, at):
+        elif _AFTER_DIGITS_OF_A_PLATE.match(folded, at + 4) and (
+            _PLATE.match(folded, at) or _is_old_plate(folded, at)
+        ):
             found.append((at, Family.PLATE))
         at = digits.find(b"0000", at + 4)
     for match in _LONG_NUMBER.finditer(digits):
