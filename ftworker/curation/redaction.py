@@ -75,14 +75,17 @@ class Texts:
             texts += [chunk.chunk_id for chunk in turn.chunks if chunk.chunk_id]
         return texts
 
-    def redact(self, history: Iterable[Turn], lessons: Sequence[Turn], scanner: Scanner) -> None:
+    def redact(self, history: Sequence[Turn], lessons: Sequence[Turn], scanner: Scanner) -> None:
         """Find placeholders for the personal data in the history and the lessons."""
         # Under raft a prompt may show the chunks of every other turn.
         raft = self.settings.context == "raft"
         showing = history if raft else lessons
+        # Mostly a lesson is the very turn of the history, all of whose texts stand there already.
+        known = set(map(id, history))
         written = dict.fromkeys(
             chain(
-                chain.from_iterable(map(self.said, chain(history, lessons))),
+                chain.from_iterable(map(self.said, history)),
+                chain.from_iterable(self.said(turn) for turn in lessons if id(turn) not in known),
                 chain.from_iterable(map(self.shown, chain(showing, lessons))),
                 self.distractors,
             )

@@ -102,6 +102,10 @@ _AFTER_SERVICE = re.compile(
     % (SERVICE, SERVICE)
 )
 """A word and a number joined by a sign: "en el discord soy kuroneko_2201"."""
+_JOINED_BY_SIGN = re.compile(rb"_|\.\w")
+"""A quick look: such a name holds one of them; the pattern takes 20 microseconds a stretch."""
+_ACCOUNTS_OF_A_WORD = (_OWN_ACCOUNT, _NAMED, _NAME_FIRST, _PUT)
+_ACCOUNTS_OF_ANY_SHAPE = (_OWN_ACCOUNT, _NAMED, _NAME_FIRST, _AFTER_SERVICE, _PUT)
 _SOCIAL = (
     rb"\b(?:insta(?:gram)?|ig|tik ?tok|snap(?:chat)?|discord|telegram|twitter|twitch|be ?real|threads|roblox|"
     rb"fortnite|"
@@ -187,7 +191,8 @@ def bare_handles(seen: View, at: Iterable[int]) -> Iterator[Finding]:
 
 def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
     folded = seen.folded
-    for pattern in (_OWN_ACCOUNT, _NAMED, _NAME_FIRST, _AFTER_SERVICE, _PUT):
+    joined = _JOINED_BY_SIGN.search(folded, begin, stop) is not None
+    for pattern in _ACCOUNTS_OF_ANY_SHAPE if joined else _ACCOUNTS_OF_A_WORD:
         for found in pattern.finditer(folded, begin, stop):
             group = found.lastgroup or "name"
             name = found[group].rstrip(b".-#")
@@ -197,7 +202,7 @@ def _accounts(seen: View, begin: int, stop: int) -> Iterator[Finding]:
     if _SIGNED.search(folded, begin, stop):
         yield from _signed_names(seen, begin, stop)
     yield from _shaped_names(seen, begin, stop)
-    for found in _TAGGED.finditer(folded, begin, stop):
+    for found in _TAGGED.finditer(folded, begin, stop) if b"#" in folded[begin:stop] else ():
         told = found["tag"].isdigit() or spoken_of(folded, *found.span())
         if told and found[1] not in NO_TAGGED and any(97 <= sign < 123 for sign in found[1]):
             yield Finding(found.start(), found.end(), Kind.HANDLE)

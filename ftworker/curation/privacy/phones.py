@@ -92,6 +92,12 @@ _FIRST_DIGITS = BytesAhoCorasick(
         b"six_ seven_ eight_ nine_ cero_ zero_"
     ).split()]
 )  # fmt: skip
+_NUMBERS = BytesAhoCorasick(
+    [b" " + word.replace(b"-", b" ") for word in _SPELT_DIGITS] + [b" %d" % digit for digit in range(10)]
+)
+_FEWEST_PARTS = 3
+"""A quick look, for one word such as "seis" called for a pattern that takes 30 microseconds a stretch: a number in
+words has four parts, of which the first may stand right behind a placeholder and not be seen."""
 _NUMBER_WORD = "|".join(sorted((word.decode() for word in _SPELT_DIGITS), key=len, reverse=True)).encode()
 _SPELT_PHONE = re.compile(
     rb"\b(?:(?:%b|\d{1,3})\b(?:[ ,.\-]{1,3}(?:y |i )?)){3,14}(?:%b|\d{1,3})\b" % (_NUMBER_WORD, _NUMBER_WORD)
@@ -379,7 +385,11 @@ def spelt_phones(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     `at`: where such a word is.
     """
     for begin, end in stretches(seen, at, _SPELT_BEFORE, _SPELT_AFTER):
-        if _FIRST_DIGITS.find_matches_as_indexes(seen.words[begin : end + 2]):
+        near = seen.words[begin : end + 2]
+        if (
+            _FIRST_DIGITS.find_matches_as_indexes(near)
+            and len(_NUMBERS.find_matches_as_indexes(near)) >= _FEWEST_PARTS
+        ):
             yield from _spelt(seen, begin, end)
 
 

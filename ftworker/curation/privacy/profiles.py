@@ -39,6 +39,8 @@ _CUE_CHARACTERS = 40
 def profiles(seen: View, begin: int, stop: int) -> Iterator[Finding]:
     """The addresses of somebody's profiles in this stretch."""
     folded = seen.folded
+    if folded.find(b"/", begin, stop) == -1:
+        return
     for found in _PROFILE.finditer(folded, begin, stop):
         name = found["name"].rstrip(b".")
         own = (
