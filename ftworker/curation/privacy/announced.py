@@ -112,6 +112,8 @@ class Announced:
                 word = word_before(folded, start, 40)
                 end = folded.rfind(word, 0, start) + len(word)
                 name = self._at(seen, end - len(word), end, cue) if word else None
+            case Cue.DOUBTFUL:
+                name = None
             case _:
                 assert_never(cue)
         return name

@@ -32,6 +32,8 @@ class Cue(Enum):
     """"apellidos:": a name that is known, after a colon."""
     AFTER = auto()
     """"naiz": the word before it is a name, when it is written as one (Basque)."""
+    DOUBTFUL = auto()
+    """No phrase: a word of a list, of which `learned_names` says whether it is somebody's."""
 
 
 def _phrases(cue: Cue, text: str) -> dict[str, Cue]:

@@ -8,7 +8,7 @@ figures and by `contexts`. How far a name goes is the work of `spans`, what a ph
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ahocorasick_rs import BytesAhoCorasick
 
@@ -31,7 +31,9 @@ from ftworker.curation.privacy.contexts import (
 from ftworker.curation.privacy.cues import Cue
 from ftworker.curation.privacy.folding import View, fold
 from ftworker.curation.privacy.kinds import Finding
+from ftworker.curation.privacy.learned_names import LearnedNames
 from ftworker.curation.privacy.lexicon import PARTICLES, Figures, known_figures
+from ftworker.curation.privacy.named_with import named_with
 from ftworker.curation.privacy.repeats import DID_AT_SCHOOL, Repeats
 from ftworker.curation.privacy.spans import NEXT_WORD, Name, NameWords, apart, words_ahead
 from ftworker.curation.privacy.triggers import Family
@@ -45,17 +47,10 @@ _MARIA = re.compile(rb"(?<!\w)(?:m(?:\.\xaa|\xaa|a|\.)\.?|fco\.|fca\.|fc\xba\.?|
 _SHOUTED = re.compile(r"[A-ZÁÉÍÓÚÑ]{2,}[ ,]+[A-ZÁÉÍÓÚÑ]{2,}")
 
 
-# The other of two: "somos Macarena y Triana", "a Nicolás delante y a Germán detrás".
-_AND_NAME = re.compile(
-    rb"(?: (?!(?:y|i|e|and|eta) )[a-z_]{3,12})? (?:y|i|e|and|eta) (?:a |con |amb )?([a-z_]+)"
-)
-_NAME_AND = re.compile(rb"\b([a-z_]+) (?:y|i|e|and|eta) (?:a |con |amb )?$")
-_NAME_IN_A_ROW = re.compile(rb", ([a-z_]{3,})(?=,| (?:y|i|e|eta) )")
 _TAUGHT_BY = re.compile(
     rb"\b(?:grupo|clase|nota|tutoria|examen|optativa|asignatura|hora) (?:de|con) $|\b(?:al|lo|el|la) de $"
 )
 """What a teacher has whom a pupil calls by the surname."""
-_PAIR_BEFORE = re.compile(rb"\b(?:somos|som|son|entre|con|amb|a|companer\w+|amig\w+|herman\w+) $")
 
 
 Place = tuple[int, int, int, Cue | None]
@@ -76,38 +71,62 @@ class NameRules:
         phrases += [phrase for phrase, _ in triggers.PHRASES]
         self._first_word = len(phrases)
         words = self._words.lexicon.given | self._words.roster.given | self._words.roster.surnames
-        self._automaton = BytesAhoCorasick(phrases + [b" %b " % word for word in sorted(words)])
+        self._learned = LearnedNames(self._words, self._figures, self._own_terms)
+        self._first_doubtful = len(phrases) + len(words)
+        every = (*phrases, *_spaced(words), *_spaced(self._learned.listed - words))
+        self._automaton = BytesAhoCorasick(every)
 
     def places(self, seen: View) -> list[Place]:
         """Where a cue stands, a name could begin, or a word calls for other rules."""
         found: list[Place] = []
         cues_, first_word = len(self._cues), self._first_word
-        text, folded = seen.text, seen.folded
+        text, folded, could_be = seen.text, seen.folded, self._learned.could_be
         for pattern, start, end in self._automaton.find_matches_as_indexes(seen.words, overlapping=True):
             if pattern < cues_:
                 found.append((start, end - 2, Family.NAMES, self._cues[pattern]))
             elif pattern < first_word:
                 found.append((start, end - 2, triggers.PHRASES[pattern - cues_][1], None))
-            elif text[start].isupper() or self._could_be_lower(seen, end - 2, folded[start : end - 2]):
+            elif pattern < self._first_doubtful and (
+                text[start].isupper() or self._could_be_lower(seen, end - 2, folded[start : end - 2])
+            ):
                 found.append((start, end - 2, Family.NAMES, None))
+            elif could_be(seen, start, end - 2):
+                found.append((start, end - 2, Family.NAMES, Cue.DOUBTFUL))
         return found
 
     def find(self, seen: View, places: Iterable[Place], *, shaped: Sequence[Finding] = ()) -> list[Name]:
         """Every name at these places of the text, in order and without overlaps. `shaped`: all else that was found."""
         announced: list[Name] = []
         standing: list[tuple[int, int]] = []
+        doubtful: list[tuple[int, int]] = []
         for start, end, family, cue in places:
-            if cue is not None:
+            if cue is Cue.DOUBTFUL:
+                doubtful.append((start, end))
+            elif cue is not None:
                 name = self._announced.after(seen, cue, start, end)
                 if name is not None:
                     announced.append(name)
             elif family == Family.NAMES:
                 standing.append((start, end))
+        mentioned: set[bytes] = set()
+        found = self._by_rules(seen, announced, standing, mentioned, shaped)
+        # Whom the rules know from a lesson or an exercise is settled.
+        doubtful += [place for place in standing if seen.folded[slice(*place)] not in mentioned]
+        return self._learned.judged(seen, found, doubtful, shaped=shaped)
+
+    def _by_rules(
+        self,
+        seen: View,
+        announced: list[Name],
+        standing: Iterable[tuple[int, int]],
+        mentioned: set[bytes],
+        shaped: Sequence[Finding],
+    ) -> list[Name]:
+        """What the rules find by themselves. `mentioned`: takes the words that name somebody of a lesson."""
         if not announced and not standing:
             return apart(self._of_papers(seen, shaped)) if shaped else []
         found = apart(announced)
         waiting = found[::-1]
-        mentioned: set[bytes] = set()
         left: list[Name] = []
         covered = 0
         for start, end in sorted(standing):
@@ -126,7 +145,7 @@ class NameRules:
         if shaped:
             found += self._of_papers(seen, shaped)
         found = apart(found)
-        beside = self._beside(seen, found)
+        beside = named_with(seen, found, self._words, self._own_terms, self._figures)
         return apart([*found, *beside]) if beside else found
 
     def again(self, views: Sequence[View], known: Iterable[Name]) -> list[list[Name]]:
@@ -270,40 +289,6 @@ class NameRules:
                 named.append(Name(start, end, words))
         return named
 
-    def _beside(self, seen: View, found: Sequence[Name]) -> list[Name]:
-        """Given names that an "and" joins to somebody who was found, though alone they may be a word."""
-        beside = []
-        for name in found:
-            if not name.sure:
-                continue
-            after = _AND_NAME.match(seen.folded, name.end)
-            before = _NAME_AND.search(seen.folded, max(0, name.start - 30), name.start)
-            # Of "Teresa, Noelia, Macarena y Sol" the last two are nobody by themselves.
-            row = _NAME_IN_A_ROW.match(seen.folded, name.end) if len(found) > 1 else None
-            for other, pair in (
-                (after, name.start),
-                (before, before.start(1) if before else 0),
-                (row, name.start),
-            ):
-                if other is None or not seen.text[other.start(1)].isupper() or len(other[1]) < 3:
-                    continue
-                word, start, end = other[1], other.start(1), other.end(1)
-                # Of what is also a place or a month, only where people are spoken of.
-                if not self._words.is_given(word) or (
-                    word in self._words.lexicon.public
-                    and other is not row
-                    and not _PAIR_BEFORE.search(seen.folded, max(0, pair - 15), pair)
-                ):
-                    continue
-                if other is not before:
-                    end, more, _ = self._words.extended(seen, start, end, word, unknown=False)
-                    words = (word, *more)
-                else:
-                    words = (word,)
-                if not (self._own_terms.holds(words) or self._figures.include(words)):
-                    beside.append(Name(start, end, words))
-        return beside
-
     def _is_namesake(
         self, seen: View, start: int, end: int, words: tuple[bytes, ...], ahead: Sequence[bytes]
     ) -> bool:
@@ -385,6 +370,11 @@ class NameRules:
         if not (large and rare) or not is_used_as_name(seen, start):
             return None
         return Name(start, end, words)
+
+
+def _spaced(words: Iterable[bytes]) -> Iterator[bytes]:
+    """The words as they stand between others, in order."""
+    return (b" %b " % word for word in sorted(words))
 
 
 def name_words(text: str) -> tuple[bytes, ...]:

@@ -1,0 +1,242 @@
+"""Makes `words/learned_names.tsv`, the model of `ftworker.curation.privacy.learned_names`, from the labelled texts.
+
+`python -m tests.curation.privacy.teach_names [FOLDER...]` writes the file from the sets of this folder and of those
+named. With `--held-out` it writes nothing: for each of the folders it teaches a model without it, and prints what rules
+alone and rules with the model find there: names without the roster, names on the roster with it, lessons with a false
+name. Needs scikit-learn. Prints no text.
+"""
+
+from __future__ import annotations
+
+import argparse
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+
+from ftworker.curation.privacy import Kind, Scanner
+from ftworker.curation.privacy import learned_names as model
+from ftworker.curation.privacy.cues import NOT_NAMES
+from ftworker.curation.privacy.folding import view
+from ftworker.curation.privacy.name_tokens import Tokens
+from tests.curation.privacy.measured import HERE, Text, is_covered, lessons, personal, roster
+
+TARGET = Path(model.__file__).parent / "words" / "learned_names.tsv"
+FEWEST = 4
+"""A feature that fewer words have tells nothing."""
+STRENGTH, GATE_STRENGTH = 1.0, 1.0
+LEAST = 0.1
+"""A weight under this is left out."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the texts of a set are."""
+
+    name: str
+    personal: Path | None
+    lessons: Path | None
+    roster: Path | None
+
+
+@dataclass
+class Rows:
+    """What is said of the words of one set, as numbers of features, and which of them are of a name."""
+
+    said: list[array[int]] = field(default_factory=list)
+    outlook: list[array[int]] = field(default_factory=list)
+    names: list[bool] = field(default_factory=list)
+
+
+class Features:
+    """A number for each feature."""
+
+    def __init__(self) -> None:
+        self.number: dict[bytes, int] = {}
+
+    def numbers(self, said: Iterable[bytes]) -> array[int]:
+        """The numbers of these features, each once."""
+        return array("i", sorted({self.number.setdefault(feature, len(self.number)) for feature in said}))
+
+
+def places(folders: Sequence[Path]) -> list[Place]:
+    """The sets of this folder, and those of the folders."""
+    every = []
+    for file in sorted(HERE.glob("*.jsonl")):
+        if file.stem.endswith("lessons"):
+            continue
+        own = file.stem == "personal"
+        held = HERE / ("lessons.jsonl" if own else f"{file.stem}_lessons.jsonl")
+        people = HERE / ("roster.txt" if own else f"{file.stem}_roster.txt")
+        every.append(Place(file.stem, file, held, people if people.exists() else None))
+    every += [folder_place(folder) for folder in folders]
+    return every
+
+
+def folder_place(folder: Path) -> Place:
+    """The set of a folder, of which files may be missing."""
+    files = [folder / name for name in ("personal.jsonl", "lessons.jsonl", "roster.txt")]
+    return Place(str(folder), *(file if file.exists() else None for file in files))
+
+
+def rows_of(place: Place, features: Features) -> Rows:
+    """The words of a set's texts, each text without a roster and with its own."""
+    rows = Rows()
+    people = roster(place.roster) if place.roster else []
+    texts = [
+        *(personal(place.personal) if place.personal else []),
+        *(lessons(place.lessons) if place.lessons else []),
+    ]
+    told, model.weights = model.weights, lambda: model.NOTHING
+    scanners = [Scanner(), *([Scanner(roster=people)] if people else [])]
+    model.weights = told
+    for scanner in scanners:
+        for text in texts:
+            _learn(rows, scanner, text, features)
+    return rows
+
+
+def _learn(rows: Rows, scanner: Scanner, text: Text, features: Features) -> None:
+    seen = view(text.text)
+    if seen.offsets is not None:
+        return
+    rules = scanner._names  # what the shipped code asks is what is taught
+    learned = rules._learned
+    found = scanner.find(text.text)
+    held = Tokens(seen)
+    marked = sorted((find.start, find.end, find.kind.encode()) for find in found)
+    standing = [
+        (start, end) for start, end, _, _ in rules.places(seen) if seen.folded[start:end] in learned.listed
+    ]
+    named = [(span.start, span.end) for span in text.spans if span.kind is Kind.NAME]
+    given = [(start, end) for start, end in standing if learned.is_plain(seen.folded[start:end])]
+    asked = {place for start, end in (*named, *given) for place in held.around(start).beside(start, end)}
+    asked = {(start, end) for start, end in asked if seen.folded[start:end] not in NOT_NAMES}
+    for start, end in sorted({*learned.candidates(seen, standing, around=True), *asked}):
+        span = next((span for span in text.spans if span.start < end and start < span.end), None)
+        if span is not None and span.kind is not Kind.NAME:
+            continue
+        others = [mark for mark in marked if not (mark[0] < end and start < mark[1])]
+        rows.said.append(features.numbers(learned.features(held, start, end, others)))
+        rows.outlook.append(features.numbers(learned.outlook(seen, start, end)))
+        rows.names.append(span is not None)
+
+
+def fit(
+    said: Sequence[array[int]], names: Sequence[bool], features: Features, strength: float
+) -> dict[bytes, float]:
+    """What each feature adds."""
+    ends = np.cumsum([0, *(len(row) for row in said)])
+    columns = np.concatenate([np.frombuffer(row, dtype=np.int32) for row in said])
+    shape = (len(said), len(features.number))
+    matrix = csr_matrix((np.ones(len(columns), dtype=np.float32), columns, ends), shape=shape)
+    often = np.flatnonzero(np.asarray(matrix.sum(axis=0))[0] >= FEWEST)
+    fitted = LogisticRegression(C=strength, solver="liblinear", max_iter=300).fit(matrix[:, often], names)
+    by_number = list(features.number)
+    table = {
+        by_number[number]: round(float(weight), 2)
+        for number, weight in zip(often, fitted.coef_[0], strict=True)
+        if abs(weight) >= LEAST
+    }
+    table[b"bias"] = round(float(fitted.intercept_[0]), 2)
+    return table
+
+
+def teach(every: Iterable[Rows], features: Features) -> model.Weights:
+    """A model of these sets."""
+    every = list(every)
+    names = [name for rows in every for name in rows.names]
+    return model.Weights(
+        fit([said for rows in every for said in rows.outlook], names, features, GATE_STRENGTH),
+        fit([said for rows in every for said in rows.said], names, features, STRENGTH),
+    )
+
+
+def write(told: model.Weights, path: Path) -> None:
+    """The model as a list, in order."""
+    with path.open("wb") as file:
+        file.write(
+            b"# What each feature adds; made by `tests.curation.privacy.teach_names`, see learned_names.py.\n"
+        )
+        for name, table in ((b"gate", told.gate), (b"name", told.name)):
+            for feature, weight in sorted(table.items()):
+                file.write(b"%b\t%b\t%.2f\n" % (name, feature, weight))
+
+
+def figures(place: Place, told: model.Weights) -> Counter[str]:
+    """How many names, names on the roster and lessons the set has, and how many are found."""
+    before, model.weights = model.weights, lambda: told
+    people = roster(place.roster) if place.roster else []
+    alone, with_roster = Scanner(), Scanner(roster=people)
+    model.weights = before
+    counted: Counter[str] = Counter()
+    for text in personal(place.personal) if place.personal else []:
+        finds, with_names = alone.find(text.text), with_roster.find(text.text)
+        for span in text.spans:
+            if span.kind is Kind.NAME:
+                counted["names"] += 1
+                counted["found"] += is_covered(text.text, span, finds)
+                counted["with"] += is_covered(text.text, span, with_names)
+                if span in text.rostered:
+                    counted["rostered"] += 1
+                    counted["found rostered"] += is_covered(text.text, span, with_names)
+    for text in lessons(place.lessons) if place.lessons else []:
+        counted["lessons"] += 1
+        counted["false"] += any(find.kind is Kind.NAME for find in alone.find(text.text))
+        counted["false with"] += any(find.kind is Kind.NAME for find in with_roster.find(text.text))
+    return counted
+
+
+def _line(counted: Counter[str]) -> str:
+    def share(part: str, whole: str) -> str:
+        of = counted[whole]
+        return f"{counted[part]:4}/{of:4} {counted[part] / of:6.1%}" if of else "   -"
+
+    return "  ".join(
+        (
+            share("found", "names"),
+            share("with", "names"),
+            share("found rostered", "rostered"),
+            share("false", "lessons"),
+            share("false with", "lessons"),
+        )
+    )
+
+
+def _held_out(
+    every: dict[str, Rows], held: Sequence[Place], features: Features
+) -> Iterator[tuple[Place, model.Weights]]:
+    for place in held:
+        yield place, teach((rows for name, rows in every.items() if name != place.name), features)
+
+
+def main() -> None:
+    """Teach, and write or judge."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
+    parser.add_argument("--held-out", action="store_true", help="judge on each folder what the others teach")
+    options = parser.parse_args()
+    features = Features()
+    every = {place.name: rows_of(place, features) for place in places(options.folders)}
+    if not options.held_out:
+        write(teach(every.values(), features), TARGET)
+        return
+    before: Counter[str] = Counter()
+    after: Counter[str] = Counter()
+    for place, told in _held_out(every, [folder_place(folder) for folder in options.folders], features):
+        rules, both = figures(place, model.NOTHING), figures(place, told)
+        before += rules
+        after += both
+        print(f"{place.name}\n  rules {_line(rules)}\n  both  {_line(both)}", flush=True)
+    print(f"all together\n  rules {_line(before)}\n  both  {_line(after)}")
+
+
+if __name__ == "__main__":
+    main()
