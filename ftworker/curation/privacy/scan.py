@@ -30,6 +30,7 @@ from ftworker.curation.privacy import (
 from ftworker.curation.privacy.beside import beside
 from ftworker.curation.privacy.folding import BETWEEN_TEXTS, View, view
 from ftworker.curation.privacy.kinds import PLACEHOLDER, Finding, Kind
+from ftworker.curation.privacy.learned import asked, extended, learned, odd_places
 from ftworker.curation.privacy.names import NameRules, Place, name_words
 from ftworker.curation.privacy.triggers import (
     EVERY,
@@ -79,6 +80,7 @@ _PLACED_RULES: tuple[tuple[int, Callable[[View, Iterable[int]], Iterator[Finding
     (Family.TABLE, tables.tables),
 )
 """Those that are told the places of their words."""
+_RULED = EVERY & ~Family.NAMES & ~Family.ODD
 _NO_VALUE = re.compile(r"[\W_]+")
 
 
@@ -168,7 +170,7 @@ class Scanner:
         """The finds of each text, with offsets into it, and whether something is uncertain."""
         looks = self._looks(texts)
         # Who stands beside somebody's number is nobody of an exercise: what has a shape is looked for first.
-        shaped = [[*_structured(look)] if look.families & ~Family.NAMES else [] for look in looks]
+        shaped = [[*_structured(look)] if look.families & _RULED else [] for look in looks]
         names = [
             self._names.find(look.seen, look.places, shaped=finds)
             if finds or look.families & Family.NAMES
@@ -184,7 +186,11 @@ class Scanner:
         for look, of_text, finds in zip(looks, names, shaped, strict=True):
             every = [*finds, *(Finding(name.start, name.end, Kind.NAME) for name in of_text)]
             if every:
-                every += beside(look.seen, every)
+                every = _merged([*every, *beside(look.seen, every)])
+                every += extended(look.seen, every)
+            if every or look.families > Family.NAMES:
+                every += learned(look.seen, every, asked(look.seen, look.places, look.families, every))
+            if every:
                 given = look.seen.given
                 every = [Finding(*given(find.start, find.end), find.kind) for find in _merged(every)]
             found.append(every)
@@ -199,6 +205,7 @@ class Scanner:
         places = self._names.places(seen)
         digits = digits_alike(seen.folded)
         places += [(position, position, family, None) for position, family in by_signs(seen, digits)]
+        places += [(position, position, Family.ODD, None) for position in odd_places(seen.folded)]
         called: dict[int, list[Place]] = {}
         for start, end, family, cue in places:
             number = bisect_right(ends, start)
@@ -221,6 +228,7 @@ class Scanner:
         seen = view(text)
         signs = by_signs(seen, digits_alike(seen.folded))
         placed: list[Place] = [(position, position, family, None) for position, family in signs]
+        placed += [(position, position, Family.ODD, None) for position in odd_places(seen.folded)]
         return _Look(seen, 0, len(seen.text), EVERY, [*self._names.places(seen), *placed], seen)
 
 

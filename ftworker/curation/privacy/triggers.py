@@ -33,9 +33,10 @@ class Family:
     DATED = 32768
     CODED = 65536
     SIGNED = 131072
+    ODD = 262144
 
 
-EVERY = 262143
+EVERY = 524287
 PLACED = (
     Family.ADDRESS
     | Family.HOME

@@ -1,0 +1,267 @@
+"""Makes the model of `ftworker.curation.privacy.learned` from the labelled texts, and says how it does on unseen ones.
+
+`python -m tests.curation.privacy.teach` writes `words/learned_weights.tsv` and `words/known_words.txt` from all sets of
+this folder and of `practice/`. `--held-out SET...` writes nothing: for each of these sets it teaches a model without
+its texts, and prints what the rules find in them and what rules and model find. Sets kept elsewhere are named by their
+folders. The same texts make the same files. It prints no text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+
+from ftworker.curation.privacy import Finding, Kind, Scanner, learned, token_features
+from ftworker.curation.privacy.account_shapes import SPOKEN_OF
+from ftworker.curation.privacy.folding import View, view
+from tests.curation.privacy.measured import HERE, STRUCTURED, Text, is_covered, lessons, personal
+
+WORDS = Path(learned.__file__).parent / "words"
+PRACTICE = HERE / "practice"
+FEWEST = 2
+"""A feature seen less often says nothing."""
+STRENGTH = 1.0
+"""How far weights may go from nought: the inverse of L2 regularisation."""
+LEAST_WEIGHT = 0.1
+MOST_STEPS = 16
+BEFORE_ACCOUNTS, BEHIND_ACCOUNTS = 30, 60
+"""How far around a word for accounts every word could be one, in characters."""
+_WORD = re.compile(rb"[a-z]{3,}")
+Row = tuple[Sequence[bytes], bool]
+
+
+@dataclass
+class Sample:
+    """A text of a set, what the rules find in it, and its tokens by what they are."""
+
+    set_: str
+    text: Text
+    lesson: bool
+    found: list[Finding]
+    seen: View = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.seen = view(self.text.text)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether offsets in its view are offsets in the text."""
+        return self.seen.offsets is None
+
+    def candidates(self) -> list[token_features.Token]:
+        """Every token that could be somebody's."""
+        spoken_of = SPOKEN_OF.finditer(self.seen.folded)
+        accounts = [(said.start() - BEFORE_ACCOUNTS, said.end() + BEHIND_ACCOUNTS) for said in spoken_of]
+        return learned.candidates(self.seen, [(0, len(self.seen.folded))], accounts)
+
+    def rows(self) -> Iterator[tuple[list[bytes], list[bytes], Kind | None]]:
+        """For each candidate what is said of it at a glance, what is said in full, and what it is a part of."""
+        seen = self.seen
+        for start, end in self.candidates():
+            others = [find for find in self.found if not (find.start < end and start < find.end)]
+            near = token_features.Marks(seen, others).nearest(start, end)
+            span = self.span(start, end)
+            yield (
+                token_features.glance(seen, start, end),
+                token_features.features(seen, start, end, near),
+                span.kind if span else None,
+            )
+
+    def span(self, start: int, end: int) -> Finding | None:
+        """The labelled datum with a shape that stands here."""
+        return next(
+            (s for s in self.text.spans if s.kind is not Kind.NAME and s.start < end and start < s.end), None
+        )
+
+    def steps(self) -> Iterator[Row]:
+        """From each candidate that is a part of a datum outward: what is said of each token, and whether it is too."""
+        among = list(token_features.tokens(self.seen))
+        for token in self.candidates():
+            span = self.span(*token)
+            if span is None:
+                continue
+            first = next(at for at, (start, end) in enumerate(among) if start < token[1] and token[0] < end)
+            for side in (-1, 1):
+                for at in range(first + side, first + side * (MOST_STEPS + 1), side):
+                    if not 0 <= at < len(among):
+                        break
+                    inside = among[at][0] < span.end and span.start < among[at][1]
+                    yield token_features.further(self.seen, among, first, at, side), inside
+                    if not inside:
+                        break
+
+
+def samples(folders: Sequence[Path]) -> list[Sample]:
+    """All texts of this folder's sets, and of sets kept elsewhere."""
+    scanner = Scanner()
+    nothing = {b"bias": -1e9}
+    with patch.object(learned, "weights", lambda: learned.Weights(nothing, nothing, nothing, {})):
+        return [Sample(name, text, lesson, scanner.find(text.text)) for name, text, lesson in _texts(folders)]
+
+
+def _texts(folders: Sequence[Path]) -> Iterator[tuple[str, Text, bool]]:
+    files = []
+    for file in sorted(HERE.glob("*.jsonl")):
+        if not file.stem.endswith("lessons"):
+            held = "lessons.jsonl" if file.stem == "personal" else f"{file.stem}_lessons.jsonl"
+            files.append((file.stem, file, HERE / held))
+    folders = [*sorted(path for path in PRACTICE.iterdir() if path.is_dir()), *folders]
+    files += [(folder.name, folder / "personal.jsonl", folder / "lessons.jsonl") for folder in folders]
+    for name, of_personal, of_lessons in files:
+        yield from ((name, text, False) for text in (personal(of_personal) if of_personal.exists() else ()))
+        yield from ((name, text, True) for text in (lessons(of_lessons) if of_lessons.exists() else ()))
+
+
+def known_words(every: Iterable[Sample]) -> frozenset[bytes]:
+    """Words of more than one text that are no part of a datum there."""
+    counted: Counter[bytes] = Counter()
+    for sample in every:
+        folded = bytearray(sample.seen.folded)
+        for span in sample.text.spans if sample.is_plain else ():
+            folded[span.start : span.end] = b" " * (span.end - span.start)
+        counted.update(set(_WORD.findall(bytes(folded))))
+    return frozenset(word for word, texts in counted.items() if texts >= FEWEST)
+
+
+def teach(every: Sequence[Sample], *, kinds: bool = True) -> learned.Weights:
+    """The weights that tell these texts' data best. `kinds`: also of what kind they are."""
+    plain = [sample for sample in every if sample.is_plain]
+    rows = [row for sample in plain for row in sample.rows()]
+    of_kinds: dict[Kind, dict[bytes, float]] = {}
+    for kind in STRUCTURED if kinds else ():
+        of_kind = [(said, is_ is kind) for _, said, is_ in rows if is_ is not None]
+        of_kinds[kind] = _fit(of_kind, fewest=5, least=0.5)
+    return learned.Weights(
+        _fit([(said, is_ is not None) for said, _, is_ in rows]),
+        _fit([(said, is_ is not None) for _, said, is_ in rows]),
+        _fit([step for sample in plain for step in sample.steps()]),
+        of_kinds or {Kind.HANDLE: {b"bias": 0.0}},
+    )
+
+
+def _fit(rows: Sequence[Row], fewest: int = FEWEST, least: float = LEAST_WEIGHT) -> dict[bytes, float]:
+    counted = Counter(feature for said, _ in rows for feature in set(said))
+    places = {feature: at for at, feature in enumerate(f for f, times in counted.items() if times >= fewest)}
+    columns: list[int] = []
+    ends = [0]
+    for said, _ in rows:
+        columns += sorted({places[feature] for feature in said if feature in places})
+        ends.append(len(columns))
+    matrix = csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(rows), len(places)))
+    model = LogisticRegression(C=STRENGTH, solver="liblinear", max_iter=300)
+    model.fit(matrix, [label for _, label in rows])
+    weights = {feature: round(float(model.coef_[0][at]), 2) for feature, at in places.items()}
+    weights = {feature: weight for feature, weight in weights.items() if abs(weight) >= least}
+    return {**weights, b"bias": round(float(model.intercept_[0]), 2)}
+
+
+def write(told: learned.Weights, known: Iterable[bytes]) -> None:
+    """Put the model where `learned` reads it."""
+    by = b"made by `python -m tests.curation.privacy.teach` from the labelled texts beside it.\n"
+    tables: dict[str, dict[bytes, float]] = {
+        "at_a_glance": told.at_a_glance,
+        "somebodys": told.somebodys,
+        "goes_on": told.goes_on,
+        **{kind.value: table for kind, table in told.kinds.items()},
+    }
+    lines = [
+        b"%b\t%b\t%.2f\n" % (name.encode(), feature, weight)
+        for name, table in tables.items()
+        for feature, weight in sorted(table.items())
+    ]
+    (WORDS / "learned_weights.tsv").write_bytes(b"# What each feature adds; " + by + b"".join(lines))
+    words = b"# Words of chats and lessons; " + by + b"\n".join(sorted(known)) + b"\n"
+    (WORDS / "known_words.txt").write_bytes(words)
+
+
+@dataclass
+class Reached:
+    """What was found in a set held out."""
+
+    data: int = 0
+    by_rules: int = 0
+    by_both: int = 0
+    lessons: int = 0
+    alarmed_by_rules: int = 0
+    alarmed_by_both: int = 0
+
+    def __add__(self, other: Reached) -> Reached:
+        return Reached(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+    def __str__(self) -> str:
+        data, held = max(1, self.data), max(1, self.lessons)
+        return (
+            f"{self.data:5} data: rules {self.by_rules / data:.1%}, and the model {self.by_both / data:.1%}; "
+            f"{self.lessons:5} lessons: rules {self.alarmed_by_rules / held:.2%}, "
+            f"and the model {self.alarmed_by_both / held:.2%}"
+        )
+
+
+def held_out(every: Sequence[Sample], set_: str) -> Reached:
+    """What rules and a model taught without this set find in it."""
+    others = [sample for sample in every if sample.set_ != set_]
+    known = known_words(others)
+    token_features._itself.cache_clear()
+    reached = Reached()
+    with (
+        patch.object(token_features, "known_words", lambda: known),
+        patch.object(learned, "known_words", lambda: known),
+    ):
+        told = teach(others, kinds=False)
+        with patch.object(learned, "weights", lambda: told):
+            scanner = Scanner()
+            for sample in every:
+                if sample.set_ == set_:
+                    reached += _reached(sample, scanner.find(sample.text.text))
+    return reached
+
+
+def _reached(sample: Sample, finds: list[Finding]) -> Reached:
+    if sample.lesson:
+        return Reached(lessons=1, alarmed_by_rules=bool(sample.found), alarmed_by_both=bool(finds))
+    text = sample.text.text
+    asked = [span for span in sample.text.spans if span.kind not in {Kind.NAME, Kind.RECORD_NUMBER}]
+    return Reached(
+        data=len(asked),
+        by_rules=sum(is_covered(text, span, sample.found) for span in asked),
+        by_both=sum(is_covered(text, span, finds) for span in asked),
+    )
+
+
+def main() -> None:
+    """Write the model, or print what it reaches on sets held out."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="sets kept elsewhere")
+    parser.add_argument("--held-out", nargs="+", default=[], metavar="SET", help="for example: ninth tenth")
+    options = parser.parse_args()
+    every = samples(options.folders)
+    if options.held_out:
+        reached = [held_out(every, set_) for set_ in options.held_out]
+        for set_, figures in zip(options.held_out, reached, strict=True):
+            print(f"{set_:12} {figures}")
+        print(f"{'all':12} {sum(reached, Reached())}")
+        return
+    known = known_words(every)
+    with (
+        patch.object(token_features, "known_words", lambda: known),
+        patch.object(learned, "known_words", lambda: known),
+    ):
+        told = teach(every)
+    write(told, known)
+    print(f"{len(every)} texts, {len(known)} known words, {len(told.somebodys)} weights", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
