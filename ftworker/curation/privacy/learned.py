@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -19,9 +20,11 @@ from ftworker.curation.privacy.kinds import Finding, Kind
 from ftworker.curation.privacy.token_features import (
     Marks,
     Token,
+    before,
+    behind,
     features,
     further,
-    glance,
+    itself,
     known_words,
     token_at,
     tokens,
@@ -71,19 +74,24 @@ _SIGNS_ALIKE = bytes(
     for code in range(256)
 )  # fmt: skip
 _TELLING = (b"a0", b"00000", b"@", b"0-0-0", b"0-00-0")
-_YEARS = (b" de 20", b" de 19", b" del 20")
+_YEARS = (b" de 20", b" de 19")
+_MOST_OF_THE_REST = 2.0
+"""What the word behind a token, and the second one before it, can add."""
+_MOST_KEPT = 4096
+"""Tokens of which what they are by themselves is kept: the small numbers that stand everywhere."""
 _FARTHEST = 16
 _FARTHEST_CHARACTERS = 120
 """By so many tokens, and characters, a find goes on to either side."""
 _GO_ON = frozenset((Kind.ADDRESS, Kind.BIRTH_DATE, Kind.PLATE, Kind.HANDLE))
 """Kinds of which a rule may have found a part: the street, and not its town."""
-LEAST_AT_A_GLANCE = -2.6
-LEAST = 1.4
+LEAST_AT_A_GLANCE = -1.0
+LEAST = 1.3
 LEAST_TO_GO_ON = 0.5
 """Scores that count. Chosen by what models taught without an author found in that author's texts."""
 
 
-class Weights(NamedTuple):
+@dataclass(frozen=True)
+class Weights:
     """What each feature adds to a score; over 0 is as likely as not."""
 
     at_a_glance: dict[bytes, float]
@@ -94,6 +102,25 @@ class Weights(NamedTuple):
     """That the token beside a part of a datum belongs to it."""
     kinds: dict[Kind, dict[bytes, float]]
     """That it is of this kind."""
+    _by_itself: dict[str, tuple[bytes, float]] = field(default_factory=dict)
+
+    def glance(self, seen: View, start: int, end: int) -> float:
+        """Whether a look at a token is worth it: the score of `itself`, `before` and `behind`."""
+        written = seen.text[start:end]
+        known = self._by_itself.get(written)
+        if known is None:
+            of, _, said = itself(written, seen.folded[start:end])
+            if len(self._by_itself) >= _MOST_KEPT:
+                self._by_itself.clear()
+            known = self._by_itself[written] = (of, score(self.at_a_glance, said))
+        of, sum_ = known
+        get = self.at_a_glance.get
+        one, two = before(seen, start)
+        sum_ += get(one, 0.0) + get(of + one, 0.0)
+        if sum_ < LEAST_AT_A_GLANCE - _MOST_OF_THE_REST:
+            return sum_
+        ahead = behind(seen, end)
+        return sum_ + get(two, 0.0) + get(ahead, 0.0) + get(of + ahead, 0.0)
 
 
 @cache
@@ -124,12 +151,10 @@ def learned(
     `asked`: the tokens that could be somebody's, `candidates` or some of them; `least`: the score that counts.
     """
     told = weights()
+    left = [token for token in asked if told.glance(seen, *token) >= LEAST_AT_A_GLANCE]
+    if not left:
+        return
     marks = Marks(seen, found)
-    left = [
-        token
-        for token in asked
-        if not marks.over(*token) and score(told.at_a_glance, glance(seen, *token)) >= LEAST_AT_A_GLANCE
-    ]
     # What is found says more of what stands beside it.
     for _ in range(_ROUNDS):
         fresh: list[Finding] = []

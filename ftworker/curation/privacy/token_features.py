@@ -47,13 +47,16 @@ _IS_WRITTEN_DATE = re.compile(_WRITTEN_DATE)
 _GAP_BEFORE = re.compile(rb"[" + _BREAKS + rb".]{1,4}$")
 _GAP_BEHIND = re.compile(rb"[" + _BREAKS + rb".]{1,4}")
 _MASKED = re.compile(re.escape(MASK) + rb"+")
+_SMALL_SHAPES = bytes(
+    0x61 if 0x61 <= code <= 0x7A else 0x39 if 0x30 <= code <= 0x39 else code for code in range(256)
+)
 _LOOKS = bytes(0x61 if 0x61 <= code <= 0x7A else code for code in range(256))
 _TRIMMED = b".-'/"
 _NINES = bytes(0x39 if 0x30 <= code <= 0x39 else code for code in range(256))
 _DATE = re.compile(rb"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{4}-\d\d-\d\d")
 _DIGITS = re.compile(rb"\d+")
 _LETTERS = re.compile(rb"[a-z]+")
-_RUN = re.compile(r"(.)\1+")
+_RUN = re.compile(rb"(.)\1+", re.DOTALL)
 _SHAPES = (
     {code: "A" for code in range(0x250) if chr(code).isupper()}
     | {code: "a" for code in range(0x250) if chr(code).islower()}
@@ -81,10 +84,12 @@ def known_words() -> frozenset[bytes]:
 
 def token_at(folded: bytes, place: int, least: int = 0) -> Token:
     """The token that holds this place; it begins at `least` at the earliest."""
-    head = folded[max(least, place - _LONGEST) : place].translate(_WORDS)
-    start = place - len(head) + head.rfind(b" ") + 1
-    while start < place and folded[start] in _TRIMMED:
-        start += 1
+    start = place
+    if place > least and folded[place - 1] not in b" \n":
+        head = folded[max(least, place - _LONGEST) : place].translate(_WORDS)
+        start += head.rfind(b" ") + 1 - len(head)
+        while start < place and folded[start] in _TRIMMED:
+            start += 1
     match = _TOKEN.match(folded, start)
     return (start, start + len(match[0].rstrip(_TRIMMED))) if match else (place, place)
 
@@ -115,22 +120,44 @@ def token_class(token: bytes) -> bytes:
     return b"word" if b"_" in token or b"." in token else b"plain"
 
 
-def glance(seen: View, start: int, end: int) -> list[bytes]:
-    """What can be said of a token quickly: its looks and the words right beside it."""
-    folded = seen.folded
-    of, _, itself = _itself(seen.text[start:end], folded[start:end])
-    before = _split(folded[max(0, start - _BESIDE) : start])
-    behind = _split(folded[end : end + _BESIDE])
-    one = b"1-:" + (before[-1][:12] if before else b"$")
-    two = b"2-:" + (before[-2][:12] if len(before) > 1 else b"$")
-    ahead = b"1+:" + (behind[0][:12] if behind else b"$")
-    return [*itself, one, of + one, two, ahead, of + ahead]
+@lru_cache(maxsize=4096)
+def itself(written: str, token: bytes) -> tuple[bytes, bytes, tuple[bytes, ...]]:
+    """A token's class and shape, and what is said of it whatever stands around it. `token`: `written`, folded.
+
+    Kept for the small numbers that stand everywhere.
+    """
+    of, shape = token_class(token), _shape(written, token)
+    return (
+        of,
+        shape,
+        (
+            b"class:" + of,
+            of + b" bare:" + _RUN.sub(rb"\1", shape)[:12],
+            of + b" length:%d" % min(len(token), 20),
+            *_own(of, token),
+        ),
+    )
+
+
+def before(seen: View, start: int) -> tuple[bytes, bytes]:
+    """The word right before a token, and the one before that, as features."""
+    words = _split(seen.folded[max(0, start - _BESIDE) : start])
+    return (
+        b"1-:" + (words[-1][:12] if words else b"$"),
+        b"2-:" + (words[-2][:12] if len(words) > 1 else b"$"),
+    )
+
+
+def behind(seen: View, end: int) -> bytes:
+    """The word right behind a token, as a feature."""
+    words = _split(seen.folded[end : end + _BESIDE])
+    return b"1+:" + (words[0][:12] if words else b"$")
 
 
 def features(seen: View, start: int, end: int, near: Sequence[tuple[int, bytes]]) -> list[bytes]:
     """All that is said of a token. `near`: how far the next find of each kind is."""
     folded = seen.folded
-    of, shape, itself = _itself(seen.text[start:end], folded[start:end])
+    of, shape, by_itself = itself(seen.text[start:end], folded[start:end])
     begin, stop = max(0, start - _AROUND), min(len(folded), end + _AROUND)
     if begin:
         space = folded.find(b" ", begin, start)
@@ -138,11 +165,11 @@ def features(seen: View, start: int, end: int, near: Sequence[tuple[int, bytes]]
     if stop < len(folded):
         space = folded.rfind(b" ", end, stop)
         stop = space if space != -1 else end
-    before = _split(folded[begin:start])[: -_MOST_AROUND - 1 : -1]
-    behind = _split(folded[end:stop])[:_MOST_AROUND]
-    said = [*itself, b"shape:" + shape[:16]]
-    said += [b"word:" + word for word in {word[:_STEM] for word in before + behind}]
-    for side, beside in ((b"-:", before), (b"+:", behind)):
+    words_before = _split(folded[begin:start])[: -_MOST_AROUND - 1 : -1]
+    words_behind = _split(folded[end:stop])[:_MOST_AROUND]
+    said = [*by_itself, b"shape:" + shape[:16]]
+    said += [b"word:" + word for word in {word[:_STEM] for word in words_before + words_behind}]
+    for side, beside in ((b"-:", words_before), (b"+:", words_behind)):
         for place, word in zip((b"1", b"2", b"3"), (*beside[:3], b"$", b"$", b"$"), strict=False):
             at = place + side + word[:12]
             said += (at, of + at)
@@ -166,25 +193,6 @@ def features(seen: View, start: int, end: int, near: Sequence[tuple[int, bytes]]
     return said
 
 
-@lru_cache(maxsize=4096)
-def _itself(written: str, token: bytes) -> tuple[bytes, bytes, tuple[bytes, ...]]:
-    """A token's class and shape, and what is said of it whatever stands around it.
-
-    Kept for the small numbers that stand everywhere.
-    """
-    of, shape = token_class(token), _shape(written)
-    return (
-        of,
-        shape,
-        (
-            b"class:" + of,
-            of + b" bare:" + _RUN.sub(r"\1", shape.decode("latin-1"))[:12].encode("latin-1"),
-            of + b" length:%d" % min(len(token), 20),
-            *_own(of, token),
-        ),
-    )
-
-
 def further(seen: View, among: Sequence[Token], first: int, at: int, side: int) -> list[bytes]:
     """What is said of the token `at` as the next one of a find. `first`: the one it began with; `side`: -1 or 1."""
     folded = seen.folded
@@ -194,7 +202,10 @@ def further(seen: View, among: Sequence[Token], first: int, at: int, side: int) 
     sign = b"-" if side < 0 else b"+"
     of = sign + token_class(folded[among[first][0] : among[first][1]])
     word, inner = folded[start:end].translate(_NINES), folded[inner_start:inner_end].translate(_NINES)
-    looks, inner_looks = _shape(seen.text[start:end]), _shape(seen.text[inner_start:inner_end])
+    looks, inner_looks = (
+        _shape(seen.text[start:end], folded[start:end]),
+        _shape(seen.text[inner_start:inner_end], folded[inner_start:inner_end]),
+    )
     said = [
         b"class" + of,
         b"word" + sign + word[:12],
@@ -210,7 +221,7 @@ def further(seen: View, among: Sequence[Token], first: int, at: int, side: int) 
         if 0 <= beyond < len(among):
             begin, stop = among[beyond]
             said.append(b"%d" % step + sign + folded[begin:stop].translate(_NINES)[:10])
-            said.append(b"%d looks" % step + of + _shape(seen.text[begin:stop])[:6])
+            said.append(b"%d looks" % step + of + _shape(seen.text[begin:stop], folded[begin:stop])[:6])
         else:
             said.append(b"%d" % step + sign + b"$")
     return said
@@ -277,8 +288,10 @@ def _age(year: int) -> bytes:
     return b"old" if year < 1930 else b"parent" if year < 1995 else b"pupil" if year < 2022 else b"now"
 
 
-def _shape(written: str) -> bytes:
+def _shape(written: str, token: bytes) -> bytes:
     """The token with A, a and 9 for its letters and digits."""
+    if written == written.lower():
+        return token.translate(_SMALL_SHAPES)
     return written.translate(_SHAPES).encode("latin-1", "replace")
 
 

@@ -71,8 +71,9 @@ class Sample:
             others = [find for find in self.found if not (find.start < end and start < find.end)]
             near = token_features.Marks(seen, others).nearest(start, end)
             span = self.span(start, end)
+            of, _, said = token_features.itself(seen.text[start:end], seen.folded[start:end])
             yield (
-                token_features.glance(seen, start, end),
+                [*said, *_beside(seen, start, end, of)],
                 token_features.features(seen, start, end, near),
                 span.kind if span else None,
             )
@@ -99,6 +100,12 @@ class Sample:
                     yield token_features.further(self.seen, among, first, at, side), inside
                     if not inside:
                         break
+
+
+def _beside(seen: View, start: int, end: int, of: bytes) -> Iterator[bytes]:
+    one, two = token_features.before(seen, start)
+    ahead = token_features.behind(seen, end)
+    yield from (one, of + one, two, ahead, of + ahead)
 
 
 def samples(folders: Sequence[Path]) -> list[Sample]:
@@ -211,7 +218,7 @@ def held_out(every: Sequence[Sample], set_: str) -> Reached:
     """What rules and a model taught without this set find in it."""
     others = [sample for sample in every if sample.set_ != set_]
     known = known_words(others)
-    token_features._itself.cache_clear()
+    token_features.itself.cache_clear()
     reached = Reached()
     with (
         patch.object(token_features, "known_words", lambda: known),
