@@ -15,7 +15,8 @@ from ftworker.settings import Settings
 from ftworker.tokenizers import counter_for
 
 _QUESTION = (
-    "Me llamo Ana Pérez y vivo en la calle Mayor 3. ¿Qué es la fotosíntesis y por qué la hacen las plantas?"
+    "Me llamo Ana Pérez, vivo en la calle Mayor 3 y en Instagram soy zarpa.azul9. ¿Qué es la fotosíntesis y por "
+    "qué la hacen las plantas?"
 )
 _ANSWER = (
     "Es el proceso por el que las plantas convierten la luz en energía química dentro de sus cloroplastos."
@@ -25,7 +26,7 @@ _CONVERSATION = Conversation(
     "preloading",
     (Message(role="user", content=_QUESTION), Message(role="assistant", content=_ANSWER)),
 )
-"""With a name and an address, so that the lists of both are read."""
+"""With a name, an address and an account, so that the lists and the models of all are read."""
 
 
 def load_before_the_fork(settings: Settings) -> None:

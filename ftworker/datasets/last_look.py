@@ -6,18 +6,22 @@ prompt is configuration and is passed over. Never says what was found: only how 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
+from ftworker.datasets.formats import SPEAKERS
 from ftworker.datasets.reading import FileFacts, Pairs, Unreadable, buffered, read_rows
 from ftworker.errors import PermanentError
 
 Look = Callable[[str], Iterable[str]]
 """Tells the kinds of personal data in a text."""
 
+_SPEAKER = re.compile(rf"(?:^|\n\n)(?:{'|'.join(SPEAKERS.values())}): ")
+"""What earlier turns begin with in an instruction."""
 _ROWS_NAMED = 10
 _PROGRESS_ROWS = 1_000
 _decode_line = msgspec.json.Decoder().decode
@@ -67,16 +71,14 @@ def texts_of(row: Any) -> Iterator[str]:
             return
         case dict():
             for key, value in row.items():
-                if isinstance(value, str):
-                    if key != "role":
-                        yield value
-                else:
+                if key != "role":
                     yield from texts_of(value)
         case list():
             for value in row:
                 yield from texts_of(value)
         case str():
-            yield row
+            # Each turn by itself, as it was looked at when it came: "Usuario: Spotify" is nobody's account.
+            yield from filter(None, _SPEAKER.split(row))
         case _:
             return
 

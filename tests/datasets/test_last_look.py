@@ -71,3 +71,18 @@ def test_every_text_of_stored_content_is_looked_at() -> None:
         "response": "tres",
     }
     assert list(texts_of(row)) == ["uno", "tres"]
+
+
+def test_turns_of_an_instruction_are_looked_at_one_by_one() -> None:
+    history = "Usuario: Spotify no va\n\nAsistente: CaCO3 y KMnO4\n\nUsuario: ¿y ahora?"
+    assert list(texts_of({"instruction": history, "response": "Sí."})) == [
+        "Spotify no va",
+        "CaCO3 y KMnO4",
+        "¿y ahora?",
+        "Sí.",
+    ]
+    with pytest.raises(PersonalDataLeft):
+        look_through(
+            [("train.json", BytesIO(b'[{"instruction": "Usuario: %s", "response": "x"}]' % MAIL.encode()))],
+            kinds,
+        )
