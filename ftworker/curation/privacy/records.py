@@ -176,7 +176,12 @@ def announced_numbers(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     "word is."""
     covered = 0
     for place in at:
-        if place < covered or not _NEAR.search(seen.folded, place, place + _FARTHEST):
+        if place < covered:
+            continue
+        # An "n" of a formula: no number of somebody's is called so with no other word.
+        if not seen.folded[place + 1 : place + 2].isalpha() and _TOKEN.match(seen.folded, place + 1) is None:
+            continue
+        if not _NEAR.search(seen.folded, place, place + _FARTHEST):
             continue
         said, end, guessed = _announcement(seen, place)
         fewest = _fewest_digits(said, guessed=guessed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from ftworker.curation.privacy.folding import View
 
@@ -301,11 +302,16 @@ def possible(families: int, folded: bytes, digits: bytes) -> int:
             if families & Family.HOME and any(word in folded for word in _NUMBER_IN_WORDS):
                 kept |= Family.HOME
             return families & ~_NEED_DIGITS | kept
-        for family, needed in _NEEDS:
-            if families & family:
-                for run in needed:
-                    if run in digits:
-                        break
-                else:
-                    families &= ~family
+        for family, needed in _needs(families & _NEED_DIGITS):
+            for run in needed:
+                if run in digits:
+                    break
+            else:
+                families &= ~family
     return families
+
+
+@cache
+def _needs(families: int) -> tuple[tuple[int, tuple[bytes, ...]], ...]:
+    """Those of `_NEEDS` that are of these families: one or two of eight, mostly the same."""
+    return tuple((family, needed) for family, needed in _NEEDS if families & family)
