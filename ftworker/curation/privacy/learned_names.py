@@ -41,9 +41,10 @@ _ROUNDS = 2
 """What is found says more of what stands beside it: so often the model is asked."""
 _MOST_ASKED = 400
 """In a text of more doubtful words than this nobody tells of somebody: it is a list, or made to keep us busy."""
-ADDED, ADDED_OF_ROSTER, KEPT, PASSED = 1.0, -1.0, -0.2, -2.0
-"""The score from which on a word is a name, one of the roster, under which a find of the rules is none, and under which
-nobody looks."""
+ADDED, ADDED_OF_ROSTER, KEPT = 1.0, -1.0, -0.2
+"""The score from which on a word is a name, one of the roster, and under which a find of the rules is none."""
+PASSED = -2.0
+"""The score of the quick look under which nobody looks at a word: at -1.0, one name in 70 is lost held out."""
 _ROSTER = (b"G", b"S")
 _HOPELESS = -2.8
 """The score of a word by itself under which no neighbours make it a name."""
@@ -106,34 +107,55 @@ class LearnedNames:
 
     def could_be(self, seen: View, start: int, end: int) -> bool:
         """Whether a word of a list could be somebody's, by the word itself and its two neighbours."""
-        large = seen.text[start].isupper()
-        own = self._own[large].get(seen.folded[start:end], 0.0)
-        if own < _HOPELESS:
+        word, large, get = seen.folded[start:end], seen.text[start].isupper(), self._gate.get
+        own = self._own[large].get(word)
+        if own is None:
+            own = self._bias + get(b"uA" if large else b"ua", 0.0) + get(b"=" + word, 0.0)
+        elif own < _HOPELESS:
             return False
-        score, get = self._bias, self._gate.get
-        for feature in self.outlook(seen, start, end):
-            score += get(feature, 0.0)
-        return score > PASSED
+        before, behind, of_before, of_behind = self._outlook_beside(seen, start, end)
+        return own + get(before, 0.0) + get(behind, 0.0) + get(of_before, 0.0) + get(of_behind, 0.0) > PASSED
 
     def outlook(self, seen: View, start: int, end: int) -> tuple[bytes, ...]:
         """What the quick look sees."""
+        word = seen.folded[start:end]
+        of = self._listed.get(word, b"u") + (b"A" if seen.text[start].isupper() else b"a")
+        return (of, b"=" + word, *self._outlook_beside(seen, start, end))
+
+    def _outlook_beside(self, seen: View, start: int, end: int) -> tuple[bytes, bytes, bytes, bytes]:
         spaced, folded = seen.words, seen.folded
         before = spaced[max(0, start - _LONGEST) : start].rpartition(b" ")[2]
         behind = spaced[end + 2 : end + 2 + _LONGEST].partition(b" ")[0]
-        before = self._alike.get(before, before) if before else sign(folded[max(0, start - 2) : start])
-        behind = self._alike.get(behind, behind) if behind else sign(folded[end : end + 2])
-        word = folded[start:end]
-        of = self._listed.get(word, b"u") + (b"A" if seen.text[start].isupper() else b"a")
-        return (of, b"=" + word, b"<" + before, b">" + behind, of + b"<" + before, of + b">" + behind)
+        before = b"<" + (
+            self._alike.get(before, before) if before else sign(folded[max(0, start - 2) : start])
+        )
+        behind = b">" + (self._alike.get(behind, behind) if behind else sign(folded[end : end + 2]))
+        of = self._listed.get(folded[start:end], b"u") + (b"A" if seen.text[start].isupper() else b"a")
+        return before, behind, of + before, of + behind
 
     def judged(
-        self, seen: View, found: list[Name], standing: Sequence[tuple[int, int]], *, shaped: Sequence[Finding]
+        self,
+        seen: View,
+        found: list[Name],
+        passed: Sequence[tuple[int, int]],
+        standing: Sequence[tuple[int, int]],
+        *,
+        shaped: Sequence[Finding],
     ) -> list[Name]:
         """The names of a text after all: those that were found, less what is none, with what was missed.
 
-        `standing`: where words of the lists stand.
+        `passed`: where words of the lists stand that could be somebody's; `standing`: where words stand that the rules
+        looked at.
         """
-        if not (self._told.name and (found or standing)):
+        if not (self._told.name and (found or passed or standing)):
+            return found
+        asked = set(passed)
+        asked.update(
+            place
+            for place in self.candidates(seen, standing, around=bool(found or shaped))
+            if place not in asked and self.could_be(seen, *place)
+        )
+        if not (found or asked):
             return found
         text = Tokens(seen)
         others = [(find.start, find.end, find.kind.encode()) for find in shaped]
@@ -142,25 +164,22 @@ class LearnedNames:
             for name in found
             if not name.sure or self._on_roster(name) or not self._is_none(text, name, found, others)
         ]
-        asked = [
-            (start, end)
-            for start, end in self.candidates(seen, standing, around=bool(found or shaped))
-            if self.could_be(seen, start, end) and not self._is_own_term(text, start, end)
+        left = [
+            place for place in sorted(asked) if not (_covered(place, kept) or self._is_own_term(text, *place))
         ]
-        asked = [place for place in asked if not _covered(place, kept)]
-        if len(asked) > _MOST_ASKED:
-            asked = []
+        if len(left) > _MOST_ASKED:
+            left = []
         for _ in range(_ROUNDS):
             marked = marks(others, kept)
             fresh = [
                 (start, end)
-                for start, end in dict.fromkeys((*asked, *self._beside(text, kept)))
+                for start, end in dict.fromkeys((*left, *(self._beside(text, kept) if kept else ())))
                 if self.score(self.features(text, start, end, marked)) >= self._least(seen.folded[start:end])
             ]
             if not fresh:
                 break
             kept = joined(seen, [*kept, *(self._whole(seen, start, end) for start, end in fresh)])
-            asked = [place for place in asked if not _covered(place, kept)]
+            left = [place for place in left if not _covered(place, kept)]
         return [with_initials(seen, name) for name in kept]
 
     def candidates(

@@ -111,8 +111,8 @@ class NameRules:
         mentioned: set[bytes] = set()
         found = self._by_rules(seen, announced, standing, mentioned, shaped)
         # Whom the rules know from a lesson or an exercise is settled.
-        doubtful += [place for place in standing if seen.folded[slice(*place)] not in mentioned]
-        return self._learned.judged(seen, found, doubtful, shaped=shaped)
+        standing = [place for place in standing if seen.folded[slice(*place)] not in mentioned]
+        return self._learned.judged(seen, found, doubtful, standing, shaped=shaped)
 
     def _by_rules(
         self,
@@ -330,6 +330,10 @@ class NameRules:
         if not self._figures.mention(words[0]) and words[0] not in PARTICLES:
             return False
         before = seen.folded[max(0, start - 40) : start].split()[-3:]
+        if not before or not (
+            before[-1] in PARTICLES or words[0] in PARTICLES or before[-1] in self._figures.beside(words[0])
+        ):
+            return False
         return any(self._figures.holds([*before[-count:], *words]) for count in range(1, len(before) + 1))
 
     def _could_be_lower(self, seen: View, end: int, word: bytes) -> bool:

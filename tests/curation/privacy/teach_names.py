@@ -1,9 +1,9 @@
 """Makes `words/learned_names.tsv`, the model of `ftworker.curation.privacy.learned_names`, from the labelled texts.
 
-`python -m tests.curation.privacy.teach_names [FOLDER...]` writes the file from the sets of this folder and of those
-named. With `--held-out` it writes nothing: for each of the folders it teaches a model without it, and prints what rules
-alone and rules with the model find there: names without the roster, names on the roster with it, lessons with a false
-name. Needs scikit-learn. Prints no text.
+`python -m tests.curation.privacy.teach_names [FOLDER...]` writes the file from the sets of this folder, of `practice/`
+and of the folders named. With `--held-out` it writes nothing: for each of the folders it teaches a model without it,
+and prints what rules alone and rules with the model find there: names without the roster, names on the roster with it,
+lessons with a false name. Needs scikit-learn. Prints no text.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -26,6 +27,7 @@ from ftworker.curation.privacy.folding import view
 from ftworker.curation.privacy.name_tokens import Tokens
 from tests.curation.privacy.measured import HERE, Text, is_covered, lessons, personal, roster
 
+PRACTICE = HERE / "practice"
 TARGET = Path(model.__file__).parent / "words" / "learned_names.tsv"
 FEWEST = 4
 """A feature that fewer words have tells nothing."""
@@ -65,7 +67,7 @@ class Features:
 
 
 def places(folders: Sequence[Path]) -> list[Place]:
-    """The sets of this folder, and those of the folders."""
+    """The sets of this folder and of `practice/`, and those of the folders."""
     every = []
     for file in sorted(HERE.glob("*.jsonl")):
         if file.stem.endswith("lessons"):
@@ -74,14 +76,16 @@ def places(folders: Sequence[Path]) -> list[Place]:
         held = HERE / ("lessons.jsonl" if own else f"{file.stem}_lessons.jsonl")
         people = HERE / ("roster.txt" if own else f"{file.stem}_roster.txt")
         every.append(Place(file.stem, file, held, people if people.exists() else None))
-    every += [folder_place(folder) for folder in folders]
+    practice = (folder for folder in PRACTICE.iterdir() if folder.is_dir())
+    every += map(folder_place, sorted({*practice, *(folder.resolve() for folder in folders)}))
     return every
 
 
 def folder_place(folder: Path) -> Place:
     """The set of a folder, of which files may be missing."""
+    folder = folder.resolve()
     files = [folder / name for name in ("personal.jsonl", "lessons.jsonl", "roster.txt")]
-    return Place(str(folder), *(file if file.exists() else None for file in files))
+    return Place(folder.name, *(file if file.exists() else None for file in files))
 
 
 def rows_of(place: Place, features: Features) -> Rows:
@@ -92,9 +96,8 @@ def rows_of(place: Place, features: Features) -> Rows:
         *(personal(place.personal) if place.personal else []),
         *(lessons(place.lessons) if place.lessons else []),
     ]
-    told, model.weights = model.weights, lambda: model.NOTHING
-    scanners = [Scanner(), *([Scanner(roster=people)] if people else [])]
-    model.weights = told
+    with patch.object(model, "weights", lambda: model.NOTHING):
+        scanners = [Scanner(), *([Scanner(roster=people)] if people else [])]
     for scanner in scanners:
         for text in texts:
             _learn(rows, scanner, text, features)
@@ -170,10 +173,9 @@ def write(told: model.Weights, path: Path) -> None:
 
 def figures(place: Place, told: model.Weights) -> Counter[str]:
     """How many names, names on the roster and lessons the set has, and how many are found."""
-    before, model.weights = model.weights, lambda: told
     people = roster(place.roster) if place.roster else []
-    alone, with_roster = Scanner(), Scanner(roster=people)
-    model.weights = before
+    with patch.object(model, "weights", lambda: told):
+        alone, with_roster = Scanner(), Scanner(roster=people)
     counted: Counter[str] = Counter()
     for text in personal(place.personal) if place.personal else []:
         finds, with_names = alone.find(text.text), with_roster.find(text.text)
