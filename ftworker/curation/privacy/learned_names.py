@@ -43,11 +43,11 @@ _MOST_ASKED = 400
 """In a text of more doubtful words than this nobody tells of somebody: it is a list, or made to keep us busy."""
 ADDED, ADDED_OF_ROSTER, KEPT = 1.0, -1.0, -0.2
 """The score from which on a word is a name, one of the roster, and under which a find of the rules is none."""
-PASSED = -2.0
-"""The score of the quick look under which nobody looks at a word: at -1.0, one name in 70 is lost held out."""
+PASSED, PASSED_OF_ROSTER = -0.7, -2.0
+"""The score of the quick look under which nobody looks at a word, and at one of the roster."""
 _ROSTER = (b"G", b"S")
-_HOPELESS = -2.8
-"""The score of a word by itself under which no neighbours make it a name."""
+_HOPELESS = -2.0
+"""The score of a word by itself, less the one that it must pass, under which no neighbours make it a name."""
 _HARDLY = -1.2
 """What a word adds by itself under which nobody looks at it."""
 
@@ -88,7 +88,10 @@ class LearnedNames:
         get = self._gate.get
         self._own = tuple(
             {
-                word: self._bias + get(kind + case, 0.0) + get(b"=" + word, 0.0)
+                word: self._bias
+                + get(kind + case, 0.0)
+                + get(b"=" + word, 0.0)
+                - (PASSED_OF_ROSTER if kind[-1:] in _ROSTER else PASSED)
                 for word, kind in self._listed.items()
             }
             for case in (b"a", b"A")
@@ -110,11 +113,11 @@ class LearnedNames:
         word, large, get = seen.folded[start:end], seen.text[start].isupper(), self._gate.get
         own = self._own[large].get(word)
         if own is None:
-            own = self._bias + get(b"uA" if large else b"ua", 0.0) + get(b"=" + word, 0.0)
-        elif own < _HOPELESS:
+            own = self._bias + get(b"uA" if large else b"ua", 0.0) + get(b"=" + word, 0.0) - PASSED
+        if own < _HOPELESS:
             return False
         before, behind, of_before, of_behind = self._outlook_beside(seen, start, end)
-        return own + get(before, 0.0) + get(behind, 0.0) + get(of_before, 0.0) + get(of_behind, 0.0) > PASSED
+        return own + get(before, 0.0) + get(behind, 0.0) + get(of_before, 0.0) + get(of_behind, 0.0) > 0
 
     def outlook(self, seen: View, start: int, end: int) -> tuple[bytes, ...]:
         """What the quick look sees."""

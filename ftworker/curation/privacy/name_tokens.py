@@ -13,7 +13,7 @@ _TOKEN = re.compile(rb"\x01+|[a-z_']*[a-z_]|\d+|\n|[^\s\w]")
 BETWEEN_PARTS = frozenset((b" ", b"-"))
 LINE_END = b"/n"
 _SIGNS = {b"\n": LINE_END, MASK: MASK}
-_BLOCK, _MARGIN = 200, 160
+_BLOCK, _MARGIN = 80, 130
 """So many characters are cut into tokens at once, and so many around them."""
 
 
