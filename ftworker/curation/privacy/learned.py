@@ -75,6 +75,7 @@ _SIGNS_ALIKE = bytes(
 )  # fmt: skip
 _TELLING = (b"a0", b"00000", b"@", b"0-0-0", b"0-00-0")
 _YEARS = (b" de 20", b" de 19")
+"""What calls for the model wherever it stands, in `_SIGNS_ALIKE` and in the text: "x7", a long number, a date."""
 _MOST_OF_THE_REST = 2.0
 """What the word behind a token, and the second one before it, can add."""
 _MOST_KEPT = 4096
@@ -102,7 +103,8 @@ class Weights:
     """That the token beside a part of a datum belongs to it."""
     kinds: dict[Kind, dict[bytes, float]]
     """That it is of this kind."""
-    _by_itself: dict[str, tuple[bytes, float]] = field(default_factory=dict)
+    _by_itself: dict[str, tuple[bytes, float]] = field(default_factory=dict, repr=False)
+    """The class and the score of tokens by themselves, kept: they may be somebody's, and nothing shows them."""
 
     def glance(self, seen: View, start: int, end: int) -> float:
         """Whether a look at a token is worth it: the score of `itself`, `before` and `behind`."""

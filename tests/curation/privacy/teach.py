@@ -3,7 +3,7 @@
 `python -m tests.curation.privacy.teach` writes `words/learned_weights.tsv` and `words/known_words.txt` from all sets of
 this folder and of `practice/`. `--held-out SET...` writes nothing: for each of these sets it teaches a model without
 its texts, and prints what the rules find in them and what rules and model find. Sets kept elsewhere are named by their
-folders. The same texts make the same files. It prints no text.
+folders. The same texts and rules make the same files. It prints no text.
 """
 
 from __future__ import annotations
