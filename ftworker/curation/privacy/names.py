@@ -8,7 +8,8 @@ figures and by `contexts`. How far a name goes is the work of `spans`, what a ph
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from ahocorasick_rs import BytesAhoCorasick
 
@@ -55,6 +56,9 @@ _TAUGHT_BY = re.compile(
 
 Place = tuple[int, int, int, Cue | None]
 """Where a stretch of a view begins and ends that a family of rules is called to, and what announces a name there."""
+_STANDING: tuple[int, Cue | None] = (0, None)
+_DOUBTFUL: tuple[int, Cue | None] = (0, Cue.DOUBTFUL)
+"""What a word that may begin a name calls for, and one that a model has to look at: what stands beside it tells."""
 
 
 class NameRules:
@@ -66,32 +70,34 @@ class NameRules:
         self._figures = known_figures()
         self._repeats = Repeats(self._words, self._figures)
         self._announced = Announced(self._words, self._own_terms, self._figures)
-        self._cues = tuple(cues.CUES.values())
-        phrases = [b" %b " % phrase.encode() for phrase in cues.CUES]
-        phrases += [phrase for phrase, _ in triggers.PHRASES]
-        self._first_word = len(phrases)
-        words = self._words.lexicon.given | self._words.roster.given | self._words.roster.surnames
         self._learned = LearnedNames(self._words, self._figures, self._own_terms)
-        self._first_doubtful = len(phrases) + len(words)
-        every = (*phrases, *_spaced(words), *_spaced(self._learned.listed - words))
-        self._automaton = BytesAhoCorasick(every)
+        words = self._words.lexicon.given | self._words.roster.given | self._words.roster.surnames
+        called: list[tuple[bytes, tuple[int, Cue | None]]] = [
+            *((b" %b " % phrase.encode(), (Family.NAMES, cue)) for phrase, cue in cues.CUES.items()),
+            *((phrase, (family, None)) for phrase, family in triggers.PHRASES),
+            *((b" %b " % word, _STANDING) for word in words),
+            *((b" %b " % word, _DOUBTFUL) for word in self._learned.listed - words),
+        ]
+        # In order of their letters, so that what a pass goes through lies together in memory: a tenth of its time.
+        called.sort(key=itemgetter(0))
+        self._automaton = BytesAhoCorasick([phrase for phrase, _ in called])
+        self._calls = [call for _, call in called]
 
     def places(self, seen: View) -> list[Place]:
         """Where a cue stands, a name could begin, or a word calls for other rules."""
         found: list[Place] = []
-        cues_, first_word = len(self._cues), self._first_word
-        text, folded, could_be = seen.text, seen.folded, self._learned.could_be
-        for pattern, start, end in self._automaton.find_matches_as_indexes(seen.words, overlapping=True):
-            if pattern < cues_:
-                found.append((start, end - 2, Family.NAMES, self._cues[pattern]))
-            elif pattern < first_word:
-                found.append((start, end - 2, triggers.PHRASES[pattern - cues_][1], None))
-            elif pattern < self._first_doubtful and (
-                text[start].isupper() or self._could_be_lower(seen, end - 2, folded[start : end - 2])
+        calls, text, folded, could_be = self._calls, seen.text, seen.folded, self._learned.could_be
+        for pattern, start, after in self._automaton.find_matches_as_indexes(seen.words, overlapping=True):
+            family, cue = calls[pattern]
+            end = after - 2
+            if family:
+                found.append((start, end, family, cue))
+            elif cue is None and (
+                text[start].isupper() or self._could_be_lower(seen, end, folded[start:end])
             ):
-                found.append((start, end - 2, Family.NAMES, None))
-            elif could_be(seen, start, end - 2):
-                found.append((start, end - 2, Family.NAMES, Cue.DOUBTFUL))
+                found.append((start, end, Family.NAMES, None))
+            elif could_be(seen, start, end):
+                found.append((start, end, Family.NAMES, Cue.DOUBTFUL))
         return found
 
     def find(self, seen: View, places: Iterable[Place], *, shaped: Sequence[Finding] = ()) -> list[Name]:
@@ -374,11 +380,6 @@ class NameRules:
         if not (large and rare) or not is_used_as_name(seen, start):
             return None
         return Name(start, end, words)
-
-
-def _spaced(words: Iterable[bytes]) -> Iterator[bytes]:
-    """The words as they stand between others, in order."""
-    return (b" %b " % word for word in sorted(words))
 
 
 def name_words(text: str) -> tuple[bytes, ...]:

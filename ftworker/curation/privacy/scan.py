@@ -32,6 +32,7 @@ from ftworker.curation.privacy.folding import BETWEEN_TEXTS, View, view
 from ftworker.curation.privacy.kinds import PLACEHOLDER, Finding, Kind
 from ftworker.curation.privacy.learned import asked, extended, learned, odd_places
 from ftworker.curation.privacy.names import NameRules, Place, name_words
+from ftworker.curation.privacy.spans import Name
 from ftworker.curation.privacy.triggers import (
     EVERY,
     PLACED,
@@ -171,7 +172,7 @@ class Scanner:
         """The finds of each text, with offsets into it, and whether something is uncertain."""
         looks = self._looks(texts)
         # Who stands beside somebody's number is nobody of an exercise: what has a shape is looked for first.
-        shaped = [[*_structured(look)] if look.families & _RULED else [] for look in looks]
+        shaped = [_structured(look) if look.families & _RULED else [] for look in looks]
         names = [
             self._names.find(look.seen, look.places, shaped=finds)
             if finds or look.families & Family.NAMES
@@ -183,18 +184,10 @@ class Scanner:
             # A name that one message tells is looked for in all.
             again = self._names.again([look.seen for look in looks], known)
             names = [[*of_text, *more] for of_text, more in zip(names, again, strict=True)]
-        found: list[list[Finding]] = []
-        for look, of_text, finds in zip(looks, names, shaped, strict=True):
-            every = [*finds, *(Finding(name.start, name.end, Kind.NAME) for name in of_text)]
-            if every:
-                every = _merged([*every, *beside(look.seen, every)])
-                every += extended(look.seen, every)
-            if every or look.families > Family.NAMES:
-                every += learned(look.seen, every, asked(look.seen, look.places, look.families, every))
-            if every:
-                given = look.seen.given
-                every = [Finding(*given(find.start, find.end), find.kind) for find in _merged(every)]
-            found.append(every)
+        found = [
+            _completed(look, of_text, finds) if of_text or finds or look.families > Family.NAMES else []
+            for look, of_text, finds in zip(looks, names, shaped, strict=True)
+        ]
         return found, any(not name.sure for name in known)
 
     def _looks(self, texts: Sequence[str]) -> list[_Look]:
@@ -204,46 +197,59 @@ class Scanner:
         seen = view(BETWEEN_TEXTS.join(texts))
         if seen.offsets is not None:
             return [self._thorough_look(text) for text in texts]
-        ends = list(accumulate(len(text) + len(BETWEEN_TEXTS) for text in texts))
+        looks, ends, end = [], [], 0
+        for text in texts:
+            looks.append(_Look(seen, end, end + len(text)))
+            end += len(text) + len(BETWEEN_TEXTS)
+            ends.append(end)
         places = self._names.places(seen)
         digits = digits_alike(seen.folded)
-        places += [(position, position, family, None) for position, family in by_signs(seen, digits)]
+        places += by_signs(seen, digits)
         places += [(position, position, Family.ODD, None) for position in odd_places(seen.folded)]
-        looks = [
-            _Look(seen, begin, begin + len(text)) for begin, text in zip([0, *ends], texts, strict=False)
-        ]
         look, begin, end = looks[0], 0, 0
-        for place in places:
-            start, stop, family, cue = place
+        add = look.places.append
+        for start, stop, family, cue in places:
             # Mostly in the text of the one before: a comparison instead of a search.
             if not begin <= start < end:
                 number = bisect_right(ends, start)
-                look, begin, end = looks[number], ends[number - 1] if number else 0, ends[number]
-            look.places.append((start - begin, stop - begin, family, cue) if begin else place)
+                look, end = looks[number], ends[number]
+                begin, add = look.begin, look.places.append
+            add((start - begin, stop - begin, family, cue))
             look.families |= family
         for look in looks:
             if look.families > Family.NAMES:
-                begin, end = look.begin, look.end
-                look.families = possible(look.families, seen.folded[begin:end], digits[begin:end])
+                look.families = possible(look.families, seen.folded, digits, look.begin, look.end)
         return looks
 
     def _thorough_look(self, text: str) -> _Look:
         seen = view(text)
-        signs = by_signs(seen, digits_alike(seen.folded))
-        placed: list[Place] = [(position, position, family, None) for position, family in signs]
-        placed += [(position, position, Family.ODD, None) for position in odd_places(seen.folded)]
-        return _Look(seen, 0, len(seen.text), EVERY, [*self._names.places(seen), *placed], seen)
+        places = [*self._names.places(seen), *by_signs(seen, digits_alike(seen.folded))]
+        places += [(position, position, Family.ODD, None) for position in odd_places(seen.folded)]
+        return _Look(seen, 0, len(seen.text), EVERY, places, seen)
 
 
-def _structured(look: _Look) -> Iterator[Finding]:
+def _completed(look: _Look, names: Sequence[Name], shaped: Sequence[Finding]) -> list[Finding]:
+    """All that is found in a text: names and what has a shape, what counts beside those, and what the model tells."""
+    seen = look.seen
+    found = [*shaped, *[Finding(name.start, name.end, Kind.NAME) for name in names]]
+    if found:
+        found = _merged([*found, *beside(seen, found)])
+        found += extended(seen, found)
+    found += learned(seen, found, asked(seen, look.places, look.families, found))
+    return [Finding(*seen.given(find.start, find.end), find.kind) for find in _merged(found)]
+
+
+def _structured(look: _Look) -> list[Finding]:
+    """What has a shape in a text, by the rules that it calls for."""
     seen, families = look.seen, look.families
+    found: list[Finding] = []
     for family, rules in _RULES:
         if families & family:
             for rule in rules:
-                yield from rule(seen)
-    if families & PLACED:
+                found += rule(seen)
+    placed = families & PLACED
+    if placed:
         at: dict[int, set[int]] = {}
-        placed = families & PLACED
         for start, _, family, _ in look.places:
             if family & placed:
                 starts = at.get(family)
@@ -252,8 +258,9 @@ def _structured(look: _Look) -> Iterator[Finding]:
                 else:
                     starts.add(start)
         # One or two of fourteen: in the order of the rules.
-        for family in sorted(at, key=_ORDER.__getitem__):
-            yield from _PLACED_RULES[_ORDER[family]][1](seen, sorted(at[family]))
+        for family in sorted(at, key=_ORDER.__getitem__) if len(at) > 1 else at:
+            found += _PLACED_RULES[_ORDER[family]][1](seen, sorted(at[family]))
+    return found
 
 
 _RANK = {kind: rank for rank, kind in enumerate(

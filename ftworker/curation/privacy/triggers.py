@@ -219,54 +219,54 @@ def digits_alike(folded: bytes) -> bytes:
     return folded.translate(_DIGITS_ALIKE)
 
 
-def by_signs(seen: View, digits: bytes) -> list[tuple[int, int]]:
-    """Families that signs and digits call for, and where. `digits`: what `digits_alike` says of the text."""
+def by_signs(seen: View, digits: bytes) -> list[tuple[int, int, int, None]]:
+    """Where signs and digits call for families, as `names` has places. `digits`: what `digits_alike` says of them."""
     folded = seen.folded
-    found = []
+    found: list[tuple[int, int, int, None]] = []
     at = folded.find(b"@")
     while at != -1:
-        found.append((at, Family.AT_SIGN))
+        found.append((at, at, Family.AT_SIGN, None))
         if folded.endswith((b"mi ", b"meu "), 0, at):
-            found.append((at, Family.BARE_HANDLE))
+            found.append((at, at, Family.BARE_HANDLE, None))
         at = folded.find(b"@", at + 1)
     at = folded.find(b"arroba")
     while at != -1:
-        found.append((at, Family.SPELT_EMAIL))
+        found.append((at, at, Family.SPELT_EMAIL, None))
         at = folded.find(b"arroba", at + 1)
     at = folded.find(b"_")
     while at != -1:
         if folded[at - 3 : at].isalpha() or folded[at + 1 : at + 4].isalpha():
-            found.append((at, Family.SIGNED))
+            found.append((at, at, Family.SIGNED, None))
         at = folded.find(b"_", at + 1)
     at = folded.find(b"#")
     while at != -1:
         if digits.startswith(b"000", at + 1) and folded[at - 3 : at].isalnum():
-            found.append((at, Family.SIGNED))
+            found.append((at, at, Family.SIGNED, None))
         at = folded.find(b"#", at + 1)
     at = folded.find(b"\xba")
     while at != -1:
         if _FLOOR.search(folded, max(0, at - _LONGEST_FLOOR), at):
-            found.append((at, Family.HOME))
+            found.append((at, at, Family.HOME, None))
         at = folded.find(b"\xba", at + 1)
     at = digits.find(b"0000")
     while at != -1:
         if digits.startswith(b"0", at + 4):
             if _CODE_OF_TOWN.match(folded, at):
-                found.append((at, Family.CODED))
+                found.append((at, at, Family.CODED, None))
         elif _AFTER_DIGITS_OF_A_PLATE.match(folded, at + 4) and (
             _PLATE.match(folded, at) or _is_old_plate(folded, at)
         ):
-            found.append((at, Family.PLATE))
+            found.append((at, at, Family.PLATE, None))
         at = digits.find(b"0000", at + 4)
     for match in _LONG_NUMBER.finditer(digits):
-        found.append((match.start(), Family.NUMBERS))
+        found.append((match.start(), match.start(), Family.NUMBERS, None))
         if _DOTTED_DATE.match(folded, match.start()):
-            found.append((match.start(), Family.BIRTH))
+            found.append((match.start(), match.start(), Family.BIRTH, None))
     at = digits.find(b"-0000")
     if at != -1 and digits.count(b"0") >= _FEWEST_DIGITS:
         while at != -1:
             if digits.endswith((b"-0", b"-00"), 0, at):
-                found.append((at, Family.BIRTH))
+                found.append((at, at, Family.BIRTH, None))
             at = digits.find(b"-0000", at + 5)
     return found
 
@@ -294,17 +294,19 @@ def stretches(seen: View, at: Iterable[int], before: int, after: int) -> Iterato
         yield max(begin, 0), min(end, len(seen.folded))
 
 
-def possible(families: int, folded: bytes, digits: bytes) -> int:
-    """What is left of the families of a text that lacks the digits some of them need."""
+def possible(families: int, folded: bytes, digits: bytes, begin: int, end: int) -> int:
+    """What is left of the families of a stretch that lacks the digits some of them need."""
     if families & _NEED_DIGITS:
-        if b"0" not in digits:
-            kept = families & _WITHOUT_A_NUMBER if b"x-x" in digits else 0
-            if families & Family.HOME and any(word in folded for word in _NUMBER_IN_WORDS):
+        if digits.find(b"0", begin, end) == -1:
+            kept = families & _WITHOUT_A_NUMBER if digits.find(b"x-x", begin, end) != -1 else 0
+            if families & Family.HOME and any(
+                folded.find(word, begin, end) != -1 for word in _NUMBER_IN_WORDS
+            ):
                 kept |= Family.HOME
             return families & ~_NEED_DIGITS | kept
         for family, needed in _needs(families & _NEED_DIGITS):
             for run in needed:
-                if run in digits:
+                if digits.find(run, begin, end) != -1:
                     break
             else:
                 families &= ~family
