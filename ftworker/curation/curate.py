@@ -63,10 +63,9 @@ def curate(
         turns, unanswered = read_turns(conversation)
     except UnknownRole:
         return case.nothing(DropReason.UNKNOWN_ROLE)
-    if unanswered is None and not any(turn.question or turn.answer for turn in turns):
-        return case.nothing(DropReason.EMPTY_CONVERSATION)
     if unanswered is None and not any(turn.question for turn in turns):
-        return case.nothing(DropReason.NO_USER_MESSAGE)
+        said = any(turn.answer for turn in turns)
+        return case.nothing(DropReason.NO_USER_MESSAGE if said else DropReason.EMPTY_CONVERSATION)
     case.judge(turns)
     if case.lessons:
         if settings.quarantine and not reviewed:
@@ -114,10 +113,11 @@ class _Case:
 
     def judge(self, turns: Sequence[Turn]) -> None:
         """By all rules that need no scanner: what is usable, what is worth teaching."""
+        every = self.trace is not None
+        clean = not every and rules.unflawed(turns)
         for turn in turns:
             new = turn.index > self.after_turn
-            every = self.trace is not None
-            reason = self._broken(rules.USABLE if every else rules.of_use(turn), turn, shown=new)
+            reason = self._broken(rules.USABLE if every else rules.of_use(turn, clean=clean), turn, shown=new)
             if reason is None:
                 self.history.append(turn)
             if not new:
@@ -166,9 +166,10 @@ class _Case:
         if self.settings.personal_data == "drop":
             self._drop_personal(texts)
         texts.redact(self.history, self.lessons, self.scanner)
-        for turn in (*self.history, *self.lessons):
-            texts.replace(turn)
-        self.distractors = [texts.replacements.get(text, text) for text in self.distractors]
+        if texts.replacements:
+            for turn in (*self.history, *self.lessons):
+                texts.replace(turn)
+            self.distractors = [texts.replacements.get(text, text) for text in self.distractors]
         self.redactions = dict(texts.counts)
         if self.trace is not None:
             for kind, number in self.redactions.items():

@@ -123,8 +123,9 @@ def uncited(answer: str) -> str:
 
     Answers with code stay as they are.
     """
-    if " [" not in answer or "```" in answer:
+    # One sign is found several times quicker than two or three.
+    if "[" not in answer or " [" not in answer or ("`" in answer and "```" in answer):
         return answer
     clauses = _ENDS_A_CLAUSE.split(answer)
     last = clauses.pop()
-    return ("".join([clause[:-1] for clause in clauses]) + last).strip() if clauses else last.strip()
+    return ("".join([clause[:-1] for clause in clauses]) + last).strip()

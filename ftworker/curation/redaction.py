@@ -103,8 +103,6 @@ class Texts:
     def replace(self, turn: Turn) -> None:
         """Put the placeholders into the turn. Repeatable."""
         new = self.replacements
-        if not new:
-            return
         turn.question = new.get(turn.question, turn.question)
         turn.served = new.get(turn.served, turn.served)
         turn.answer = new.get(turn.answer, turn.answer)

@@ -121,6 +121,13 @@ def sign_share(text: str) -> float | None:
     return len(text.encode("latin-1", "ftworker_signs").translate(None, _NO_SIGNS_OF_LATIN)) / len(text)
 
 
+def most_signs(text: str) -> float:
+    """What `sign_share` is at most: every character beyond Latin-1 counts as one. Takes half the time."""
+    if "`" in text:
+        return sign_share(text) or 0.0
+    return len(text.encode("latin-1", "replace").translate(None, _NO_SIGNS_OF_LATIN)) / (len(text) or 1)
+
+
 @lru_cache(maxsize=1_024)
 def _signs_beyond_latin(run: str) -> bytes:
     return b"!" * len(_NOT_SIGNS.sub("", run))

@@ -15,10 +15,10 @@ from typing import Literal
 import msgspec
 
 from ftworker.conversations import Conversation
-from ftworker.curation.language import foreign_language
+from ftworker.curation.language import Spoken, foreign_language
 from ftworker.curation.reasons import DropReason
 from ftworker.curation.refusals import is_refusal
-from ftworker.curation.repetition import repetition, sign_share
+from ftworker.curation.repetition import most_signs, repetition, sign_share
 from ftworker.curation.screening import flaw
 from ftworker.curation.support import support
 from ftworker.curation.turns import Turn
@@ -102,6 +102,18 @@ def _flawed(turn: Turn, settings: CurationSettings) -> Verdict:  # noqa: ARG001
     return Verdict(found) if found else PASSES
 
 
+def unflawed(turns: Sequence[Turn]) -> bool:
+    """Whether no text of these turns has a flaw: one look at all of them."""
+    # A line end between two texts is no flaw, and stands in no control token.
+    return flaw("\n".join([text for turn in turns for text in _texts(turn)])) is None
+
+
+def _texts(turn: Turn) -> tuple[str, ...]:
+    if turn.served is turn.answer:
+        return turn.question, turn.answer
+    return turn.question, turn.answer, turn.served
+
+
 USABLE = (
     Rule("no_user_message", _question),
     Rule("error_answer", _failed),
@@ -111,15 +123,12 @@ USABLE = (
 """Which turns can stand anywhere at all; the others are not even history of later ones."""
 
 
-def of_use(turn: Turn) -> Sequence[Rule]:
-    """Those of USABLE that can find anything in this turn; the others would say that it passes.
+def of_use(turn: Turn, *, clean: bool) -> Sequence[Rule]:
+    """Those of USABLE to ask: none where all would say that the turn passes. `clean`: its texts are `unflawed`.
 
-    For whoever shows no steps: a rule that only measures takes three times as long to call as to decide here.
+    For whoever shows no steps: verdicts cost more than what nearly every turn needs to pass.
     """
-    return _READ_FOR_USE if turn.question and turn.answer and not turn.failed else USABLE
-
-
-_READ_FOR_USE = USABLE[-1:]
+    return () if clean and turn.question and turn.answer and not turn.failed else USABLE
 
 
 def _thumbs_down(turn: Turn, settings: CurationSettings) -> Verdict:
@@ -164,9 +173,13 @@ def _refuses(turn: Turn, settings: CurationSettings) -> Verdict:
 
 
 def _asked_again(turn: Turn, settings: CurationSettings) -> Verdict:  # noqa: ARG001
-    following = turn.next_question
-    broken = turn.rating <= 0 and following is not None and _same_question(turn.question, following)
+    broken = _is_asked_again(turn)
     return _dropped_if(broken, DropReason.REPEATED_QUESTION, broken)
+
+
+def _is_asked_again(turn: Turn) -> bool:
+    following = turn.next_question
+    return turn.rating <= 0 and following is not None and _same_question(turn.question, following)
 
 
 def _same_question(question: str, following: str) -> bool:
@@ -184,11 +197,17 @@ def _same_question(question: str, following: str) -> bool:
 def _language(turn: Turn, settings: CurationSettings) -> Verdict:
     if not settings.languages:
         return PASSES
-    foreign = foreign_language(turn.answer, settings.languages, settings.min_language_words)
+    foreign = _foreign(turn.answer, settings)
     if foreign is None:
         return Verdict(limit="languages")
     value = f"{foreign.language}, {foreign.lead} words ahead"
     return Verdict(DropReason.WRONG_LANGUAGE, value=value, limit="languages")
+
+
+def _foreign(answer: str, settings: CurationSettings) -> Spoken | None:
+    if not settings.languages:
+        return None
+    return foreign_language(answer, settings.languages, settings.min_language_words)
 
 
 def _repeats(turn: Turn, settings: CurationSettings) -> Verdict:
@@ -240,17 +259,17 @@ TEACHABLE = (
 
 
 def of_worth(turn: Turn, settings: CurationSettings) -> Sequence[Rule]:
-    """Those of TEACHABLE that can find anything in this turn, as `of_use`."""
-    plain = (
+    """Those of TEACHABLE to ask, as `of_use`: none where all would say that the turn passes, and flag nothing."""
+    answer = turn.answer
+    passes = (
         turn.rating >= 0
-        and settings.min_answer_characters <= len(turn.answer) <= settings.max_answer_characters
+        and settings.min_answer_characters <= len(answer) <= settings.max_answer_characters
         and not turn.chunks
         and not turn.rejected
+        and not is_refusal(answer, settings.refusal_texts)
+        and not _is_asked_again(turn)
+        and _foreign(answer, settings) is None
+        and ((turning := repetition(answer, settings)) is None or not turning.exceeded)
+        and most_signs(answer) <= settings.max_sign_share
     )
-    return _READ_FOR_WORTH if plain else TEACHABLE
-
-
-# Neither measured at once nor about chunks and other answers.
-_READ_FOR_WORTH = tuple(
-    rule for rule in TEACHABLE if rule.judge in {_refuses, _asked_again, _language, _repeats, _signs}
-)
+    return () if passes else TEACHABLE

@@ -7,7 +7,7 @@ all later ones.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ftworker.conversations import canonical_json
@@ -20,7 +20,7 @@ from ftworker.curation.turns import Turn
 from ftworker.settings import CurationSettings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Writer:
     """Writes the lessons of one conversation. `history` is every turn that may stand before a lesson, in order."""
 
@@ -40,12 +40,11 @@ class Writer:
             return DropReason.TOO_MANY_TOKENS
         parts: list[bytes] = []
         for earlier in self._latest(turn.index):
-            before, before_tokens = self._bare(earlier)
+            before, before_tokens = self._before(earlier)
             if tokens + before_tokens > self.settings.max_tokens:
                 break
             tokens += before_tokens
-            # What is preferred is learnt from the outputs alone: no weight says so of the input.
-            parts.append(before if pair else before[:-1] + b',"weight":0}')
+            parts.append(before)
         parts.reverse()
         if pair:
             said = b"".join(part + b"," for part in parts)
@@ -61,13 +60,12 @@ class Writer:
         after = [turn for turn in self.history if turn.index >= first]
         parts: list[bytes] = []
         tokens = TOKENS_PER_EXAMPLE
-        for turn in [*reversed(list(self._latest(first))), *after]:
+        for turn in [*reversed(self._latest(first)), *after]:
             lesson = taught.get(turn.index)
             if lesson:
                 part, more = self._taught(lesson)
             else:
-                part, more = self._bare(turn)
-                part = part[:-1] + b',"weight":0}'
+                part, more = self._before(turn)
             parts.append(part)
             tokens += more
         if tokens > self.settings.max_tokens:
@@ -75,17 +73,13 @@ class Writer:
         rating = sum(lesson.turn.rating for lesson in lessons)
         return self._example(lessons, b"[" + b",".join(parts) + b"]", tokens, (rating > 0) - (rating < 0))
 
-    def _latest(self, before: int) -> Iterator[Turn]:
+    def _latest(self, before: int) -> Sequence[Turn]:
         """The newest turns before this one that the history limit allows, newest first: whole turns, so that a
         history begins with a question.
         """
-        left = self.settings.max_history_messages // 2
-        for turn in reversed(self.history):
-            if turn.index < before:
-                if not left:
-                    return
-                left -= 1
-                yield turn
+        earlier = [turn for turn in self.history if turn.index < before]
+        most = self.settings.max_history_messages // 2
+        return earlier[: -most - 1 : -1]
 
     def _example(self, lessons: Sequence[Lesson], content: bytes, tokens: int, rating: int) -> Example:
         last = lessons[-1]
@@ -117,22 +111,29 @@ class Writer:
         )
 
     def _asked(self, turn: Turn) -> str:
-        earlier = (before for before in reversed(self.history) if before.index < turn.index)
-        return asked(normalised(turn.question), (normalised(before.question) for before in earlier))
+        earlier = reversed(self.history)
+        return asked(
+            normalised(turn.question),
+            (normalised(before.question) for before in earlier if before.index < turn.index),
+        )
 
-    def _bare(self, turn: Turn) -> tuple[bytes, int]:
+    def _before(self, turn: Turn) -> tuple[bytes, int]:
         """The pair as history has it, and its tokens. Made once a turn."""
         made = self._histories.get(turn.index)
         if made is None:
-            made = self._histories[turn.index] = self._pair(turn.question, as_history(turn))
+            made = self._histories[turn.index] = self._untaught(*self._pair(turn.question, as_history(turn)))
         return made
+
+    def _untaught(self, pair: bytes, tokens: int) -> tuple[bytes, int]:
+        # What is preferred is learnt from the outputs alone: no weight says so of the input.
+        return (pair if self.settings.unit == "preference" else pair[:-1] + b',"weight":0}'), tokens
 
     def _taught(self, lesson: Lesson) -> tuple[bytes, int]:
         made = self._pair(lesson.prompt, lesson.answer)
         turn = lesson.turn
         if not turn.chunks and turn.served == turn.answer:
             # History has it in the same words: not written and counted once more.
-            self._histories[turn.index] = made
+            self._histories[turn.index] = self._untaught(*made)
         return made
 
     def _pair(self, prompt: str, answer: str) -> tuple[bytes, int]:
