@@ -187,7 +187,7 @@ _OF_A_HOME = re.compile(
 """A floor or a door right after the number."""
 
 
-_BEHIND_NO_STREET = b" ,()=\n^+*<>:;?"
+_BEHIND_NO_STREET = frozenset((b"", *(bytes((sign,)) for sign in b" ,()=\n^+*<>:;?")))
 """What a letter alone has behind it in a formula, where one for a street has a full stop or a slash: half of all
 places are such."""
 

@@ -139,9 +139,9 @@ class Announced:
         called = gap is not None and gap[0].rstrip().endswith(
             (b"llama", b"llamaba", b"diu", b"called", b"named", b"llamado", b"llamada")
         )
-        candidates = [(gap.end(), called)] if gap and gap.end() > end else []
-        of = cues.AFTER_ROLE_OF.match(seen.folded, end)
         direct = seen.folded[end : end + 1] == b" "
+        candidates = [(gap.end(), called)] if gap and gap.end() > end + direct else []
+        of = cues.AFTER_ROLE_OF.match(seen.folded, end)
         if direct:
             candidates.insert(0, (end + 1, False))
         if of:
@@ -290,6 +290,8 @@ class Announced:
         word = seen.folded[start:end]
         large = seen.text[start].isupper()
         given = self._words.is_given(word)
+        if not (large or given or unknown_lower):
+            return None
         surname = self._words.is_surname(word)
         if len(word) < 2 or seen.folded[end : end + 1].isdigit():
             return None

@@ -88,6 +88,9 @@ _beyond: dict[str, bytes] = {}
 def _fold_beyond_latin(error: UnicodeError) -> tuple[bytes, int]:
     assert isinstance(error, UnicodeEncodeError)
     run = error.object[error.start : error.end]
+    known = _beyond.get(run)
+    if known is not None:
+        return known, error.end
     folded = b""
     for character in run:
         byte = _beyond.get(character)
@@ -141,7 +144,7 @@ def view(text: str) -> View:
         text, offsets = _composed(text)
         raw = text.encode("latin-1", "ftworker_fold")
     folded = raw.translate(_FOLD)
-    if b"[" in folded and "_" in text:
+    if "[" in text and "_" in text:
         masked = bytearray(folded)
         for found in PLACEHOLDER.finditer(text):
             masked[found.start() : found.end()] = MASK * len(found[0])

@@ -83,7 +83,7 @@ class Figures:
     def holds(self, words: Iterable[bytes]) -> bool:
         """Whether these words are one of them: all of it, or two words of it that are not too usual."""
         told = [word for word in words if word not in PARTICLES]
-        if not told or not self.beside(told[0]).issuperset(told):
+        if not told or not self._beside.get(told[0], _NONE).issuperset(told):
             return False
         asked = frozenset(told)
         if asked in self._all:

@@ -116,8 +116,9 @@ class NameRules:
                 standing.append((start, end))
         mentioned: set[bytes] = set()
         found = self._by_rules(seen, announced, standing, mentioned, shaped)
-        # Whom the rules know from a lesson or an exercise is settled.
-        standing = [place for place in standing if seen.folded[slice(*place)] not in mentioned]
+        if mentioned:
+            # Whom the rules know from a lesson or an exercise is settled.
+            standing = [place for place in standing if seen.folded[slice(*place)] not in mentioned]
         return self._learned.judged(seen, found, doubtful, standing, shaped=shaped)
 
     def _by_rules(
@@ -150,6 +151,8 @@ class NameRules:
             found += self._among(seen, found, left)
         if shaped:
             found += self._of_papers(seen, shaped)
+        if not found:
+            return found
         found = apart(found)
         beside = named_with(seen, found, self._words, self._own_terms, self._figures)
         return apart([*found, *beside]) if beside else found
@@ -186,12 +189,10 @@ class NameRules:
         before = self._words.surnames_before(seen, start) if large and self._words.is_given(word) else None
         if before is not None and before[0] >= covered:
             return Name(before[0], stop, (*words, *before[1])), stop
-        first = _NEXT_GIVEN.match(seen.folded, stop)
-        surnames_only = all(self._words.is_surname(each) for each in words)
+        first = _NEXT_GIVEN.match(seen.folded, stop) if large else None
         if (
             first
-            and large
-            and surnames_only
+            and all(map(self._words.is_surname, words))
             and self._starts_list(seen, start)
             and self._words.is_given(first[1])
         ):

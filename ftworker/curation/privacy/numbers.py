@@ -146,8 +146,7 @@ def identity_numbers(seen: View, begin: int, end: int) -> Iterator[Finding]:
 
 def _dni_said(seen: View, begin: int, end: int) -> Iterator[Finding]:
     """However it is written: after a word for it, or before one."""
-    near = seen.folded[begin:end]
-    if not any(word in near for word in _DNI_WORDS):
+    if all(seen.folded.find(word, begin, end) == -1 for word in _DNI_WORDS):
         return
     for found in _DNI_ANYHOW.finditer(seen.folded, begin, end):
         digits = found["number"].translate(None, b" .,-_")
@@ -163,12 +162,12 @@ def _dni_said(seen: View, begin: int, end: int) -> Iterator[Finding]:
 
 def bank_numbers(seen: View, begin: int, end: int, digits: bytes) -> Iterator[Finding]:
     """IBANs of 23 countries, Spanish account numbers (CCC), cards. `digits`: those that stand together here."""
-    if digits.count(b"0") >= _FEWEST_OF_IBAN and _BEGINS_IBAN in digits:
+    if digits.count(b"0") >= _FEWEST_OF_IBAN and digits.find(_BEGINS_IBAN) != -1:
         for found in _IBAN.finditer(seen.folded, begin, end):
             length = _iban_length(found[0])
             if length:
                 yield Finding(found.start(), found.start() + length, Kind.IBAN)
-    if _OF_BANKS not in digits:
+    if digits.find(_OF_BANKS) == -1:
         return
     for found in _IBAN_ANYHOW.finditer(seen.folded, begin, end):
         written = seen.folded[found.start() : found.end(1)]
@@ -209,7 +208,7 @@ def bank_numbers(seen: View, begin: int, end: int, digits: bytes) -> Iterator[Fi
 
 def social_security_numbers(seen: View, begin: int, end: int, digits: bytes) -> Iterator[Finding]:
     """NUSS: with slashes, with right check digits in its groups, or after the word that says so."""
-    if _OF_SOCIAL_SECURITY not in digits:
+    if digits.find(_OF_SOCIAL_SECURITY) == -1:
         return
     for found in _NUSS.finditer(seen.folded, begin, end):
         first, second = ((gap or b"").strip() for gap in found.group(2, 4))

@@ -211,9 +211,9 @@ def phones(seen: View, begin: int, end: int, digits: bytes) -> Iterator[Finding]
     `digits`: what `numbers.digits_together` says of the stretch. Years such as 1453-1492 are eight, and so nearly
     nothing here.
     """
-    if _WITH_COUNTRY in digits:
+    if digits.find(_WITH_COUNTRY) != -1:
         yield from _with_country(seen, begin, end)
-    if _OF_SPAIN in digits:
+    if digits.find(_OF_SPAIN) != -1:
         if seen.folded.find(b"+", begin, end) != -1:
             yield from _abroad(seen, begin, end)
         yield from _grouped(seen, begin, end)
@@ -221,7 +221,7 @@ def phones(seen: View, begin: int, end: int, digits: bytes) -> Iterator[Finding]
         yield from _alone_in_a_line(seen, begin, end)
         yield from _bare(seen, begin, end)
         yield from _by_digits_or_linked(seen, begin, end)
-    if _SHORTEST in digits:
+    if digits.find(_SHORTEST) != -1:
         yield from _beside_a_sign(seen, begin, end)
         yield from _said(seen, begin, end)
 

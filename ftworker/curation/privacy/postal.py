@@ -154,6 +154,9 @@ _PROVINCE = re.compile(
     rb"(?:,| -|/)? ?[(]?(?<!\w)([a-z]{4,20}(?: [a-z]{4,20})?|[a-z]{2,4}\.|[a-z]{2,4}(?=\s?[.)\n,]|$))(?:[)]|"
     rb"(?=\s*(?:[.,;\n)]|$)| (?:y|i|o|para|pero|con|que)\b))"
 )
+_FIGURES = b"0123456789"
+_RAISED = (b"\xba", b"\xb0")
+"""What makes an ordinal of the figure before it."""
 _NO_NAMES = frozenset(b"es esta tiene hay que son se tenia con sin".split())
 """What a street is not called: "mi calle es Gran Vía"."""
 _REGNAL = frozenset(
@@ -163,38 +166,40 @@ _REGNAL = frozenset(
 
 def street_name(seen: View, start: int) -> tuple[int, bool] | None:
     """Where the street's name ends, and whether a word of it has a capital; None where no name stands there."""
+    text, folded = seen.text, seen.folded
     position, words, capital, end, last_is_particle = start, 0, False, start, False
     dated = False
     while words < _MOST_WORDS:
-        word = _WORD.match(seen.folded, position)
-        if word is None:
+        found = _WORD.match(folded, position)
+        if found is None:
             break
+        word, begin, stop = found[0], position, found.end()
         # "calle 2 de mayo n 31": a date needs no capitals, and ends with its month.
-        number = word[0][:1].isdigit()
+        number = word[0] in _FIGURES
         if (
-            seen.folded.startswith(b"s/n", position)
-            or (not words and word[0] in _NO_NAMES)
-            or word[0] in _NUMBER_SIGNS
-            or (not number and seen.folded[word.end() : word.end() + 1] in {b"\xba", b"\xb0"})
+            word in _NUMBER_SIGNS
+            or (not words and word in _NO_NAMES)
+            or (word == b"s" and folded.startswith(b"/n", stop))
+            or (not number and folded.startswith(_RAISED, stop))
         ):
             break
         # "Nou d'Octubre": the capital stands behind the apostrophe.
-        first = word.start() + 2 * (word[0][1:2] == b"'" and word.end() - word.start() > 2)
-        large = seen.text[first].isupper()
-        particle = word[0] in PARTICLES and not (words and seen.text[word.start() : word.end()] in _REGNAL)
+        large = text[begin + 2 * (word[1:2] == b"'" and len(word) > 2)].isupper()
+        regnal = words > 0 and text[begin:stop] in _REGNAL
+        particle = word in PARTICLES and not regnal
         if dated and not large and not particle:
-            return word.end(), True
+            return stop, True
         # A small word after large ones ends the name: "calle Mayor tiene 3".
         if capital and not large and not particle and not number:
             return None
         # "av. juan carlos I" is written without capitals.
-        capital = capital or (large and not (words and seen.text[word.start() : word.end()] in _REGNAL))
+        capital = capital or (large and not regnal)
         dated = dated or number
         # "avenida juan carlos i, 12"
-        last_is_particle = particle and not (word[0] == b"i" and words > 1)
+        last_is_particle = particle and not (word == b"i" and words > 1)
         words += 1
-        position = end = word.end()
-        if seen.folded[position : position + 1] != b" ":
+        position = end = stop
+        if not folded.startswith(b" ", position):
             break
         position += 1
     return (end, capital) if words and end > start and not last_is_particle else None

@@ -174,22 +174,22 @@ def _records(seen: View, begin: int, end: int) -> Iterator[Finding]:
 def announced_numbers(seen: View, at: Iterable[int]) -> Iterator[Finding]:
     """What stands right after words such as "NIA" or "código de alumno", in whatever shape. `at`: where such a "
     "word is."""
-    covered = 0
+    folded, covered = seen.folded, 0
     for place in at:
         if place < covered:
             continue
         # An "n" of a formula: no number of somebody's is called so with no other word.
-        if not seen.folded[place + 1 : place + 2].isalpha() and _TOKEN.match(seen.folded, place + 1) is None:
+        if not folded[place + 1 : place + 2].isalpha() and _TOKEN.match(folded, place + 1) is None:
             continue
-        if not _NEAR.search(seen.folded, place, place + _FARTHEST):
+        if not _NEAR.search(folded, place, place + _FARTHEST):
             continue
         said, end, guessed = _announcement(seen, place)
         fewest = _fewest_digits(said, guessed=guessed)
-        if said[:1] == [b"id"] and _OF_A_MEETING.search(seen.folded, max(0, place - 60), place):
+        if said[:1] == [b"id"] and _OF_A_MEETING.search(folded, max(0, place - 60), place):
             continue
         value = _value_at(seen, end, fewest) if fewest else None
         # "ID: A118204" is somebody's, "id = 20230001" a line of code.
-        if value is not None and not (said == [b"id"] and seen.folded[value[0] : value[1]].isdigit()):
+        if value is not None and not (said == [b"id"] and folded[value[0] : value[1]].isdigit()):
             covered = value[1]
             yield Finding(*value, Kind.RECORD_NUMBER)
 

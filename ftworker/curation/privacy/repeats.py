@@ -39,13 +39,14 @@ class Repeats:
         if not words:
             return [[] for _ in views]
         known_words = frozenset(words)
-        return [self._in(seen, words, known_words) for seen in views]
+        spaced = [(word, b" %b " % word) for word in words]
+        return [self._in(seen, spaced, known_words) for seen in views]
 
-    def _in(self, seen: View, words: Iterable[bytes], known: frozenset[bytes]) -> list[Name]:
+    def _in(self, seen: View, words: Iterable[tuple[bytes, bytes]], known: frozenset[bytes]) -> list[Name]:
         found = []
         # A conversation has a few names: to look for each costs less than to build an automaton of them.
-        for word in words:
-            start = seen.words.find(b" %b " % word)
+        for word, spaced in words:
+            start = seen.words.find(spaced)
             while start != -1:
                 end, more, _ = self._words.extended(seen, start, start + len(word), word, unknown=False)
                 # "candela urrutia" is she again, though a candle is a candle.
@@ -54,7 +55,7 @@ class Repeats:
                     seen, start, (word, *more), known
                 ):
                     found.append(Name(start, end, (word, *more)))
-                start = seen.words.find(b" %b " % word, start + 1)
+                start = seen.words.find(spaced, start + 1)
         return apart(found) if found else found
 
     def _is_again(self, seen: View, start: int, word: bytes) -> bool:

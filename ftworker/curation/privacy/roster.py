@@ -6,7 +6,8 @@ the work of `ftworker.rosters`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain, combinations, product
 
 from ftworker.curation.privacy.folding import fold
 from ftworker.curation.privacy.lexicon import PARTICLES, lexicon
@@ -35,17 +36,14 @@ class Roster:
         """Whether somebody has just these given names, two or more: "Luis Miguel"."""
         return len(words) > 1 and words in self._called
 
-    def is_person(self, words: Iterable[bytes]) -> bool:
+    def is_person(self, words: Sequence[bytes]) -> bool:
         """Whether somebody has a given name and a surname, or two surnames, among these words."""
-        given: set[int] = set()
-        surname: set[int] = set()
-        for word in words:
-            theirs = self._surname_of.get(word, set())
-            if theirs & surname:
-                return True
-            surname |= theirs
-            given |= self._people_of.get(word, set())
-        return bool(given & surname)
+        surnames = [people for word in words if (people := self._surname_of.get(word))]
+        if not surnames:
+            return False
+        given = [people for word in words if (people := self._people_of.get(word))]
+        pairs = chain(product(given, surnames), combinations(surnames, 2))
+        return any(not one.isdisjoint(other) for one, other in pairs)
 
 
 def _parts(line: str) -> tuple[list[bytes], list[bytes]]:

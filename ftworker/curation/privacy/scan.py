@@ -154,7 +154,7 @@ class Scanner:
                     else _with(old, parts, new)
                     for text, old, parts, new in zip(texts, found, pieces, fresh, strict=True)
                 ]
-        counts = Counter(find.kind for finds in found for find in finds)
+        counts = Counter(find.kind for finds in found for find in finds) if rounds else {}
         return Redacted(redacted, counts, uncertain, tuple(map(tuple, found)))
 
     def _scanned_again(

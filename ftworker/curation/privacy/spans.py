@@ -60,7 +60,6 @@ class NameWords:
         shouted = large and text[start:end].isupper()
         words: list[bytes] = []
         surnames = unknowns = 0
-        begins_with_surname = not self.is_given(word)
         while len(words) < _MOST_WORDS:
             found = NEXT_WORD.match(folded, end)
             if found is None:
@@ -99,7 +98,7 @@ class NameWords:
                 surnames += 1
             elif (
                 self.is_given(following)
-                and (not surnames or begins_with_surname)
+                and (not surnames or not self.is_given(word))
                 and (not joined or word in {b"maria", b"juan", b"jose", b"m"})
             ):
                 if not large and following in self.lexicon.ambiguous:
@@ -204,6 +203,8 @@ def words_ahead(seen: View, end: int, word: bytes, beside: frozenset[bytes]) -> 
 
 def apart(names: list[Name]) -> list[Name]:
     """In order and without overlaps: of names that overlap the longest, and a sure one before an unsure one."""
+    if len(names) < 2:
+        return [*names]
     kept: list[Name] = []
     for name in sorted(names, key=lambda name: (name.start, -name.end, not name.sure)):
         if kept and name.start < kept[-1].end:

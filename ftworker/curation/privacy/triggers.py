@@ -296,6 +296,7 @@ def stretches(seen: View, at: Iterable[int], before: int, after: int) -> Iterato
 
 def possible(families: int, folded: bytes, digits: bytes, begin: int, end: int) -> int:
     """What is left of the families of a stretch that lacks the digits some of them need."""
+    # Here and wherever it is often asked `find` and not `in`: that one first fails to read the bytes as a number.
     if families & _NEED_DIGITS:
         if digits.find(b"0", begin, end) == -1:
             kept = families & _WITHOUT_A_NUMBER if digits.find(b"x-x", begin, end) != -1 else 0
