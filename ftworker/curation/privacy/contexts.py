@@ -91,21 +91,22 @@ def sentence_around(seen: View, start: int, end: int) -> bytes:
 
 def is_of_a_lesson(seen: View, start: int, end: int, *, named_fully: bool) -> bool:
     """A saint, a king, a place, the author of a theorem: by the words right before and after."""
-    before = seen.folded[max(0, start - 45) : start]
-    place = cues.PLACE_BEFORE.search(before)
-    # "quedamos en casa de Guille"; the house of a figure is seen, and nobody meets in it.
-    at_home = place is not None and _AT_HOME.search(before) is not None
-    if cues.SAINT_OR_RANK.search(before) or (place is not None and not at_home):
-        return True
     if cues.NUMERAL_AFTER.match(seen.text, end) and not named_fully:
         return True
     if _is_cited(seen.folded, end) or _is_a_building(seen, start, named_fully=named_fully):
         return True
-    if cues.CITED_BOOK.match(seen.folded, start) or (not named_fully and cues.WORK_OF.search(before)):
+    if cues.CITED_BOOK.match(seen.folded, start) or cues.FIGURE_AFTER.match(seen.folded, end):
         return True
-    return (
-        cues.EPONYM_BEFORE.search(before) is not None or cues.FIGURE_AFTER.match(seen.folded, end) is not None
-    )
+    before = seen.folded[max(0, start - 45) : start]
+    if not before.endswith((b" ", b" \n")):
+        return False  # whatever says it from before ends with a space
+    place = cues.PLACE_BEFORE.search(before)
+    # "quedamos en casa de Guille"; the house of a figure is seen, and nobody meets in it.
+    if place is not None and _AT_HOME.search(before) is None:
+        return True
+    if not named_fully and cues.WORK_OF.search(before):
+        return True
+    return cues.SAINT_OR_RANK.search(before) is not None or cues.EPONYM_BEFORE.search(before) is not None
 
 
 def _is_cited(folded: bytes, end: int) -> bool:

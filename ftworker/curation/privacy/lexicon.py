@@ -116,6 +116,8 @@ class Figures:
         """Whether they are one of these names, or one with a word or two after it ("Isaac Newton Inglaterra")."""
         if words[0] not in self._by_word and words[0] not in PARTICLES:
             return False
+        if len(words) == 1:
+            return self.holds(words)
         if any(word.endswith(b"ren") for word in words[1:]):
             # "Bernardo Atxagaren" is of him, in Basque.
             words = tuple(word.removesuffix(b"ren") for word in words)

@@ -341,7 +341,13 @@ class NameRules:
             before[-1] in PARTICLES or words[0] in PARTICLES or before[-1] in self._figures.beside(words[0])
         ):
             return False
-        return any(self._figures.holds([*before[-count:], *words]) for count in range(1, len(before) + 1))
+        beside = self._figures.beside(words[0])
+        return any(
+            self._figures.holds([*before[-count:], *words])
+            for count in range(1, len(before) + 1)
+            # A figure that this word is a part of begins with one that stands beside it there.
+            if count == 1 or words[0] in PARTICLES or before[-count] in beside
+        )
 
     def _could_be_lower(self, seen: View, end: int, word: bytes) -> bool:
         if word in self._words.roster.given and word not in self._words.lexicon.ambiguous and len(word) > 3:
