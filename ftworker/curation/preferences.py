@@ -14,7 +14,9 @@ worst), because an example is one turn.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from ftworker.curation.identity import normalised
 from ftworker.curation.markers import spoken

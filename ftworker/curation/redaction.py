@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -40,8 +39,8 @@ def held_back(turns: Iterable[Turn], unanswered: str | None) -> DropReason | Non
 
     All that was said counts, also what would give no example: it is the same child.
     """
-    said = chain(chain.from_iterable((turn.question, turn.served) for turn in turns), [unanswered or ""])
-    found = sensitive_kinds([text for text in said if text])
+    said = [text for turn in turns for text in (turn.question, turn.served) if text]
+    found = sensitive_kinds([*said, unanswered] if unanswered else said)
     for kind, reason in _QUARANTINE.items():
         if kind in found:
             return reason
@@ -61,7 +60,8 @@ class Texts:
 
     def said(self, turn: Turn) -> list[str]:
         """What was said in the turn."""
-        return [turn.question, turn.served, turn.answer, *([turn.rejected] if turn.rejected else ())]
+        said = [turn.question, turn.served, turn.answer]
+        return [*said, turn.rejected] if turn.rejected else said
 
     def shown(self, turn: Turn) -> list[str]:
         """What its chunks put into a prompt."""
@@ -82,14 +82,13 @@ class Texts:
         showing = history if raft else lessons
         # Mostly a lesson is the very turn of the history, all of whose texts stand there already.
         known = set(map(id, history))
-        written = dict.fromkeys(
-            chain(
-                chain.from_iterable(map(self.said, history)),
-                chain.from_iterable(self.said(turn) for turn in lessons if id(turn) not in known),
-                chain.from_iterable(map(self.shown, chain(showing, lessons))),
-                self.distractors,
-            )
-        )
+        texts: list[str] = []
+        for turn in (*history, *(turn for turn in lessons if id(turn) not in known)):
+            texts += self.said(turn)
+        for turn in (*showing, *lessons):
+            if turn.chunks:
+                texts += self.shown(turn)
+        written = dict.fromkeys([*texts, *self.distractors])
         if raft:
             # Of these nobody has looked yet whether they can be written at all.
             written = {text: None for text in written if flaw(text) is None}

@@ -7,9 +7,10 @@ other answers and retrieved passages find their turn. `rules` judges what comes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
+
+import msgspec
 
 from ftworker.conversations import Chunk, Conversation, Message, Sibling
 from ftworker.curation.markers import spoken
@@ -33,8 +34,7 @@ class UnknownRole(ValueError):
     """A message whose role is no known word: nobody can say who spoke."""
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(msgspec.Struct):
     """A question and its answer, both trimmed. An empty question: the assistant spoke first."""
 
     index: int

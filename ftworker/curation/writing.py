@@ -50,7 +50,7 @@ class Writer:
             said = b"".join(part + b"," for part in parts)
             content = b'{"input":[' + said + taught
         else:
-            content = b"[" + b",".join([*parts, taught]) + b"]"
+            content = b"[%b]" % b",".join([*parts, taught])
         return self._example([lesson], content, tokens, turn.rating)
 
     def conversation_example(self, lessons: Sequence[Lesson]) -> Example | DropReason:
