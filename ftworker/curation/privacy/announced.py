@@ -128,10 +128,11 @@ class Announced:
     def _after_role(self, seen: View, start: int, end: int) -> Name | None:
         before = word_before(seen.folded, start, 30)
         # "Profe Marta, ..."; three spaces begin one as well.
-        spoken_to = begins_sentence(seen.folded, start, 3) or not seen.folded[
-            max(0, start - 3) : start
-        ].rstrip(b" \t")
-        if not spoken_to and before not in cues.DETERMINERS:
+        if (
+            before not in cues.DETERMINERS
+            and not begins_sentence(seen.folded, start, 3)
+            and seen.folded[max(0, start - 3) : start].rstrip(b" \t")
+        ):
             return None
         # "la abuela Caperucita" is of a tale, "mi abuela Casilda" is not.
         theirs = before not in cues.OF_THE_SPEAKER
