@@ -71,10 +71,10 @@ def repetition(text: str, settings: CurationSettings) -> Measure | None:
     if text.count(" ") < _LEAST_WORDS - 1:
         return None
     raw = text.encode(errors="replace")
-    least = settings.min_compression_ratio
-    quick = Measure("quick_ratio", len(raw) / len(_quick_look.compress(raw)), least / _BEYOND_QUICK)
+    quick = _quick_ratio(raw, settings)
     if not quick.exceeded:
         return quick
+    least = settings.min_compression_ratio
     ratio = Measure("compression_ratio", len(raw) / len(zlib.compress(raw, 1)), least)
     if not ratio.exceeded:
         return ratio
@@ -93,6 +93,18 @@ def repetition(text: str, settings: CurationSettings) -> Measure | None:
     return Measure(
         "repeated_10gram_share", _repeated(words, 10) / characters, settings.max_repeated_10gram_share
     )
+
+
+def surely_prose(text: str, settings: CurationSettings) -> bool:
+    """Whether no share of `repetition` is exceeded, by the quick look alone: True for nearly all that is prose."""
+    if "`" in text:
+        text = _CODE.sub(" ", text)
+    return not _quick_ratio(text.encode(errors="replace"), settings).exceeded
+
+
+def _quick_ratio(raw: bytes, settings: CurationSettings) -> Measure:
+    most = settings.min_compression_ratio / _BEYOND_QUICK
+    return Measure("quick_ratio", len(raw) / len(_quick_look.compress(raw)), most)
 
 
 def _repeated(words: list[str], length: int) -> int:

@@ -18,7 +18,7 @@ from ftworker.conversations import Conversation
 from ftworker.curation.language import Spoken, foreign_language
 from ftworker.curation.reasons import DropReason
 from ftworker.curation.refusals import is_refusal
-from ftworker.curation.repetition import most_signs, repetition, sign_share
+from ftworker.curation.repetition import most_signs, repetition, sign_share, surely_prose
 from ftworker.curation.screening import flaw
 from ftworker.curation.support import support
 from ftworker.curation.turns import Turn
@@ -269,7 +269,7 @@ def of_worth(turn: Turn, settings: CurationSettings) -> Sequence[Rule]:
         and not is_refusal(answer, settings.refusal_texts)
         and not _is_asked_again(turn)
         and _foreign(answer, settings) is None
-        and ((turning := repetition(answer, settings)) is None or not turning.exceeded)
+        and surely_prose(answer, settings)
         and most_signs(answer) <= settings.max_sign_share
     )
     return () if passes else TEACHABLE
