@@ -9,77 +9,19 @@ It adds to what the rules found. `python -m tests.curation.privacy.teach` makes 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
 
-from ftworker.curation.privacy.folding import MASK, View
+from ftworker.curation.privacy.folding import View
+from ftworker.curation.privacy.glance import Glance
 from ftworker.curation.privacy.kinds import Finding, Kind
-from ftworker.curation.privacy.token_features import (
-    Marks,
-    Token,
-    before,
-    behind,
-    features,
-    further,
-    itself,
-    known_words,
-    token_at,
-    tokens,
-)
-from ftworker.curation.privacy.triggers import Family
-
-Stretch = tuple[int, int]
-"""From where to where."""
-Place = tuple[int, int, int, object]
-"""Where something stands, from where to where, and the family of rules that it calls for."""
+from ftworker.curation.privacy.token_features import Marks, Token, features, further, tokens
+from ftworker.curation.privacy.weights import Table, score, tables
 
 _ODD = re.compile(rb"[\d_@#]|[a-z]\.[a-z]")
-_TELLING_FAMILIES = (
-    Family.ADDRESS
-    | Family.HOME
-    | Family.BIRTH
-    | Family.DATED
-    | Family.POSTAL_CODE
-    | Family.CODED
-    | Family.PLATE
-    | Family.BARE_HANDLE
-    | Family.TABLE
-    | Family.NUMBERS
-    | Family.SIGNED
-)
-"""Families whose words make a small number or a mere word near them worth asking for."""
-_SHORTEST_WORD = 3
-_USUAL_REACH = (24, 50)
-_REACH = {Family.ADDRESS: (0, 45)}
-_AROUND_ODD, _AROUND_FIND = 2, 60
-"""How far before and behind each of these tokens are asked for, in characters."""
-_SIGN = re.compile(rb"[\d_@#]|\.(?=[a-z])")
-_DOT_WITHIN = re.compile(rb"\.(?<=[a-z]\.)(?=[a-z])")
-_SHORT = 3
-_BEFORE_A_DATUM = re.compile(rb"(?:[^\d=+*/x<>%\xb7^-]|\d[^\d ])[^+=*/^.\d]")
-"""What stands right before a short number that could be a part of a datum; before one of a sum stands another thing."""
-_FEWEST_LETTERS = 4
-"""Of a word that could be an account."""
 _ROUNDS = 3
 """How often the model looks again at what it did not find, beside what it did."""
-_RUN_UP = 16
-"""Characters before a stretch at which reading begins, so that a number in groups is read whole."""
-_SIGNS_ALIKE = bytes(
-    0x61 if chr(code).isascii() and chr(code).isalpha() else
-    0x30 if 0x30 <= code <= 0x39 else
-    0x40 if code in b"_@#" else code if code == 0x2E else 0x2D if code in b"-/" else 0x20
-    for code in range(256)
-)  # fmt: skip
-_TELLING = (b"a0", b"00000", b"@", b"0-0-0", b"0-00-0")
-_YEARS = (b" de 20", b" de 19")
-"""What calls for the model wherever it stands, in `_SIGNS_ALIKE` and in the text: "x7", a long number, a date."""
-_MOST_OF_THE_REST = 2.0
-"""What the word behind a token, and the second one before it, can add."""
-_MOST_KEPT = 4096
-"""Tokens of which what they are by themselves is kept: the small numbers that stand everywhere."""
 _FARTHEST = 16
 _FARTHEST_CHARACTERS = 120
 """By so many tokens, and characters, a find goes on to either side."""
@@ -91,69 +33,43 @@ LEAST_TO_GO_ON = 0.5
 """Scores that count. Chosen by what models taught without an author found in that author's texts."""
 
 
-@dataclass(frozen=True)
-class Weights:
-    """What each feature adds to a score; over 0 is as likely as not."""
+class Weights(NamedTuple):
+    """What each feature adds to a score."""
 
-    at_a_glance: dict[bytes, float]
+    at_a_glance: Glance
     """That a look at a token is worth it."""
-    somebodys: dict[bytes, float]
+    somebodys: Table
     """That the token is somebody's personal datum, or a part of it."""
-    goes_on: dict[bytes, float]
+    goes_on: Table
     """That the token beside a part of a datum belongs to it."""
-    kinds: dict[Kind, dict[bytes, float]]
+    kinds: dict[Kind, Table]
     """That it is of this kind."""
-    _by_itself: dict[str, tuple[bytes, float]] = field(default_factory=dict, repr=False)
-    """The class and the score of tokens by themselves, kept: they may be somebody's, and nothing shows them."""
 
-    def glance(self, seen: View, start: int, end: int) -> float:
-        """Whether a look at a token is worth it: the score of `itself`, `before` and `behind`."""
-        written = seen.text[start:end]
-        known = self._by_itself.get(written)
-        if known is None:
-            of, _, said = itself(written, seen.folded[start:end])
-            if len(self._by_itself) >= _MOST_KEPT:
-                self._by_itself.clear()
-            known = self._by_itself[written] = (of, score(self.at_a_glance, said))
-        of, sum_ = known
-        get = self.at_a_glance.get
-        one, two = before(seen, start)
-        sum_ += get(one, 0.0) + get(of + one, 0.0)
-        if sum_ < LEAST_AT_A_GLANCE - _MOST_OF_THE_REST:
-            return sum_
-        ahead = behind(seen, end)
-        return sum_ + get(two, 0.0) + get(ahead, 0.0) + get(of + ahead, 0.0)
+
+_TABLES = ("at_a_glance", "somebodys", "goes_on")
+_NEVER = {b"bias": -1e9}
+NOTHING = Weights(Glance(_NEVER), _NEVER, _NEVER, {})
+"""Weights that find nothing."""
 
 
 @cache
 def weights() -> Weights:
     """The list that comes with ftworker, read once a process."""
-    read = Weights({}, {}, {}, {})
-    text = files("ftworker.curation.privacy").joinpath("words", "learned_weights.tsv").read_bytes()
-    for line in text.split(b"\n"):
-        if line and not line.startswith(b"# "):
-            table, feature, weight = line.split(b"\t")
-            match table:
-                case b"at_a_glance":
-                    read.at_a_glance[feature] = float(weight)
-                case b"somebodys":
-                    read.somebodys[feature] = float(weight)
-                case b"goes_on":
-                    read.goes_on[feature] = float(weight)
-                case _:
-                    read.kinds.setdefault(Kind(table.decode()), {})[feature] = float(weight)
-    return read
+    return weights_of(tables("learned_weights.tsv"))
 
 
-def learned(
-    seen: View, found: Sequence[Finding], asked: Iterable[Token], least: float = LEAST
-) -> Iterator[Finding]:
-    """What the model finds in a text beside what was found in it.
+def weights_of(read: Mapping[str, Table]) -> Weights:
+    """The tables of a list by their names: three, and one for each kind."""
+    kinds = {Kind(name): table for name, table in read.items() if name not in _TABLES}
+    glance, somebodys, goes_on = (read[name] for name in _TABLES)
+    return Weights(Glance(glance), somebodys, goes_on, kinds)
 
-    `asked`: the tokens that could be somebody's, `candidates` or some of them; `least`: the score that counts.
-    """
+
+def learned(seen: View, found: Sequence[Finding], asked: Iterable[Token]) -> Iterator[Finding]:
+    """What the model finds in a text beside what was found in it. `asked`: the tokens that could be somebody's."""
     told = weights()
-    left = [token for token in asked if told.glance(seen, *token) >= LEAST_AT_A_GLANCE]
+    glance = told.at_a_glance.score
+    left = [token for token in asked if glance(seen, *token) >= LEAST_AT_A_GLANCE]
     if not left:
         return
     marks = Marks(seen, found)
@@ -165,7 +81,7 @@ def learned(
             if marks.over(start, end) or (fresh and start < fresh[-1].end):
                 continue
             said = features(seen, start, end, marks.nearest(start, end))
-            if score(told.somebodys, said) < least:
+            if score(told.somebodys, said) < LEAST:
                 doubtful.append((start, end))
                 continue
             kind = max(told.kinds, key=lambda kind: score(told.kinds[kind], said))
@@ -193,78 +109,6 @@ def extended(seen: View, found: Sequence[Finding]) -> Iterator[Finding]:
         end = max(every[way.last(within[-1], 1, LEAST_TO_GO_ON)][1], find.end)
         if (start, end) != (find.start, find.end):
             yield Finding(start, end, find.kind)
-
-
-def asked(seen: View, places: Iterable[Place], families: int, found: Iterable[Finding]) -> list[Token]:
-    """The tokens worth asking the model for: odd ones, and those around finds and words that call for rules.
-
-    `places`: where those words are, and the `odd_places`; `families`: the families that are possible in this text.
-    """
-    stretches: list[Stretch] = []
-    accounts: list[Stretch] = []
-    for start, end, family, _ in places:
-        if family == Family.ODD:
-            stretches.append((start - _AROUND_ODD, start + _AROUND_ODD))
-        elif family & families & _TELLING_FAMILIES and not 0 < end - start < _SHORTEST_WORD:
-            before, behind = _REACH.get(family, _USUAL_REACH)
-            stretches.append((start - before, end + behind))
-            if family == Family.BARE_HANDLE:
-                accounts.append(stretches[-1])
-    stretches += [(find.start - _AROUND_FIND, find.end + _AROUND_FIND) for find in found]
-    return candidates(seen, stretches, accounts)
-
-
-def odd_places(folded: bytes) -> Iterator[int]:
-    """Where a token is that could be somebody's whatever stands around it: digits with letters, signs, long numbers."""
-    signs = folded.translate(_SIGNS_ALIKE)
-    for told in _TELLING:
-        at = signs.find(told)
-        while at != -1:
-            yield at
-            at = signs.find(told, at + len(told))
-    for told in _YEARS:
-        at = folded.find(told)
-        while at != -1:
-            yield at
-            at = folded.find(told, at + len(told))
-    for dot in _DOT_WITHIN.finditer(folded):
-        yield dot.start()
-
-
-def candidates(seen: View, stretches: Iterable[Stretch], accounts: Iterable[Stretch]) -> list[Token]:
-    """The tokens that could be somebody's: with a digit or a sign, and in `accounts` every word that nobody knows."""
-    found: dict[Token, None] = {}
-    folded, at = seen.folded, 0
-    for begin, stop in sorted(stretches):
-        if begin > at:
-            # A number in groups is read whole.
-            least = max(at, begin - _RUN_UP)
-            at = begin
-            while at > least and folded[at - 1] in b"0123456789 .-":
-                at -= 1
-        while (sign := _SIGN.search(folded, at, stop)) is not None:
-            token = token_at(folded, sign.start(), at)
-            at = max(token[1], sign.end())
-            start, end = token
-            if (
-                end > sign.start()
-                and MASK not in folded[start:end]
-                and (end - start > _SHORT or start < 2 or _BEFORE_A_DATUM.match(folded, start - 2))
-            ):
-                found[token] = None
-    for begin, stop in accounts:
-        for start, end in tokens(seen, folded.rfind(b" ", 0, max(0, begin)) + 1, stop):
-            if end - start >= _FEWEST_LETTERS and not (
-                folded[start:end] in known_words() or MASK in folded[start:end]
-            ):
-                found[start, end] = None
-    return sorted(found)
-
-
-def score(table: dict[bytes, float], said: Iterable[bytes]) -> float:
-    """The sum of what the features add."""
-    get = table.get
-    return sum([get(feature, 0.0) for feature in said]) + table[b"bias"]
 
 
 def _span(seen: View, token: Token, marks: Marks) -> Token:

@@ -28,9 +28,10 @@ from ftworker.curation.privacy import (
     tables,
 )
 from ftworker.curation.privacy.beside import beside
+from ftworker.curation.privacy.candidates import ASKED_FAMILIES, asked, odd_places
 from ftworker.curation.privacy.folding import BETWEEN_TEXTS, View, view
 from ftworker.curation.privacy.kinds import PLACEHOLDER, Finding, Kind
-from ftworker.curation.privacy.learned import asked, extended, learned, odd_places
+from ftworker.curation.privacy.learned import extended, learned
 from ftworker.curation.privacy.names import NameRules, Place, name_words
 from ftworker.curation.privacy.spans import Name
 from ftworker.curation.privacy.triggers import (
@@ -185,7 +186,7 @@ class Scanner:
             again = self._names.again([look.seen for look in looks], known)
             names = [[*of_text, *more] for of_text, more in zip(names, again, strict=True)]
         found = [
-            _completed(look, of_text, finds) if of_text or finds or look.families > Family.NAMES else []
+            _completed(look, of_text, finds) if of_text or finds or look.families & ASKED_FAMILIES else []
             for look, of_text, finds in zip(looks, names, shaped, strict=True)
         ]
         return found, any(not name.sure for name in known)
@@ -205,7 +206,7 @@ class Scanner:
         places = self._names.places(seen)
         digits = digits_alike(seen.folded)
         places += by_signs(seen, digits)
-        places += [(position, position, Family.ODD, None) for position in odd_places(seen.folded)]
+        places += odd_places(seen.folded)
         look, begin, end = looks[0], 0, 0
         add = look.places.append
         for start, stop, family, cue in places:
@@ -224,7 +225,7 @@ class Scanner:
     def _thorough_look(self, text: str) -> _Look:
         seen = view(text)
         places = [*self._names.places(seen), *by_signs(seen, digits_alike(seen.folded))]
-        places += [(position, position, Family.ODD, None) for position in odd_places(seen.folded)]
+        places += odd_places(seen.folded)
         return _Look(seen, 0, len(seen.text), EVERY, places, seen)
 
 

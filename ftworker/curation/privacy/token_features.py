@@ -140,18 +140,21 @@ def itself(written: str, token: bytes) -> tuple[bytes, bytes, tuple[bytes, ...]]
 
 
 def before(seen: View, start: int) -> tuple[bytes, bytes]:
-    """The word right before a token, and the one before that, as features."""
-    words = _split(seen.folded[max(0, start - _BESIDE) : start])
-    return (
-        b"1-:" + (words[-1][:12] if words else b"$"),
-        b"2-:" + (words[-2][:12] if len(words) > 1 else b"$"),
-    )
+    """The word right before a token, and the one before that; "$" where there is none near."""
+    words = _spaced(seen.folded[start - _BESIDE if start > _BESIDE else 0 : start]).rsplit(None, 2)
+    match len(words):
+        case 0:
+            return b"$", b"$"
+        case 1:
+            return words[0][:12], b"$"
+        case _:
+            return words[-1][:12], words[-2][:12]
 
 
 def behind(seen: View, end: int) -> bytes:
-    """The word right behind a token, as a feature."""
-    words = _split(seen.folded[end : end + _BESIDE])
-    return b"1+:" + (words[0][:12] if words else b"$")
+    """The word right behind a token; "$" where there is none near."""
+    words = _spaced(seen.folded[end : end + _BESIDE]).split(None, 1)
+    return words[0][:12] if words else b"$"
 
 
 def features(seen: View, start: int, end: int, near: Sequence[tuple[int, bytes]]) -> list[bytes]:
@@ -302,6 +305,11 @@ def _gap(between: bytes) -> bytes:
 
 def _split(stretch: bytes) -> list[bytes]:
     """The words of a stretch; a placeholder is one sign."""
+    return _spaced(stretch).split()
+
+
+def _spaced(stretch: bytes) -> bytes:
+    """The stretch with nothing but spaces between its words."""
     if MASK in stretch:
         stretch = _MASKED.sub(MASK, stretch)
-    return stretch.translate(_WORDS).replace(b". ", b" ").split()
+    return stretch.translate(_WORDS).replace(b". ", b" ")

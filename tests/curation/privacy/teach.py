@@ -17,22 +17,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
-from scipy.sparse import csr_matrix
-from sklearn.linear_model import LogisticRegression
-
-from ftworker.curation.privacy import Finding, Kind, Scanner, learned, token_features
+from ftworker.curation.privacy import Finding, Kind, Scanner, candidates, glance, learned, token_features
 from ftworker.curation.privacy.account_shapes import SPOKEN_OF
 from ftworker.curation.privacy.folding import View, view
+from ftworker.curation.privacy.weights import Table
+from tests.curation.privacy.fitting import LEAST_WEIGHT, WORDS, Features, fit, write
 from tests.curation.privacy.measured import HERE, STRUCTURED, Text, is_covered, lessons, personal
 
-WORDS = Path(learned.__file__).parent / "words"
 PRACTICE = HERE / "practice"
+MADE_BY = "made by `python -m tests.curation.privacy.teach` from the labelled texts beside it."
 FEWEST = 2
 """A feature seen less often says nothing."""
-STRENGTH = 1.0
-"""How far weights may go from nought: the inverse of L2 regularisation."""
-LEAST_WEIGHT = 0.1
+FEWEST_OF_A_KIND, LEAST_OF_A_KIND = 5, 0.5
+"""What tells one kind of datum from another is plain, or it is nothing."""
 MOST_STEPS = 16
 BEFORE_ACCOUNTS, BEHIND_ACCOUNTS = 30, 60
 """How far around a word for accounts every word could be one, in characters."""
@@ -62,7 +59,7 @@ class Sample:
         """Every token that could be somebody's."""
         spoken_of = SPOKEN_OF.finditer(self.seen.folded)
         accounts = [(said.start() - BEFORE_ACCOUNTS, said.end() + BEHIND_ACCOUNTS) for said in spoken_of]
-        return learned.candidates(self.seen, [(0, len(self.seen.folded))], accounts)
+        return candidates.candidates(self.seen, [(0, len(self.seen.folded))], accounts)
 
     def rows(self) -> Iterator[tuple[list[bytes], list[bytes], Kind | None]]:
         """For each candidate what is said of it at a glance, what is said in full, and what it is a part of."""
@@ -71,9 +68,8 @@ class Sample:
             others = [find for find in self.found if not (find.start < end and start < find.end)]
             near = token_features.Marks(seen, others).nearest(start, end)
             span = self.span(start, end)
-            of, _, said = token_features.itself(seen.text[start:end], seen.folded[start:end])
             yield (
-                [*said, *_beside(seen, start, end, of)],
+                glance.said(seen, start, end),
                 token_features.features(seen, start, end, near),
                 span.kind if span else None,
             )
@@ -102,17 +98,10 @@ class Sample:
                         break
 
 
-def _beside(seen: View, start: int, end: int, of: bytes) -> Iterator[bytes]:
-    one, two = token_features.before(seen, start)
-    ahead = token_features.behind(seen, end)
-    yield from (one, of + one, two, ahead, of + ahead)
-
-
 def samples(folders: Sequence[Path]) -> list[Sample]:
     """All texts of this folder's sets, and of sets kept elsewhere."""
     scanner = Scanner()
-    nothing = {b"bias": -1e9}
-    with patch.object(learned, "weights", lambda: learned.Weights(nothing, nothing, nothing, {})):
+    with patch.object(learned, "weights", lambda: learned.NOTHING):
         return [Sample(name, text, lesson, scanner.find(text.text)) for name, text, lesson in _texts(folders)]
 
 
@@ -140,55 +129,25 @@ def known_words(every: Iterable[Sample]) -> frozenset[bytes]:
     return frozenset(word for word, texts in counted.items() if texts >= FEWEST)
 
 
-def teach(every: Sequence[Sample], *, kinds: bool = True) -> learned.Weights:
-    """The weights that tell these texts' data best. `kinds`: also of what kind they are."""
+def teach(every: Sequence[Sample], *, kinds: bool = True) -> dict[str, Table]:
+    """The tables that tell these texts' data best, by their names. `kinds`: also of what kind they are."""
     plain = [sample for sample in every if sample.is_plain]
     rows = [row for sample in plain for row in sample.rows()]
-    of_kinds: dict[Kind, dict[bytes, float]] = {}
+    tables = {
+        "at_a_glance": _fit([(said, is_ is not None) for said, _, is_ in rows]),
+        "somebodys": _fit([(said, is_ is not None) for _, said, is_ in rows]),
+        "goes_on": _fit([step for sample in plain for step in sample.steps()]),
+    }
     for kind in STRUCTURED if kinds else ():
         of_kind = [(said, is_ is kind) for _, said, is_ in rows if is_ is not None]
-        of_kinds[kind] = _fit(of_kind, fewest=5, least=0.5)
-    return learned.Weights(
-        _fit([(said, is_ is not None) for said, _, is_ in rows]),
-        _fit([(said, is_ is not None) for _, said, is_ in rows]),
-        _fit([step for sample in plain for step in sample.steps()]),
-        of_kinds or {Kind.HANDLE: {b"bias": 0.0}},
-    )
+        tables[kind.value] = _fit(of_kind, FEWEST_OF_A_KIND, LEAST_OF_A_KIND)
+    return tables
 
 
-def _fit(rows: Sequence[Row], fewest: int = FEWEST, least: float = LEAST_WEIGHT) -> dict[bytes, float]:
-    counted = Counter(feature for said, _ in rows for feature in set(said))
-    places = {feature: at for at, feature in enumerate(f for f, times in counted.items() if times >= fewest)}
-    columns: list[int] = []
-    ends = [0]
-    for said, _ in rows:
-        columns += sorted({places[feature] for feature in said if feature in places})
-        ends.append(len(columns))
-    matrix = csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(rows), len(places)))
-    model = LogisticRegression(C=STRENGTH, solver="liblinear", max_iter=300)
-    model.fit(matrix, [label for _, label in rows])
-    weights = {feature: round(float(model.coef_[0][at]), 2) for feature, at in places.items()}
-    weights = {feature: weight for feature, weight in weights.items() if abs(weight) >= least}
-    return {**weights, b"bias": round(float(model.intercept_[0]), 2)}
-
-
-def write(told: learned.Weights, known: Iterable[bytes]) -> None:
-    """Put the model where `learned` reads it."""
-    by = b"made by `python -m tests.curation.privacy.teach` from the labelled texts beside it.\n"
-    tables: dict[str, dict[bytes, float]] = {
-        "at_a_glance": told.at_a_glance,
-        "somebodys": told.somebodys,
-        "goes_on": told.goes_on,
-        **{kind.value: table for kind, table in told.kinds.items()},
-    }
-    lines = [
-        b"%b\t%b\t%.2f\n" % (name.encode(), feature, weight)
-        for name, table in tables.items()
-        for feature, weight in sorted(table.items())
-    ]
-    (WORDS / "learned_weights.tsv").write_bytes(b"# What each feature adds; " + by + b"".join(lines))
-    words = b"# Words of chats and lessons; " + by + b"\n".join(sorted(known)) + b"\n"
-    (WORDS / "known_words.txt").write_bytes(words)
+def _fit(rows: Sequence[Row], fewest: int = FEWEST, least: float = LEAST_WEIGHT) -> Table:
+    features = Features()
+    numbers = [features.numbers(said) for said, _ in rows]
+    return fit(numbers, [label for _, label in rows], features, fewest=fewest, least=least)
 
 
 @dataclass
@@ -222,9 +181,9 @@ def held_out(every: Sequence[Sample], set_: str) -> Reached:
     reached = Reached()
     with (
         patch.object(token_features, "known_words", lambda: known),
-        patch.object(learned, "known_words", lambda: known),
+        patch.object(candidates, "known_words", lambda: known),
     ):
-        told = teach(others, kinds=False)
+        told = learned.weights_of({**teach(others, kinds=False), Kind.HANDLE.value: {b"bias": 0.0}})
         with patch.object(learned, "weights", lambda: told):
             scanner = Scanner()
             for sample in every:
@@ -263,11 +222,14 @@ def main() -> None:
     known = known_words(every)
     with (
         patch.object(token_features, "known_words", lambda: known),
-        patch.object(learned, "known_words", lambda: known),
+        patch.object(candidates, "known_words", lambda: known),
     ):
-        told = teach(every)
-    write(told, known)
-    print(f"{len(every)} texts, {len(known)} known words, {len(told.somebodys)} weights", file=sys.stderr)
+        taught = teach(every)
+    write("learned_weights.tsv", f"What each feature adds; {MADE_BY}", taught)
+    words = f"# Words of chats and lessons; {MADE_BY}\n".encode() + b"\n".join(sorted(known)) + b"\n"
+    (WORDS / "known_words.txt").write_bytes(words)
+    weights = sum(map(len, taught.values()))
+    print(f"{len(every)} texts, {len(known)} known words, {weights} weights", file=sys.stderr)
 
 
 if __name__ == "__main__":

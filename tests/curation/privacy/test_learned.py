@@ -6,18 +6,16 @@ import re
 
 import pytest
 
-from ftworker.curation.privacy import Kind, Scanner, learned
+from ftworker.curation.privacy import Kind, Scanner, candidates, glance, learned, weights
 from ftworker.curation.privacy.folding import view
 from tests.curation.privacy import teach
 
 ALONE = Scanner()
-NOTHING = {b"bias": -1e9}
 
 
 @pytest.fixture
 def rules_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = learned.Weights(NOTHING, NOTHING, NOTHING, {})
-    monkeypatch.setattr(learned, "weights", lambda: nothing)
+    monkeypatch.setattr(learned, "weights", lambda: learned.NOTHING)
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +82,9 @@ def test_what_is_redacted_holds_nothing_that_the_model_would_find(every: list[te
 
 
 def test_every_weight_can_be_read_and_no_feature_holds_a_digit_but_nine() -> None:
-    told = learned.weights()
-    assert set(told.kinds) == set(Kind) - {Kind.NAME}
-    for table in (told.at_a_glance, told.somebodys, told.goes_on, *told.kinds.values()):
+    listed = weights.tables("learned_weights.tsv")
+    assert listed.keys() == {"at_a_glance", "somebodys", "goes_on"} | {kind.value for kind in Kind} - {"name"}
+    for table in listed.values():
         assert b"bias" in table
         for feature in table:
             # Counts and places of words aside, what was read from a text has nines for its digits.
@@ -94,10 +92,33 @@ def test_every_weight_can_be_read_and_no_feature_holds_a_digit_but_nine() -> Non
             assert not re.search(rb"[0-8]{3}", seen), feature
 
 
+def test_a_glance_is_the_sum_of_what_its_features_add_by_their_names(every: list[teach.Sample]) -> None:
+    table = weights.tables("learned_weights.tsv")["at_a_glance"]
+    at_a_glance = learned.weights().at_a_glance
+    texts = [sample for sample in every if sample.set_ in {"languages", "lessons"}]
+    asked = [(sample.seen, *token) for sample in texts for token in sample.candidates()]
+    assert len(asked) > 1000
+    for token in asked:
+        assert at_a_glance.score(*token) == pytest.approx(weights.score(table, glance.said(*token)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "los autovalores λ = 3 y λ = 5, con Δ positivo",
+        "привет, как дела?",
+        "sube un 4 %, casi un 0,6 %, y 12 = 3 · 4",
+        "lo dice el texto [3], y también otro [12]",
+    ],
+)
+def test_what_is_of_a_formula_a_share_or_a_citation_is_not_asked(text: str) -> None:
+    assert candidates.candidates(view(text), [(0, len(text))], []) == []
+
+
 def test_the_same_text_is_asked_the_same_tokens_wherever_it_stands() -> None:
     text = "vivo en la plaza del trigo 8, 2d"
-    alone = learned.candidates(view(text), [(0, len(text))], [])
-    behind = learned.candidates(view("Hola.\n" + text), [(0, len(text) + 6)], [])
+    alone = candidates.candidates(view(text), [(0, len(text))], [])
+    behind = candidates.candidates(view("Hola.\n" + text), [(0, len(text) + 6)], [])
     assert [(start + 6, end + 6) for start, end in alone] == behind
 
 
