@@ -135,6 +135,10 @@ _BEFORE_DOOR = PARTICLES | {
     b"n.",
     b"num.",
 }
+_DOOR_BEFORE = re.compile(
+    rb"\b(?:el|al|del|numero|portal) (?P<number>\d{1,3}(?: ?(?:bis|[a-d](?!\w)))?) de (?:la |el )?$"
+)
+"""A number before its street: "el 14 de la calle Pozo Amarillo"."""
 _ARTICLES = frozenset(("la", "una", "esta", "esa", "en", "de", "mi", "tu", "su", "cada", "otra"))
 _APART_NUMBER = re.compile(
     rb"(?: - |;? ?\()(?:%b\s?)?\d{1,3}(?:\)|(?![\w)%%\x80-\xff]|[.,:]\d))" % NUMBER_WORD
@@ -216,6 +220,10 @@ def addresses(seen: View, at: Iterable[int]) -> Iterator[Finding]:
         if end is not None:
             part = _PART_BEFORE.search(folded, max(0, place - 70), place)
             yield Finding(part.start() if part else place, end, Kind.ADDRESS)
+        elif street is not None and (door := _DOOR_BEFORE.search(folded, max(0, place - 30), place)):
+            end = _behind_its_door(seen, street)
+            if end is not None:
+                yield Finding(door.start("number"), end, Kind.ADDRESS)
         yield from _kalea(seen, place)
 
 
@@ -269,6 +277,22 @@ def _after_street(seen: View, street: re.Match[bytes]) -> int | None:
         town = _SMALL_TOWN.match(folded, end) if home and not capital else None
         return town.end() if town else end
     return None
+
+
+def _behind_its_door(seen: View, street: re.Match[bytes]) -> int | None:
+    """Where a street ends whose number stands before it, told by who speaks of here and now: "en el 14 de la calle
+    Mayor".
+    """
+    named = street_name(seen, street.end())
+    if named is None or not named[1] or is_told_in_a_lesson(seen, street.start(), named[0]):
+        return None
+    begin, stop = max(0, street.start() - _WIDE), named[0] + _WIDE
+    if OF_HISTORY.search(seen.folded, begin, stop) or _OF_AN_OFFICE.search(seen.folded, begin, stop):
+        return None
+    of_here = is_home_spoken_of(seen.folded, street.start()) or _is_of_a_speaker(
+        seen, street.start(), named[0]
+    )
+    return rest(seen, named[0]) if of_here else None
 
 
 def _goes_on(seen: View, end: int) -> bool:

@@ -148,6 +148,14 @@ _BORN = re.compile(
 )
 
 
+_OWN_KIN = re.compile(
+    rb"\b(?:mi|meu|meva|mina|nuestr[oa]|el meu|la meva|a mina|o meu) (?:abuel|avo|avi|madre|padre|mare|pare|nai|pai|"
+    rb"mama|papa|marido|mujer|espos|suegr|sogr|pareja|ti[oa]\b|herman|prim[oa]\b)"
+)
+"""Whose own relative was born so long ago: nobody of a lesson."""
+_KIN_BACK = 110
+
+
 def is_of_now(seen: View, found: re.Match[bytes]) -> bool:
     """Whether the date may be that of somebody who goes to school, or of their family: not of a lesson's figure."""
     year = ANY_YEAR.search(found["date"])
@@ -156,7 +164,8 @@ def is_of_now(seen: View, found: re.Match[bytes]) -> bool:
         if not _is_said_of_a_person(seen, found.start()):
             return False
         recent = int(year[0]) >= FIRST_PUPILS if year else ANY_SHORT_YEAR.search(found["date"]) is not None
-        if found[0].startswith((b"nacio", b"naceu", b"va neixer")) and not recent:
+        long_ago = found[0].startswith((b"nacio", b"naceu", b"va neixer")) and not recent
+        if long_ago and not _OWN_KIN.search(seen.folded, max(0, found.start() - _KIN_BACK), found.start()):
             return False
     elif found[0].startswith((b"n", b"f", b"b", b"mi")) and not (
         year or ANY_SHORT_YEAR.search(found["date"])

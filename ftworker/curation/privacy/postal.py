@@ -47,10 +47,9 @@ _NUMBER_SIGNS = frozenset(
 _MOST_WORDS = 7
 _UNITS = rb"un[oa]?|dos|tres|cuatro|cinco|seis|siete|ocho|nueve"
 _NUMBER_IN_WORDS = (
-    rb"(?:diez|once|doce|trece|catorce|quince|dieci\w{3,6}|veint\w{1,8}|(?:treinta|cuarenta|cincuenta|"
-    rb"sesenta|"
-    rb"setenta|"
-    rb"ochenta|noventa|ciento)(?: y)?(?: (?:%b))?|%b)" % (_UNITS, _UNITS)
+    rb"(?:(?:ciento|doscientos) )?(?:diez|once|doce|trece|catorce|quince|dieci\w{3,6}|veint\w{1,8}|"
+    rb"(?:treinta|cuarenta|cincuenta|sesenta|setenta|ochenta|noventa)(?: y)?(?: (?:%b))?|%b)"
+    % (_UNITS, _UNITS)
 )
 NUMBER_WORD = (
     rb"(?:n\.?\s?[\xba\xb0o]\.?|n(?=\s?\d)|#|no\.|nro\.?|num\.?|numero|n\.|portal|bl\.|"

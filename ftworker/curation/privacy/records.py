@@ -273,7 +273,7 @@ def _value_at(seen: View, end: int, fewest: int) -> tuple[int, int] | None:
         _YEAR.fullmatch(bare)
         or (bare.isdigit() and _COUNTED.match(seen.folded, value.end()))
         or (bare.isdigit() and (bare.endswith(b"000") or digits > 20))
-        or _ISBN.fullmatch(bare)
+        or _ISBN.search(bare)
     )
     if counts or _NO_RECORD.fullmatch(bare) or _OF_A_MACHINE.match(bare):
         return None

@@ -299,11 +299,9 @@ def possible(families: int, folded: bytes, digits: bytes, begin: int, end: int) 
     # Here and wherever it is often asked `find` and not `in`: that one first fails to read the bytes as a number.
     if families & _NEED_DIGITS:
         if digits.find(b"0", begin, end) == -1:
-            kept = families & _WITHOUT_A_NUMBER if digits.find(b"x-x", begin, end) != -1 else 0
-            if families & Family.HOME and any(
-                folded.find(word, begin, end) != -1 for word in _NUMBER_IN_WORDS
-            ):
-                kept |= Family.HOME
+            kept = families & _WITHOUT_A_NUMBER
+            if kept and digits.find(b"x-x", begin, end) == -1:
+                kept *= any(folded.find(word, begin, end) != -1 for word in _NUMBER_IN_WORDS)
             return families & ~_NEED_DIGITS | kept
         for family, needed in _needs(families & _NEED_DIGITS):
             for run in needed:
