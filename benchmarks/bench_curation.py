@@ -29,7 +29,7 @@ from benchmarks.place import own_place
 from benchmarks.plain_assembly import PlainAssembly
 from benchmarks.spanish_talks import record_talks, roster, talk
 from ftworker.conversations import Conversation
-from ftworker.curation.curate import curate
+from ftworker.curation.curate import curating, in_step
 from ftworker.curation.near_duplicates import NearDuplicates
 from ftworker.curation.privacy.scan import Scanner
 from ftworker.curation.tokens import make_counter
@@ -63,11 +63,8 @@ def ours(talks: Sequence[Conversation], spent: dict[str, float] | None = None) -
     rows = tokens = 0
     for batch in batches(talks):
         times = [time.perf_counter()]
-        curated = [
-            example
-            for one in batch
-            for example in curate(one, settings, scanner=scanner, counter=counter).examples
-        ]
+        done = in_step(curating(one, settings, scanner=scanner, counter=counter) for one in batch)
+        curated = [example for of_one in done for example in of_one.examples]
         times.append(time.perf_counter())
         contents = [example.content.decode() for example in curated]
         lines = b"\n".join(line for content in contents for line in to_rows(content))

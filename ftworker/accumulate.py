@@ -17,7 +17,7 @@ from ftworker.conversations import Conversation
 from ftworker.curation.reasons import DropReason
 from ftworker.errors import FtworkerError, NotFound, SourceRejected, SourceUnavailable, TransientError
 from ftworker.events.contract import ClosedEvent, EventRejected, decode, to_conversation, with_event_facts
-from ftworker.examples_of import content_sha256, examples_of, takers
+from ftworker.examples_of import Taken, content_sha256, examples_of, takers
 from ftworker.rosters import scanner_for
 from ftworker.settings import Settings
 from ftworker.sources.contract import Source
@@ -303,9 +303,8 @@ def _store_examples(
     cut = stored.cut_turns(cursor, list(row_ids.values()))
     # After the upsert, which holds the rows: a decision about these versions comes before it or after this batch.
     decisions = quarantine.decisions(cursor, list(row_ids.values()))
-    found_examples: list[NewExample] = []
-    drops: list[NewDrop] = []
-    redactions: Counter[tuple[str, str]] = Counter()
+    taken: list[Taken] = []
+    rows: list[int] = []
     for closing in closings:
         row_id = row_ids.get(closing.key)
         if closing.key in deleted:
@@ -314,18 +313,18 @@ def _store_examples(
         elif row_id is None or closing.conversation is None:
             outcomes[closing.row.id] = "superseded"
         else:
-            found = examples_of(
-                settings,
-                closing.conversation,
-                closing.event.data.reason,
-                row_id,
-                cut,
-                decision=decisions.get(row_id),
+            rows.append(closing.row.id)
+            taken.append(
+                Taken(closing.conversation, row_id, closing.event.data.reason, decisions.get(row_id))
             )
-            outcomes[closing.row.id] = found.outcome
-            found_examples += found.examples
-            drops += found.drops
-            redactions += found.redactions
+    found_examples: list[NewExample] = []
+    drops: list[NewDrop] = []
+    redactions: Counter[tuple[str, str]] = Counter()
+    for row, found in zip(rows, examples_of(settings, taken, cut), strict=True):
+        outcomes[row] = found.outcome
+        found_examples += found.examples
+        drops += found.drops
+        redactions += found.redactions
     examples, duplicates = _without_duplicates(cursor, settings, row_ids.values(), found_examples)
     drops += duplicates
     left = {drop.row_id for drop in duplicates} - {example.row_id for example in examples}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
 from ftworker.conversations import Conversation, canonical_json
-from ftworker.curation.curate import curate
+from ftworker.curation.curate import Curated, curating, in_step
 from ftworker.curation.reasons import DropReason
 from ftworker.rosters import scanner_for
 from ftworker.settings import Settings
@@ -37,65 +37,80 @@ class Given:
     """Finds that placeholders stand for, by pipeline and kind."""
 
 
-def examples_of(
-    settings: Settings,
-    conversation: Conversation,
-    closed_reason: str | None,
-    row_id: int,
-    cut: Mapping[tuple[int, str], int],
-    *,
-    decision: Decision | None = None,
-) -> Given:
-    """What the conversation gives to every pipeline that takes it. `row_id` is its id in the store.
+@dataclass(frozen=True)
+class Taken:
+    """One version of a conversation that the pipelines are to have."""
 
-    `cut` tells, by (row id, pipeline), the last turn that a dataset holds; `decision` is a person's about this version.
-    Raises what `scanner_for` and `counter_for` raise.
+    conversation: Conversation
+    row_id: int
+    """Its id in the store."""
+    closed_reason: str | None = None
+    decision: Decision | None = None
+    """A person's, about this version."""
+
+
+def examples_of(
+    settings: Settings, batch: Sequence[Taken], cut: Mapping[tuple[int, str], int]
+) -> list[Given]:
+    """What each conversation gives to every pipeline that takes it, in the order of the batch.
+
+    `cut` tells, by (row id, pipeline), the last turn that a dataset holds. Raises what `scanner_for` and `counter_for`
+    raise.
     """
-    found = Given()
-    group = split_group(conversation)
-    for name in takers(settings, conversation):
-        pipeline = settings.pipelines[name]
-        after_turn = cut.get((row_id, name), -1)
-        curated = curate(
-            conversation,
-            pipeline.curation,
-            closed_reason=closed_reason,
-            after_turn=after_turn,
-            scanner=scanner_for(settings, name, conversation.tenant_id),
+    asked = [(taken, name) for taken in batch for name in takers(settings, taken.conversation)]
+    curated = in_step(
+        curating(
+            taken.conversation,
+            settings.pipelines[name].curation,
+            closed_reason=taken.closed_reason,
+            after_turn=cut.get((taken.row_id, name), -1),
+            scanner=scanner_for(settings, name, taken.conversation.tenant_id),
             counter=counter_for(settings, name),
-            reviewed=decision == "released",
+            reviewed=taken.decision == "released",
         )
-        found.examples += [
-            NewExample(
-                pipeline=name,
-                row_id=row_id,
-                turn=example.turn,
-                split_group=group,
-                content=example.content.decode("utf-8"),
-                content_sha256=example.content_sha256,
-                token_count=example.token_count,
-                rating=example.rating,
-                model=_storable(example.model),
-                question_sha256=example.question_sha256 or None,
-                pair_sha256=example.pair_sha256 or None,
-                refusal=example.refusal,
-                unsupported=example.unsupported,
-                corrected=example.corrected,
-                tokenizer=example.tokenizer,
-            )
-            for example in curated.examples
-        ]
-        for kind, number in curated.redactions.items():
-            found.redactions[name, kind] += number
-        found.drops += [
-            NewDrop(name, row_id, drop.turn, _known_reason(drop.reason, decision)) for drop in curated.drops
-        ]
-        nothing_new = after_turn >= 0 and not curated.drops
-        if curated.examples or nothing_new:
-            found.outcome = "examples"
-        elif found.outcome == "unmatched":
-            found.outcome = "dropped"
-    return found
+        for taken, name in asked
+    )
+    given = {id(taken): Given() for taken in batch}
+    for (taken, name), of_pipeline in zip(asked, curated, strict=True):
+        again = cut.get((taken.row_id, name), -1) >= 0
+        _add(given[id(taken)], taken, name, of_pipeline, again=again)
+    return list(given.values())
+
+
+def _add(found: Given, taken: Taken, pipeline: str, curated: Curated, *, again: bool) -> None:
+    """Put what a pipeline gets to what the others do. `again`: it has a part of the conversation already."""
+    group = split_group(taken.conversation)
+    found.examples += [
+        NewExample(
+            pipeline=pipeline,
+            row_id=taken.row_id,
+            turn=example.turn,
+            split_group=group,
+            content=example.content.decode("utf-8"),
+            content_sha256=example.content_sha256,
+            token_count=example.token_count,
+            rating=example.rating,
+            model=_storable(example.model),
+            question_sha256=example.question_sha256 or None,
+            pair_sha256=example.pair_sha256 or None,
+            refusal=example.refusal,
+            unsupported=example.unsupported,
+            corrected=example.corrected,
+            tokenizer=example.tokenizer,
+        )
+        for example in curated.examples
+    ]
+    for kind, number in curated.redactions.items():
+        found.redactions[pipeline, kind] += number
+    found.drops += [
+        NewDrop(pipeline, taken.row_id, drop.turn, _known_reason(drop.reason, taken.decision))
+        for drop in curated.drops
+    ]
+    nothing_new = again and not curated.drops
+    if curated.examples or nothing_new:
+        found.outcome = "examples"
+    elif found.outcome == "unmatched":
+        found.outcome = "dropped"
 
 
 def _known_reason(reason: str, decision: Decision | None) -> str:

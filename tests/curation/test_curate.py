@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftworker.conversations import Chunk, Conversation, Message
-from ftworker.curation.curate import WHOLE_CONVERSATION, Curated, curate
+from ftworker.curation.curate import WHOLE_CONVERSATION, Curated, curate, curating, in_step
 from ftworker.curation.reasons import DropReason
 from ftworker.settings import CurationSettings
 from tests.curation.talks import ANSWER, assistant, contents, conversation, drops, user
@@ -422,3 +422,21 @@ def test_a_whole_conversation_that_grows_twice_teaches_each_turn_once() -> None:
     ]
     assert taught == [f"{ANSWER} {n}" for n in range(4)]
     assert curate(conversation(*pairs), settings, after_turn=second.examples[0].turn) == Curated((), ())
+
+
+def test_a_batch_in_step_comes_to_what_each_comes_to_alone() -> None:
+    settings = CurationSettings()
+    # Dropped before the first step, at its end, held back for a person, redacted and kept: each at its own place.
+    batch = [
+        conversation(user("¿qué es un ion?"), assistant(ANSWER)),
+        conversation(user("hola")),
+        conversation(user("no quiero vivir más"), assistant(ANSWER)),
+        conversation(user("me llamo Lucía Gómez, ¿qué es un ion?"), assistant(ANSWER)),
+        conversation(user("¿qué es?"), assistant("x")),
+        conversation(*[m for n in range(3) for m in (user(f"¿pregunta {n}?"), assistant(f"{ANSWER} {n}"))]),
+    ]
+    alone = [curate(one, settings) for one in batch]
+    assert in_step(curating(one, settings) for one in batch) == alone
+    assert [len(one.examples) for one in alone] == [1, 0, 0, 1, 0, 3]
+    assert alone[3].redactions == {"name": 1}
+    assert in_step([]) == []
