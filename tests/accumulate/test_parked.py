@@ -9,7 +9,7 @@ import pytest
 
 from ftworker.accumulate import UNEXPECTED_ATTEMPTS
 from ftworker.conversations import Conversation
-from ftworker.curation.curate import curate
+from ftworker.curation.curate import curating
 from ftworker.events.replay import replay
 from ftworker.store import parked
 from ftworker.store.inbox import NewEvent
@@ -49,9 +49,9 @@ def test_a_conversation_that_breaks_our_code_is_parked_alone_and_its_text_shows_
     def curate_badly(conversation: Conversation, *arguments: Any, **options: Any) -> Any:
         if conversation.conversation_id == "c2":
             raise ValueError(f"cannot cope with {SECRET}")
-        return curate(conversation, *arguments, **options)
+        return curating(conversation, *arguments, **options)
 
-    monkeypatch.setattr("ftworker.examples_of.curate", curate_badly)
+    monkeypatch.setattr("ftworker.examples_of.curating", curate_badly)
     for number in range(5):
         bench.closed(f"c{number}", turns(1, SECRET))
     with caplog.at_level(logging.INFO):
@@ -79,7 +79,7 @@ def test_a_fault_of_ours_that_breaks_every_event_delays_them_and_is_over_when_it
     def broken(*_: Any, **__: Any) -> None:
         raise TypeError
 
-    monkeypatch.setattr("ftworker.examples_of.curate", broken)
+    monkeypatch.setattr("ftworker.examples_of.curating", broken)
     for number in range(4):
         bench.closed(f"c{number}", turns(1))
     for _ in range(2):
