@@ -18,7 +18,7 @@ from ftworker.curation.privacy import weights
 from ftworker.curation.privacy.weights import Table
 
 WORDS = Path(weights.__file__).parent / "words"
-LEAST_WEIGHT = 0.2
+LEAST_WEIGHT = 0.1
 """A weight under this is left out."""
 
 
