@@ -12,7 +12,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib.resources import files
 from itertools import chain
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from ftworker.curation.privacy.lexicon import PARTICLES, Figures
 from ftworker.curation.privacy.name_lists import listed_words
 from ftworker.curation.privacy.name_tokens import BETWEEN_PARTS, Block, Tokens, sign
 from ftworker.curation.privacy.spans import Name, NameWords
+from ftworker.curation.privacy.weights import tables
 
 _CAPITAL = re.compile(r"\b[^\W\d_a-zñáéíóúàèòïüç]\w{2,}")
 _INITIALS_BEFORE = re.compile(r"(?<![\w.])(?:[A-ZÁÉÍÓÚÑ]\. ?){1,3}$")
@@ -66,13 +66,8 @@ NOTHING = Weights({}, {})
 @cache
 def weights() -> Weights:
     """The list that comes with ftworker, read once a process."""
-    read = Weights({}, {})
-    text = files("ftworker.curation.privacy").joinpath("words", "learned_names.tsv").read_bytes()
-    for line in text.split(b"\n"):
-        if line and not line.startswith(b"# "):
-            table, feature, weight = line.split(b"\t")
-            (read.gate if table == b"gate" else read.name)[feature] = float(weight)
-    return read
+    read = tables("learned_names.tsv")
+    return Weights(read["gate"], read["name"])
 
 
 class LearnedNames:
