@@ -24,6 +24,8 @@ from ftworker.store.quarantine import Decision
 from ftworker.tokenizers import counter_for
 
 MAX_MODEL_CHARACTERS = 256
+_TOGETHER = 500
+"""So many are curated in step, whatever the batch and the number of pipelines: more gain nothing and take memory."""
 
 
 @dataclass
@@ -58,18 +60,20 @@ def examples_of(
     raise.
     """
     asked = [(taken, name) for taken in batch for name in takers(settings, taken.conversation)]
-    curated = in_step(
-        curating(
-            taken.conversation,
-            settings.pipelines[name].curation,
-            closed_reason=taken.closed_reason,
-            after_turn=cut.get((taken.row_id, name), -1),
-            scanner=scanner_for(settings, name, taken.conversation.tenant_id),
-            counter=counter_for(settings, name),
-            reviewed=taken.decision == "released",
+    curated: list[Curated] = []
+    for first in range(0, len(asked), _TOGETHER):
+        curated += in_step(
+            curating(
+                taken.conversation,
+                settings.pipelines[name].curation,
+                closed_reason=taken.closed_reason,
+                after_turn=cut.get((taken.row_id, name), -1),
+                scanner=scanner_for(settings, name, taken.conversation.tenant_id),
+                counter=counter_for(settings, name),
+                reviewed=taken.decision == "released",
+            )
+            for taken, name in asked[first : first + _TOGETHER]
         )
-        for taken, name in asked
-    )
     given = {id(taken): Given() for taken in batch}
     for (taken, name), of_pipeline in zip(asked, curated, strict=True):
         again = cut.get((taken.row_id, name), -1) >= 0
