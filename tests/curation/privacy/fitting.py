@@ -29,8 +29,9 @@ class Features:
         self.number: dict[bytes, int] = {}
 
     def numbers(self, said: Iterable[bytes]) -> array[int]:
-        """The numbers of these features, each once."""
-        return array("i", sorted({self.number.setdefault(feature, len(self.number)) for feature in said}))
+        """The numbers of these features, each once; the same in every process, so that the same weights come out."""
+        every = sorted(set(said))
+        return array("i", sorted(self.number.setdefault(feature, len(self.number)) for feature in every))
 
 
 def fit(
