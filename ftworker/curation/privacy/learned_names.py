@@ -247,7 +247,9 @@ class LearnedNames:
         said.append(b"pair<" + near[1] + b" " + near[2])
         said.append(b"pair>" + near[3] + b" " + near[4])
         said.append(b"both:" + near[2] + b" " + near[3])
-        said += {b"~" + token[2][:_STEM] for token in tokens[max(0, at - _AROUND) : at + _AROUND + 1]}
+        # In the order of the text: a set has another one in each process, and a sum its last bit from that.
+        around = tokens[max(0, at - _AROUND) : at + _AROUND + 1]
+        said += dict.fromkeys([b"~" + token[2][:_STEM] for token in around])
         if _stands_in(self._figures, block, at):
             said += (b"is:figure", of + b" is:figure")
         if self._figures.know(word):

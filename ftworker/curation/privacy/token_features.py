@@ -171,7 +171,9 @@ def features(seen: View, start: int, end: int, near: Sequence[tuple[int, bytes]]
     words_before = _split(folded[begin:start])[: -_MOST_AROUND - 1 : -1]
     words_behind = _split(folded[end:stop])[:_MOST_AROUND]
     said = [*by_itself, b"shape:" + shape[:16]]
-    said += [b"word:" + word for word in {word[:_STEM] for word in words_before + words_behind}]
+    # In the order of the text and not of a set, which is another one in each process: sums may differ in the last bit.
+    stems = dict.fromkeys([word[:_STEM] for word in words_before + words_behind])
+    said += [b"word:" + stem for stem in stems]
     for side, beside in ((b"-:", words_before), (b"+:", words_behind)):
         for place, word in zip((b"1", b"2", b"3"), (*beside[:3], b"$", b"$", b"$"), strict=False):
             at = place + side + word[:12]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -131,3 +134,29 @@ def test_a_model_taught_without_an_author_finds_most_of_what_the_rules_miss_in_h
     assert missed_by_rules >= 20
     assert missed_by_both <= missed_by_rules / 2
     assert reached.alarmed_by_both - reached.alarmed_by_rules <= 0.01 * reached.lessons
+
+
+_PRINT_FEATURES = """
+from ftworker.curation.privacy.folding import view
+from ftworker.curation.privacy.name_tokens import Tokens
+from ftworker.curation.privacy.names import NameRules
+from ftworker.curation.privacy.token_features import features, tokens
+seen = view("hola soy pablo de 2B y mi insta es pablo_gg2011, vivo en la calle mayor 3 y naci el 3/5/2011")
+names, held = NameRules((), ())._learned, Tokens(seen)
+print([(features(seen, *token, []), names.features(held, *token, [])) for token in tokens(seen)])
+"""
+
+
+def test_what_is_said_of_a_token_has_one_order_in_every_process() -> None:
+    """Sums of the same weights in another order may differ in their last bit, and a score stand on either side."""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", _PRINT_FEATURES],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(said) == 1
+    assert b"insta" in said.pop()
