@@ -339,9 +339,18 @@ _WHOLE_TYPES = frozenset(
 )
 
 
+_WORK_OF_MUSIC = re.compile(
+    rb"\b(?:sonatas?|concert\w{0,3}|sinfonias?|simfonia|misa|requiem|cuartetos?|quartet|serenatas?|mozart|"
+    rb"divertimento|scarlatti|opera|obertura|fantasia|rondo)\b[^.;\n]*$"
+)
+"""The "K." of Köchel's and of Kirkpatrick's lists numbers works, no houses: "Sonata K. 545"."""
+
+
 def _kalea(seen: View, place: int) -> Iterator[Finding]:
     street = _KALEA.match(seen.folded, place)
     if street is None:
+        return
+    if _WORK_OF_MUSIC.search(seen.folded, max(0, place - 45), place):
         return
     text = seen.text
     name = _KALEA_NAME.search(text, max(0, place - 45), place)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.glance import Glance
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.numbers import is_of_a_body
 from ftworker.curation.privacy.token_features import Marks, Token, features, further, tokens
 from ftworker.curation.privacy.weights import Table, score, tables
 
@@ -69,7 +70,11 @@ def learned(seen: View, found: Sequence[Finding], asked: Iterable[Token]) -> Ite
     """What the model finds in a text beside what was found in it. `asked`: the tokens that could be somebody's."""
     told = weights()
     glance = told.at_a_glance.score
-    left = [token for token in asked if glance(seen, *token) >= LEAST_AT_A_GLANCE]
+    left = [
+        (start, end)
+        for start, end in asked
+        if glance(seen, start, end) >= LEAST_AT_A_GLANCE and not is_of_a_body(seen.folded[start:end])
+    ]
     if not left:
         return
     marks = Marks(seen, found)

@@ -1,19 +1,17 @@
 """Names that no rule finds, and finds of rules that are none, told by a linear model from all that stands around them.
 
 A surname alone, a name in small letters, a short form: each word of the lists could be somebody's, and what stands
-around it tells. The model is a list of features and what each adds (`words/learned_names.tsv`). A quick look at a word
-and its neighbours (`gate`) leaves out most; it runs for every text, all else for few. Nothing on the roster is ever
-taken back. `python -m tests.curation.privacy.teach_names` makes the list from labelled texts.
+around it tells. What is seen of a word is said here (`looked`), what it adds up to by `name_weights`. A quick look at a
+word and its neighbours (`could_be`) leaves out most; it runs for every text, all else for few. Nothing on the roster is
+ever taken back. `python -m tests.curation.privacy.teach_names` makes the list of weights from labelled texts.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from functools import cache
-from itertools import chain
-from typing import NamedTuple
+from collections.abc import Container, Iterable, Sequence
+from itertools import chain, takewhile
 
 from ftworker.curation.privacy import contexts
 from ftworker.curation.privacy.cues import NOT_NAMES
@@ -21,15 +19,25 @@ from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding
 from ftworker.curation.privacy.lexicon import PARTICLES, Figures
 from ftworker.curation.privacy.name_lists import listed_words
-from ftworker.curation.privacy.name_tokens import BETWEEN_PARTS, Block, Tokens, sign
+from ftworker.curation.privacy.name_tokens import (
+    BETWEEN_PARTS,
+    Token,
+    case_of,
+    sign,
+    tokens_before,
+    tokens_behind,
+    words_around,
+    words_beside,
+    words_within,
+)
+from ftworker.curation.privacy.name_weights import NOT_SEEN, Looked, Seen, Told, feature, weights
 from ftworker.curation.privacy.spans import Name, NameWords
-from ftworker.curation.privacy.weights import tables
 
-_CAPITAL = re.compile(r"\b[^\W\d_a-zñáéíóúàèòïüç]\w{2,}")
+_CAPITAL = re.compile(r"[A-ZÀ-ÖØ-ÞĀ-ſȘ-ț](?<!\w.)\w{2,}")
 _INITIALS_BEFORE = re.compile(r"(?<![\w.])(?:[A-ZÁÉÍÓÚÑ]\. ?){1,3}$")
 _INITIAL_BEHIND = re.compile(r" [A-ZÁÉÍÓÚÑ]\.(?!\w)|(?: [a-z]\.)(?= [a-z])| [B-DF-HJ-NP-TV-WZ](?![\w.º'])")
-_AROUND = 25
-"""Tokens to each side whose stems count."""
+_MOST_FOUND = 25
+"""Of other finds, so many are looked at."""
 _STEM = 6
 _PLAIN = frozenset((b"g", b"gs", b"s", b"n", b"m", b"gG", b"gsG", b"sS", b"uG", b"uS"))
 """Words that are names and hardly anything else: beside another word it does not matter which of them stands there."""
@@ -41,95 +49,95 @@ _ROUNDS = 2
 """What is found says more of what stands beside it: so often the model is asked."""
 _MOST_ASKED = 400
 """In a text of more doubtful words than this nobody tells of somebody: it is a list, or made to keep us busy."""
-ADDED, ADDED_OF_ROSTER, KEPT = 1.0, -1.0, -0.2
-"""The score from which on a word is a name, one of the roster, and under which a find of the rules is none."""
+ADDED, ADDED_OF_ROSTER = 1.4, -1.0
+"""The score from which on a word is a name, and one of the roster."""
+KEPT, KEPT_ANNOUNCED = -0.2, -1.6
+"""The score under which a find of the rules is none, and one that a phrase announces."""
 PASSED, PASSED_OF_ROSTER = -0.7, -2.0
 """The score of the quick look under which nobody looks at a word, and at one of the roster."""
 _ROSTER = (b"G", b"S")
-_HOPELESS = -2.0
+HOPELESS = -2.0
 """The score of a word by itself, less the one that it must pass, under which no neighbours make it a name."""
 _HARDLY = -1.2
 """What a word adds by itself under which nobody looks at it."""
-
-
-class Weights(NamedTuple):
-    """What each feature adds: to the quick look, and to the whole."""
-
-    gate: dict[bytes, float]
-    name: dict[bytes, float]
-
-
-NOTHING = Weights({}, {})
-"""Weights that find nothing and take nothing back."""
-
-
-@cache
-def weights() -> Weights:
-    """The list that comes with ftworker, read once a process."""
-    read = tables("learned_names.tsv")
-    return Weights(read["gate"], read["name"])
+_BEFORE = ((b"-1", b"kind-1"), (b"-2", b"kind-2"), (b"-3", b""))
+_BEHIND = ((b"1", b"kind1"), (b"2", b"kind2"), (b"3", b""))
+"""Where one looks at a neighbour, and at what it is."""
+_NO_TOKEN = b"$"
+_ALONE: list[Seen] = [(b"find", b"none")]
 
 
 class LearnedNames:
     """The model over the words of one roster, the figures, and the terms that are nobody's name."""
 
     def __init__(
-        self, name_words: NameWords, figures: Figures, own_terms: Figures, told: Weights | None = None
+        self, name_words: NameWords, figures: Figures, own_terms: Figures, told: Told | None = None
     ) -> None:
         self._words, self._figures, self._own_terms = name_words, figures, own_terms
         self._told = weights() if told is None else told
-        self._gate, self._bias = self._told.gate, self._told.gate.get(b"bias", 0.0)
         self._listed = listed_words(name_words)
-        get = self._gate.get
+        self._alike = {word: b"#" + kind for word, kind in self._listed.items() if kind in _PLAIN}
+        self._given = frozenset(word for word, kind in self._alike.items() if kind[1:2] in {b"g", b"n"})
         self._own = tuple(
-            {
-                word: self._bias
-                + get(kind + case, 0.0)
-                + get(b"=" + word, 0.0)
-                - (PASSED_OF_ROSTER if kind[-1:] in _ROSTER else PASSED)
-                for word, kind in self._listed.items()
-            }
+            {word: self._by_itself(word, kind, case) for word, kind in self._listed.items()}
             for case in (b"a", b"A")
         )
-        self._alike = {word: b"#" + kind for word, kind in self._listed.items() if kind in _PLAIN}
-
-    @property
-    def listed(self) -> frozenset[bytes]:
+        gate, (small, large) = self._told.gate, self._own
+        self.listed = frozenset(
+            word
+            for word in self._listed
+            if gate.of(b"=", b"", word) > _HARDLY and max(small[word], large[word]) >= HOPELESS
+        )
         """Every word that could be a part of a name, less those that hardly ever are."""
-        get = self._gate.get
-        return frozenset(word for word in self._listed if get(b"=" + word, 0.0) > _HARDLY)
+        self._before, self._behind = (
+            {**table, **{word: table.get(kind, NOT_SEEN) for word, kind in self._alike.items()}}
+            for table in (gate.at(b"<"), gate.at(b">"))
+        )
+
+    def _by_itself(self, word: bytes, kind: bytes, case: bytes) -> float:
+        """What a word adds to the quick look, less what it must pass."""
+        gate = self._told.gate
+        added = gate.bias + gate.of(b"list", kind + b"/" + case, b"") + gate.of(b"=", b"", word)
+        return added - (PASSED_OF_ROSTER if kind[-1:] in _ROSTER else PASSED)
 
     def is_plain(self, word: bytes) -> bool:
         """Whether the word is a name and hardly anything else."""
         return word in self._alike
 
+    def is_of_roster(self, word: bytes) -> bool:
+        """Whether the roster has the word, or one that it may be a slip of."""
+        return self._kind(word)[-1:] in _ROSTER
+
     def could_be(self, seen: View, start: int, end: int) -> bool:
         """Whether a word of a list could be somebody's, by the word itself and its two neighbours."""
-        word, large, get = seen.folded[start:end], seen.text[start].isupper(), self._gate.get
+        word, large = seen.folded[start:end], seen.text[start].isupper()
         own = self._own[large].get(word)
         if own is None:
-            own = self._bias + get(b"uA" if large else b"ua", 0.0) + get(b"=" + word, 0.0) - PASSED
-        if own < _HOPELESS:
+            own = self._by_itself(word, b"u", b"A" if large else b"a")
+        if own < HOPELESS:
             return False
-        before, behind, of_before, of_behind = self._outlook_beside(seen, start, end)
-        return own + get(before, 0.0) + get(behind, 0.0) + get(of_before, 0.0) + get(of_behind, 0.0) > 0
+        before, of_before = self._before.get(word_before(seen, start), NOT_SEEN)
+        behind, of_behind = self._behind.get(word_behind(seen, end), NOT_SEEN)
+        own += before + behind
+        if of_before or of_behind:
+            of = self._listed.get(word, b"u") + (b"/A" if large else b"/a")
+            own += of_before.get(of, 0.0) + of_behind.get(of, 0.0)
+        return own > 0
 
     def outlook(self, seen: View, start: int, end: int) -> tuple[bytes, ...]:
-        """What the quick look sees."""
+        """What the quick look sees, by name."""
         word = seen.folded[start:end]
-        of = self._listed.get(word, b"u") + (b"A" if seen.text[start].isupper() else b"a")
-        return (of, b"=" + word, *self._outlook_beside(seen, start, end))
-
-    def _outlook_beside(self, seen: View, start: int, end: int) -> tuple[bytes, bytes, bytes, bytes]:
-        spaced, folded = seen.words, seen.folded
-        before = spaced[max(0, start - _LONGEST) : start].rpartition(b" ")[2]
-        behind = spaced[end + 2 : end + 2 + _LONGEST].partition(b" ")[0]
-        before = b"<" + (
-            self._alike.get(before, before) if before else sign(folded[max(0, start - 2) : start])
+        of = self._listed.get(word, b"u") + (b"/A" if seen.text[start].isupper() else b"/a")
+        before, behind = word_before(seen, start), word_behind(seen, end)
+        before, behind = self._alike.get(before, before), self._alike.get(behind, behind)
+        return (
+            feature(b"list", of, b""),
+            feature(b"=", b"", word),
+            feature(b"<", b"", before),
+            feature(b"<", of, before),
+            feature(b">", b"", behind),
+            feature(b">", of, behind),
         )
-        behind = b">" + (self._alike.get(behind, behind) if behind else sign(folded[end : end + 2]))
-        of = self._listed.get(folded[start:end], b"u") + (b"A" if seen.text[start].isupper() else b"a")
-        return before, behind, of + before, of + behind
 
     def judged(
         self,
@@ -138,14 +146,15 @@ class LearnedNames:
         passed: Sequence[tuple[int, int]],
         standing: Sequence[tuple[int, int]],
         *,
+        announced: Container[Name],
         shaped: Sequence[Finding],
     ) -> list[Name]:
         """The names of a text after all: those that were found, less what is none, with what was missed.
 
         `passed`: where words of the lists stand that could be somebody's; `standing`: where words stand that the rules
-        looked at.
+        looked at; `announced`: the finds before which a phrase stands that names somebody.
         """
-        if not (self._told.name and (found or passed or standing)):
+        if not (found or passed or standing) or not self._told.name:
             return found
         asked = set(passed)
         asked.update(
@@ -155,15 +164,16 @@ class LearnedNames:
         )
         if not (found or asked):
             return found
-        text = Tokens(seen)
         others = [(find.start, find.end, find.kind.encode()) for find in shaped]
         kept = [
             name
             for name in found
-            if not name.sure or self._on_roster(name) or not self._is_none(text, name, found, others)
+            if not name.sure
+            or self._on_roster(name)
+            or not self._is_none(seen, name, found, others, KEPT_ANNOUNCED if name in announced else KEPT)
         ]
         left = [
-            place for place in sorted(asked) if not (_covered(place, kept) or self._is_own_term(text, *place))
+            place for place in sorted(asked) if not (_covered(place, kept) or self._is_own_term(seen, *place))
         ]
         if len(left) > _MOST_ASKED:
             left = []
@@ -171,8 +181,9 @@ class LearnedNames:
             marked = marks(others, kept)
             fresh = [
                 (start, end)
-                for start, end in dict.fromkeys((*left, *(self._beside(text, kept) if kept else ())))
-                if self.score(self.features(text, start, end, marked)) >= self._least(seen.folded[start:end])
+                for start, end in dict.fromkeys((*left, *(self._beside(seen, kept) if kept else ())))
+                if self._told.name.score(self.looked(seen, start, end, marked))
+                >= self._least(seen.folded[start:end])
             ]
             if not fresh:
                 break
@@ -200,80 +211,65 @@ class LearnedNames:
                     places.add((start, end))
         return sorted(places)
 
-    def _beside(self, text: Tokens, names: Sequence[Name]) -> list[tuple[int, int]]:
+    def _beside(self, seen: View, names: Sequence[Name]) -> list[tuple[int, int]]:
         """The words right beside names that could belong to them."""
-        places = {place for name in names for place in text.around(name.start).beside(name.start, name.end)}
+        places = {place for name in names for place in words_beside(seen, name.start, name.end)}
         return [
             (start, end)
             for start, end in sorted(places)
             if not _covered((start, end), names)
-            and text.seen.folded[start:end] not in NOT_NAMES
-            and self.could_be(text.seen, start, end)
-            and not self._is_own_term(text, start, end)
+            and seen.folded[start:end] not in NOT_NAMES
+            and self.could_be(seen, start, end)
+            and not self._is_own_term(seen, start, end)
         ]
 
-    def score(self, said: Iterable[bytes]) -> float:
-        """The sum of what the features add."""
-        get = self._told.name.get
-        return sum([get(feature, 0.0) for feature in said]) + self._told.name[b"bias"]
-
-    def features(
-        self, text: Tokens, start: int, end: int, marked: Sequence[tuple[int, int, bytes]]
-    ) -> list[bytes]:
-        """What is said of a word: its lists, its letters, and the words, signs and finds around it."""
-        seen, block = text.seen, text.around(start)
-        tokens, at = block.tokens, block.at(start)
+    def looked(self, seen: View, start: int, end: int, marked: Sequence[tuple[int, int, bytes]]) -> Looked:
+        """What is seen of a word: its lists, its letters, and the words, signs and finds around it."""
         word = seen.folded[start:end]
-        listed, case = self._kind(word), block.case(start, end)
-        of = listed + case
-        said = [of, b"list:" + listed, b"case:" + case, b"=" + word, b"=" + word + case]
-        said += [listed + b" begins:" + word[:3], listed + b" ends:" + word[-3:]]
-        said.append(of + (b" capitals" if block.capitals else b" small"))
-        said.append(of + b" named:%d" % self._count(block))
-        said.append(case + b" named:%d" % self._count(block))
-        near: list[bytes] = []
-        for far in (-3, -2, -1, 1, 2, 3):
-            token = tokens[at + far] if 0 <= at + far < len(tokens) else None
-            beside = token[2][:_LONGEST] if token is not None else b"$"
-            place = b"%d:" % far
-            near.append(beside)
-            said.append(place + beside)
-            if -2 <= far <= 2:
-                said.append(case + place + beside)
-                said.append(of + place + beside)
-                if token is not None and beside[:1].isalpha():
-                    kind = b"kind" + place + self._kind(token[2]) + block.case(token[0], token[1])
-                    said += (kind, of + kind)
-        said.append(b"pair<" + near[1] + b" " + near[2])
-        said.append(b"pair>" + near[3] + b" " + near[4])
-        said.append(b"both:" + near[2] + b" " + near[3])
-        # In the order of the text: a set has another one in each process, and a sum its last bit from that.
-        around = tokens[max(0, at - _AROUND) : at + _AROUND + 1]
-        said += dict.fromkeys([b"~" + token[2][:_STEM] for token in around])
-        if _stands_in(self._figures, block, at):
-            said += (b"is:figure", of + b" is:figure")
+        before, behind, around = (
+            tokens_before(seen, start),
+            tokens_behind(seen, end),
+            words_around(seen, start, end),
+        )
+        small = seen.text[max(0, start - _NEAR) : end + _NEAR].islower()
+        said: list[Seen] = [
+            (b"list", b""),
+            (b"=", word),
+            (b"begins", word[:3]),
+            (b"ends", word[-3:]),
+            (b"capitals", b"none" if small else b"some"),
+            (b"named", b"%d" % min(5, len(self._given.intersection(around)))),
+        ]
+        for places, tokens in ((_BEFORE, before), (_BEHIND, behind)):
+            for (place, kind), token in zip(places, tokens, strict=False):
+                said.append((place, token[2][:_LONGEST]))
+                if kind and token[2][:1].isalpha():
+                    said.append((kind, self._kind(token[2]) + b"/" + case_of(seen, token[0], token[1])))
+            said += [(place, _NO_TOKEN) for place, _ in places[len(tokens) :]]
+        last, next_ = (tokens[0][2][:_LONGEST] if tokens else _NO_TOKEN for tokens in (before, behind))
+        said.append((b"both", last + b" " + next_))
+        if len(before) > 1:
+            said.append((b"pair<", before[1][2][:_LONGEST] + b" " + last))
+        if len(behind) > 1:
+            said.append((b"pair>", next_ + b" " + behind[1][2][:_LONGEST]))
+        if _stands_in(self._figures, word, before, behind):
+            said.append((b"figure", b""))
         if self._figures.know(word):
-            said += (b"is:telling", of + b" is:telling")
-        said += _finds_near(marked, start, end, case)
-        return said
+            said.append((b"telling", b""))
+        said += _finds_near(marked, start, end)
+        stems = list(dict.fromkeys([each[:_STEM] for each in around]))
+        return Looked(self._kind(word), case_of(seen, start, end), said, stems)
 
-    def _count(self, block: Block) -> int:
-        """How many words that are mostly given names stand there, up to five."""
-        if block.named < 0:
-            given = {
-                token[2] for token in block.tokens if self._alike.get(token[2], b"")[:2] in {b"#g", b"#n"}
-            }
-            block.named = min(5, len(given))
-        return block.named
-
-    def _is_own_term(self, text: Tokens, start: int, end: int) -> bool:
-        return bool(self._own_terms) and (
-            _stands_in(self._own_terms, text.around(start), text.around(start).at(start))
-            or self._own_terms.holds([text.seen.folded[start:end]])
+    def _is_own_term(self, seen: View, start: int, end: int) -> bool:
+        if not self._own_terms:
+            return False
+        word = seen.folded[start:end]
+        return self._own_terms.holds([word]) or _stands_in(
+            self._own_terms, word, tokens_before(seen, start), tokens_behind(seen, end)
         )
 
     def _least(self, word: bytes) -> float:
-        return ADDED_OF_ROSTER if self._kind(word)[-1:] in _ROSTER else ADDED
+        return ADDED_OF_ROSTER if self.is_of_roster(word) else ADDED
 
     def _kind(self, word: bytes) -> bytes:
         return self._listed.get(word, b"x" if word in NOT_NAMES else b"u")
@@ -283,17 +279,19 @@ class LearnedNames:
         return any(word in roster.given or word in roster.surnames for word in name.words)
 
     def _is_none(
-        self, text: Tokens, name: Name, found: Sequence[Name], others: Sequence[tuple[int, int, bytes]]
+        self,
+        seen: View,
+        name: Name,
+        found: Sequence[Name],
+        others: Sequence[tuple[int, int, bytes]],
+        least: float,
     ) -> bool:
         """Whether no word of a find of the rules is anybody's."""
-        marked = marks(others, [other for other in found if other is not name][:_AROUND])
-        inside = [
-            token
-            for token in text.around(name.start).within(name.start, name.end)
-            if token[2] not in PARTICLES
-        ]
+        marked = marks(others, [other for other in found if other is not name][:_MOST_FOUND])
+        inside = [token for token in words_within(seen, name.start, name.end) if token[2] not in PARTICLES]
         return bool(inside) and all(
-            self.score(self.features(text, start, end, marked)) < KEPT for start, end, _ in inside[:4]
+            self._told.name.score(self.looked(seen, start, end, marked)) < least
+            for start, end, _ in inside[:4]
         )
 
     def _whole(self, seen: View, start: int, end: int) -> Name:
@@ -308,35 +306,47 @@ def marks(others: Iterable[tuple[int, int, bytes]], names: Iterable[Name]) -> li
     return sorted(chain(others, ((name.start, name.end, b"name") for name in names)))
 
 
-def _finds_near(marked: Sequence[tuple[int, int, bytes]], start: int, end: int, case: bytes) -> list[bytes]:
+def _finds_near(marked: Sequence[tuple[int, int, bytes]], start: int, end: int) -> list[Seen]:
     """What was found near a word: the next find to each side."""
     number = bisect_left(marked, (start, 0, b""))
-    said = []
+    said: set[Seen] = set()
     for begin, stop, kind in marked[max(0, number - 1) : number + 2]:
         if begin < end and start < stop:
             continue
         far = start - stop if stop <= start else begin - end
         if far < 2:
-            said.append((b"before:" if stop <= start else b"behind:") + kind + case)
+            said.add((b"find", (b"before " if stop <= start else b"behind ") + kind))
         if far < _FAR:
             of = b"name" if kind == b"name" else b"shape"
-            said.append((b"near:" if far < _NEAR else b"far:") + of)
-            said.append(case + (b"near:" if far < _NEAR else b"far:") + of)
-    return said or [b"alone", case + b"alone"]
+            said.add((b"find", (b"near " if far < _NEAR else b"far ") + of))
+    return sorted(said) or _ALONE
 
 
-def _stands_in(figures: Figures, text: Block, at: int) -> bool:
-    """Whether one of these names stands here, of which the word is a part."""
-    tokens = text.tokens
-    if not tokens or not figures.mention(tokens[at][2]):
+def word_before(seen: View, start: int) -> bytes:
+    """The word right before a place, or the sign where none is."""
+    word = seen.words[max(0, start - _LONGEST) : start].rpartition(b" ")[2]
+    return word or sign(seen.folded[max(0, start - 2) : start])
+
+
+def word_behind(seen: View, end: int) -> bytes:
+    """The word right behind a place, or the sign where none is."""
+    word = seen.words[end + 2 : end + 2 + _LONGEST].partition(b" ")[0]
+    return word or sign(seen.folded[end : end + 2])
+
+
+def _stands_in(figures: Figures, word: bytes, before: Sequence[Token], behind: Sequence[Token]) -> bool:
+    """Whether one of these names stands here, of which the word is a part. `before`, `behind`: what is next first."""
+    if not figures.mention(word):
         return False
-    near = [token[2] for token in tokens[max(0, at - 4) : at + 5]]
-    here = min(at, 4)
+    of_it = figures.beside(word)
+    ahead, after = (
+        list(takewhile(lambda each: each in of_it or each in PARTICLES, (token[2] for token in tokens)))
+        for tokens in (before, behind)
+    )
     return any(
-        figures.holds(near[first:last])
-        for first in range(here, -1, -1)
-        for last in range(here + 1, len(near) + 1)
-        if last - first < 6 and all(word[:1].isalpha() for word in near[first:last])
+        figures.holds([*ahead[:first][::-1], word, *after[:last]])
+        for first in range(len(ahead) + 1)
+        for last in range(min(len(after), 4 - first) + 1)
     )
 
 

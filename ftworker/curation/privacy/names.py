@@ -119,7 +119,7 @@ class NameRules:
         if mentioned:
             # Whom the rules know from a lesson or an exercise is settled.
             standing = [place for place in standing if seen.folded[slice(*place)] not in mentioned]
-        return self._learned.judged(seen, found, doubtful, standing, shaped=shaped)
+        return self._learned.judged(seen, found, doubtful, standing, announced=announced, shaped=shaped)
 
     def _by_rules(
         self,

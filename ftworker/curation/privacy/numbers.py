@@ -38,6 +38,7 @@ _DNI_ANYHOW = re.compile(
     rb"contrasena|pongo|puesto)\b[^\d\n]{0,60}\n?[^\d\n]{0,9}(?P<number>\d(?:[ .,\-_]?\d){6,7})"
     rb"(?:[ ,.\-_/(]{0,3}(?:(?:con )?(?:la )?letra:? )?(?P<letter>[a-z])(?![\w\x01]))?(?!\w|[.,]\d)"
 )
+_OF_A_BODY = re.compile(rb"([abcdefghjnpqrsuvw])[ .\-]?(\d)(\d)(\d)(\d)(\d)(\d)(\d)[ .\-]?([0-9a-j])")
 _DNI_WORDS = (
     *(b"dni", b"nif", b"d.n.i", b"n.i.f", b"identi", b"documento", b"carnet", b"titular", b"usuario"),
     *(b"contrasena", b"pongo", b"puesto"),
@@ -149,6 +150,9 @@ def _dni_said(seen: View, begin: int, end: int) -> Iterator[Finding]:
     if all(seen.folded.find(word, begin, end) == -1 for word in _DNI_WORDS):
         return
     for found in _DNI_ANYHOW.finditer(seen.folded, begin, end):
+        start, stop = found.span("number")
+        if any(is_of_a_body(seen.folded[start - more : stop]) for more in (1, 2)):
+            continue
         digits = found["number"].translate(None, b" .,-_")
         right = found["letter"] is not None and _LETTERS[int(digits) % 23] == found["letter"].decode()
         if digits not in _EXAMPLES and (
@@ -235,6 +239,16 @@ def social_security_numbers(seen: View, begin: int, end: int, digits: bytes) -> 
 def _in_fours(written: bytes) -> bool:
     """Whether no group was written in another way than some of a card's groups together ("442363953230 1690")."""
     return all(len(group) % 4 == 0 for group in re.findall(rb"\d+", written))
+
+
+def is_of_a_body(value: bytes) -> bool:
+    """Whether it is the NIF of a firm, an association or a public body, by its check character (Orden EHA/451/2008)."""
+    found = _OF_A_BODY.fullmatch(value)
+    if found is None:
+        return False
+    digits = [int(digit) for digit in found.groups()[1:8]]
+    check = -(sum(digits[1::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[::2])) % 10
+    return found[9] in {b"%d" % check, b"jabcdefghi"[check : check + 1]}
 
 
 def luhn(digits: bytes) -> bool:

@@ -80,10 +80,10 @@ _PLATE_ABROAD = re.compile(
     r"[A-Z]{3}-\d{3}-[A-Z]|[A-Z]{4}[ \-·]?\d{2}|[A-Z]{2}[ \-·][A-Z]{2}[ \-·]\d{2}|[A-Z]{3}[ \-]?\d{2}[A-Z]|"
     r"[A-Z]{3}\d[A-Z]\d{2}|[A-Z]-?\d{3}[ \-]?[A-Z]{3}|[A-Z]\d[A-Z][ \-]\d{3}|[A-Z]{2}\d{2} ?[A-Z]{3}|"
     r"[A-Z]{1,2} \d{2,3} [A-Z]{3}|[A-Z]{1,3}-[A-Z]{1,2} \d{2,4}|\d{2}-[A-Z]{2}-\d{2}|[A-Z]{2}-\d{2}-[A-Z]{2}|"
-    r"\d{3}[ \-][A-Z]{3}|[A-Z]{2}[ \-]\d{2}[ \-]\d{2}|[A-Z]{2}-\d{3,4}-[A-Z]{2})(?![\w\-])"
+    r"\d{3}[ \-][A-Z]{3}|[A-Z]{2}[ \-]\d{2}[ \-]\d{2}|[A-Z]{2}-\d{3,4}-[A-Z]{2})(?![\w\-]|/\d\d\b)"
 )
 """Of Argentina, Mexico, Colombia, Chile, Peru, Brazil, France, Italy, Portugal, Germany, Romania, Britain: beside the
-word for one or for a vehicle alone, and in capitals."""
+word for one or for a vehicle alone, and in capitals. "Matrícula EOI 2024/25" is of a course."""
 _CAPITAL_BY_DIGIT = re.compile(r"[A-Z][ \-·]?\d|\d[ \-][A-Z]")
 """A quick look: each of them has it."""
 _BEFORE, _AFTER = 40, 60

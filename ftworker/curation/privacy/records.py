@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from ftworker.curation.privacy.folding import View
 from ftworker.curation.privacy.kinds import Finding, Kind
+from ftworker.curation.privacy.numbers import is_of_a_body
 from ftworker.curation.privacy.triggers import digits_alike, stretches
 
 _RECORD = re.compile(
@@ -162,6 +163,8 @@ def _records(seen: View, begin: int, end: int) -> Iterator[Finding]:
         bare = seen.folded[digits : found.end()]
         if len(bare.translate(None, _NO_DIGITS)) < (7 if b"/" in bare else 6) or _NO_RECORD.fullmatch(bare):
             continue
+        if is_of_a_body(found[0]):
+            continue
         if _cue(_RECORD_CUE, seen, digits) and not (
             bare.isdigit() and _COUNTED.match(seen.folded, found.end())
         ):
@@ -275,7 +278,7 @@ def _value_at(seen: View, end: int, fewest: int) -> tuple[int, int] | None:
         or (bare.isdigit() and (bare.endswith(b"000") or digits > 20))
         or _ISBN.search(bare)
     )
-    if counts or _NO_RECORD.fullmatch(bare) or _OF_A_MACHINE.match(bare):
+    if counts or _NO_RECORD.fullmatch(bare) or _OF_A_MACHINE.match(bare) or is_of_a_body(bare):
         return None
     return start, value.end()
 

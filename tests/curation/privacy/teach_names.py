@@ -20,12 +20,14 @@ from ftworker.curation.privacy import Kind, Scanner
 from ftworker.curation.privacy import learned_names as model
 from ftworker.curation.privacy.cues import NOT_NAMES
 from ftworker.curation.privacy.folding import view
-from ftworker.curation.privacy.name_tokens import Tokens
+from ftworker.curation.privacy.name_tokens import words_beside
+from ftworker.curation.privacy.name_weights import NOTHING, Told, Weights
+from ftworker.curation.privacy.weights import Table
 from tests.curation.privacy.fitting import Features, fit, write
 from tests.curation.privacy.measured import HERE, Text, is_covered, lessons, personal, roster
 
 PRACTICE = HERE / "practice"
-TITLE = "What each feature adds; made by `tests.curation.privacy.teach_names`, see learned_names.py."
+TITLE = "What each feature adds; made by `tests.curation.privacy.teach_names`, see name_weights.py."
 FEWEST = 4
 """A feature that fewer words have tells nothing."""
 
@@ -79,7 +81,7 @@ def rows_of(place: Place, features: Features) -> Rows:
         *(personal(place.personal) if place.personal else []),
         *(lessons(place.lessons) if place.lessons else []),
     ]
-    with patch.object(model, "weights", lambda: model.NOTHING):
+    with patch.object(model, "weights", lambda: NOTHING):
         scanners = [Scanner(), *([Scanner(roster=people)] if people else [])]
     for scanner in scanners:
         for text in texts:
@@ -94,39 +96,43 @@ def _learn(rows: Rows, scanner: Scanner, text: Text, features: Features) -> None
     rules = scanner._names  # what the shipped code asks is what is taught
     learned = rules._learned
     found = scanner.find(text.text)
-    held = Tokens(seen)
     marked = sorted((find.start, find.end, find.kind.encode()) for find in found)
     standing = [
         (start, end) for start, end, _, _ in rules.places(seen) if seen.folded[start:end] in learned.listed
     ]
     named = [(span.start, span.end) for span in text.spans if span.kind is Kind.NAME]
     given = [(start, end) for start, end in standing if learned.is_plain(seen.folded[start:end])]
-    asked = {place for start, end in (*named, *given) for place in held.around(start).beside(start, end)}
+    asked = {place for start, end in (*named, *given) for place in words_beside(seen, start, end)}
     asked = {(start, end) for start, end in asked if seen.folded[start:end] not in NOT_NAMES}
     for start, end in sorted({*learned.candidates(seen, standing, around=True), *asked}):
         span = next((span for span in text.spans if span.start < end and start < span.end), None)
         if span is not None and span.kind is not Kind.NAME:
             continue
         others = [mark for mark in marked if not (mark[0] < end and start < mark[1])]
-        rows.said.append(features.numbers(learned.features(held, start, end, others)))
+        rows.said.append(features.numbers(learned.looked(seen, start, end, others).features()))
         rows.outlook.append(features.numbers(learned.outlook(seen, start, end)))
         rows.names.append(span is not None)
 
 
-def teach(every: Iterable[Rows], features: Features) -> model.Weights:
-    """A model of these sets."""
+def teach(every: Iterable[Rows], features: Features) -> dict[str, Table]:
+    """What each feature adds, for the quick look and for the whole, by these sets."""
     every = list(every)
     names = [name for rows in every for name in rows.names]
-    return model.Weights(
-        fit([said for rows in every for said in rows.outlook], names, features, fewest=FEWEST),
-        fit([said for rows in every for said in rows.said], names, features, fewest=FEWEST),
-    )
+    return {
+        "gate": fit([said for rows in every for said in rows.outlook], names, features, fewest=FEWEST),
+        "name": fit([said for rows in every for said in rows.said], names, features, fewest=FEWEST),
+    }
 
 
-def figures(place: Place, told: model.Weights) -> Counter[str]:
+def told(taught: dict[str, Table]) -> Told:
+    """The model as curation has it."""
+    return Told(**{name: Weights(table) for name, table in taught.items()})
+
+
+def figures(place: Place, taught: Told) -> Counter[str]:
     """How many names, names on the roster and lessons the set has, and how many are found."""
     people = roster(place.roster) if place.roster else []
-    with patch.object(model, "weights", lambda: told):
+    with patch.object(model, "weights", lambda: taught):
         alone, with_roster = Scanner(), Scanner(roster=people)
     counted: Counter[str] = Counter()
     for text in personal(place.personal) if place.personal else []:
@@ -164,9 +170,9 @@ def _line(counted: Counter[str]) -> str:
 
 def _held_out(
     every: dict[str, Rows], held: Sequence[Place], features: Features
-) -> Iterator[tuple[Place, model.Weights]]:
+) -> Iterator[tuple[Place, Told]]:
     for place in held:
-        yield place, teach((rows for name, rows in every.items() if name != place.name), features)
+        yield place, told(teach((rows for name, rows in every.items() if name != place.name), features))
 
 
 def main() -> None:
@@ -180,13 +186,14 @@ def main() -> None:
     features = Features()
     every = {place.name: rows_of(place, features) for place in places(options.folders)}
     if not options.held_out:
-        told = teach(every.values(), features)
-        write("learned_names.tsv", TITLE, {"gate": told.gate, "name": told.name})
+        write("learned_names.tsv", TITLE, teach(every.values(), features))
         return
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
-    for place, told in _held_out(every, [folder_place(folder) for folder in options.folders], features):
-        rules, both = figures(place, model.NOTHING), figures(place, told)
+    for place, model_without in _held_out(
+        every, [folder_place(folder) for folder in options.folders], features
+    ):
+        rules, both = figures(place, NOTHING), figures(place, model_without)
         before += rules
         after += both
         print(f"{place.name}\n  rules {_line(rules)}\n  both  {_line(both)}", flush=True)

@@ -138,12 +138,11 @@ def test_a_model_taught_without_an_author_finds_most_of_what_the_rules_miss_in_h
 
 _PRINT_FEATURES = """
 from ftworker.curation.privacy.folding import view
-from ftworker.curation.privacy.name_tokens import Tokens
 from ftworker.curation.privacy.names import NameRules
 from ftworker.curation.privacy.token_features import features, tokens
 seen = view("hola soy pablo de 2B y mi insta es pablo_gg2011, vivo en la calle mayor 3 y naci el 3/5/2011")
-names, held = NameRules((), ())._learned, Tokens(seen)
-print([(features(seen, *token, []), names.features(held, *token, [])) for token in tokens(seen)])
+names = NameRules((), ())._learned
+print([(features(seen, *token, []), names.looked(seen, *token, [])) for token in tokens(seen)])
 """
 
 

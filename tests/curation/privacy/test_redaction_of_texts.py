@@ -273,3 +273,19 @@ def test_the_quick_look_before_the_rules_loses_nothing(monkeypatch: pytest.Monke
 )
 def test_what_is_doubtful_by_itself_counts_beside_another_find(text: str, kinds: list[Kind]) -> None:
     assert [find.kind for find in Scanner().find(text)] == kinds
+
+
+@pytest.mark.parametrize(
+    "text, kinds",
+    [
+        ("El NIF de la universidad es Q1818002F y debe figurar en las facturas.", []),
+        ("Facturas a nombre del AMPA, NIF G28029643.", []),
+        ("El NIF es Q1818002E.", [Kind.RECORD_NUMBER]),
+        ("Precio de la matrícula EOI 2024/25 en Madrid.", []),
+        ("La matrícula es EOI 2024.", [Kind.PLATE]),
+        ("Programa de la audición: Sonata K. 545 (1.er mov.), Nocturno op. 9.", []),
+        ("Vivo en Zabalburu K. 545, en Bilbao.", [Kind.ADDRESS]),
+    ],
+)
+def test_a_body_a_course_and_a_work_of_music_are_nobody(text: str, kinds: list[Kind]) -> None:
+    assert [find.kind for find in ALONE.find(text)] == kinds
