@@ -78,15 +78,16 @@ class LearnedNames:
         self._listed = listed_words(name_words)
         self._alike = {word: b"#" + kind for word, kind in self._listed.items() if kind in _PLAIN}
         self._given = frozenset(word for word, kind in self._alike.items() if kind[1:2] in {b"g", b"n"})
-        self._own = tuple(
-            {word: self._by_itself(word, kind, case) for word, kind in self._listed.items()}
-            for case in (b"a", b"A")
+        gate = self._told.gate
+        alone, kinds = gate.at(b"="), set(self._listed.values())
+        small, large = self._own = tuple(
+            {word: of_kind[kind] + alone.get(word, NOT_SEEN)[0] for word, kind in self._listed.items()}
+            for of_kind in ({kind: self._of_kind(kind, case) for kind in kinds} for case in (b"a", b"A"))
         )
-        gate, (small, large) = self._told.gate, self._own
         self.listed = frozenset(
             word
             for word in self._listed
-            if gate.of(b"=", b"", word) > _HARDLY and max(small[word], large[word]) >= HOPELESS
+            if alone.get(word, NOT_SEEN)[0] > _HARDLY and (small[word] >= HOPELESS or large[word] >= HOPELESS)
         )
         """Every word that could be a part of a name, less those that hardly ever are."""
         self._before, self._behind = (
@@ -94,10 +95,10 @@ class LearnedNames:
             for table in (gate.at(b"<"), gate.at(b">"))
         )
 
-    def _by_itself(self, word: bytes, kind: bytes, case: bytes) -> float:
-        """What a word adds to the quick look, less what it must pass."""
+    def _of_kind(self, kind: bytes, case: bytes) -> float:
+        """What a word adds to the quick look by its lists, less what it must pass."""
         gate = self._told.gate
-        added = gate.bias + gate.of(b"list", kind + b"/" + case, b"") + gate.of(b"=", b"", word)
+        added = gate.bias + gate.of(b"list", kind + b"/" + case, b"")
         return added - (PASSED_OF_ROSTER if kind[-1:] in _ROSTER else PASSED)
 
     def is_plain(self, word: bytes) -> bool:
@@ -113,7 +114,7 @@ class LearnedNames:
         word, large = seen.folded[start:end], seen.text[start].isupper()
         own = self._own[large].get(word)
         if own is None:
-            own = self._by_itself(word, b"u", b"A" if large else b"a")
+            own = self._of_kind(b"u", b"A" if large else b"a") + self._told.gate.of(b"=", b"", word)
         if own < HOPELESS:
             return False
         before, of_before = self._before.get(word_before(seen, start), NOT_SEEN)
