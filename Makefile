@@ -60,9 +60,9 @@ audit: $(VENV)/.python ## Ask PyPI whether a locked package has a known hole (ne
 
 .PHONY: bench
 bench: $(VENV)/.installed-test ## Measure, and print what was reached (BENCH="ingest export" for some)
-	@for name in $(or $(BENCH),$(patsubst benchmarks/bench_%.py,%,$(wildcard benchmarks/bench_*.py))); do \
-		echo "== $$name"; $(BIN)/python -m benchmarks.bench_$$name || exit 1; \
-	done
+	@missed=""; for name in $(or $(BENCH),$(sort $(patsubst benchmarks/bench_%.py,%,$(wildcard benchmarks/bench_*.py)))); do \
+		echo "== $$name"; $(BIN)/python -m benchmarks.bench_$$name || missed="$$missed $$name"; \
+	done; if [ -n "$$missed" ]; then echo "failed, or missed a target:$$missed"; exit 1; fi
 
 .PHONY: image-check
 image-check: ## Build the Docker image on a base made by debootstrap and try it (root, on Debian)
